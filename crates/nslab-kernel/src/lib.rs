@@ -1,1 +1,27 @@
+//! The Linux kernel's network stack, typed: namespaces, rtnetlink, sysctls.
+//!
+//! No policy lives here: every function does what its name says to the namespace it is given, and says what the
+//! kernel answered. Everything that can be set can be read back in the same types, in one
+//! [`NamespaceState`] per namespace.
+//!
+//! - [`Namespace`] is a handle (a file descriptor), never a path or a pid, so it cannot come to mean another one.
+//! - [`netlink::Socket`] belongs to the namespace it was opened in and stays there, whichever namespace the thread
+//!   that uses it is in. Keep one for each namespace.
+//! - [`netlink::Batch`] sends many requests in one system call.
 
+pub mod address;
+pub mod error;
+pub mod link;
+pub mod mount;
+pub mod namespace;
+pub mod neighbour;
+pub mod netlink;
+pub mod route;
+pub mod rule;
+pub mod state;
+pub mod sysctl;
+pub mod userns;
+
+pub use error::{Error, Result};
+pub use namespace::{Namespace, NamespaceId};
+pub use state::NamespaceState;

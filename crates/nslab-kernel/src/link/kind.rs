@@ -1,0 +1,187 @@
+//! Kinds of interfaces and their settings (`IFLA_INFO_KIND`, `IFLA_INFO_DATA`).
+//!
+//! A setting that is `None` is left to the kernel when making a link; reading one back fills in what the kernel
+//! shows.
+
+use std::net::IpAddr;
+
+use nslab_types::{IfName, MacAddr};
+use serde::{Deserialize, Serialize};
+
+use super::{AddressGeneration, IfIndex};
+
+/// What an interface is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkKind {
+    /// One end of a virtual cable. Making one takes the other end; reading one back leaves it out (see
+    /// [`Link::lower`](super::Link::lower)).
+    Veth(#[serde(skip)] Option<Box<VethPeer>>),
+    /// A virtual switch.
+    Bridge(Bridge),
+    /// Ethernet over UDP (RFC 7348).
+    Vxlan(Vxlan),
+    /// A further MAC on another interface.
+    Macvlan(Macvlan),
+    /// A further address on another interface, with the same MAC.
+    Ipvlan(Ipvlan),
+    /// An IEEE 802.1Q or 802.1ad tag on another interface.
+    Vlan(Vlan),
+    /// A routing domain with a table of its own.
+    Vrf(Vrf),
+    /// A program's interface; made by [`tun::create`](super::super::tun::create), not by netlink.
+    Tun(Tun),
+    /// Takes traffic redirected for shaping.
+    Ifb,
+    /// Takes everything, sends nothing.
+    Dummy,
+    /// A kind that nslab reads by name only.
+    Other(String),
+}
+
+/// The other end of a veth pair, made in its final namespace with its final name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VethPeer {
+    /// Its name.
+    pub name: IfName,
+    /// The number it shall have.
+    pub index: Option<IfIndex>,
+    /// The namespace it is made in; the descriptor must be open when the request is sent.
+    pub namespace: Option<std::os::fd::RawFd>,
+    /// Its MAC.
+    pub mac: Option<MacAddr>,
+    /// Its MTU in bytes.
+    pub mtu: Option<u32>,
+    /// Its group.
+    pub group: u32,
+    /// Transmit and receive queues.
+    pub queues: Option<u32>,
+    /// Not settable for a peer: kept for symmetry of reading; see [`super::SetLink`].
+    pub address_generation: Option<AddressGeneration>,
+}
+
+/// A bridge's settings (`IFLA_BR_*`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bridge {
+    /// Spanning tree.
+    pub stp: Option<bool>,
+    /// VLAN filtering.
+    pub vlan_filtering: Option<bool>,
+    /// Multicast snooping.
+    pub multicast_snooping: Option<bool>,
+    /// Lifetime of a learned FDB entry in centiseconds (`USER_HZ`).
+    pub ageing_time: Option<u32>,
+    /// Time a port spends listening and learning, in centiseconds.
+    pub forward_delay: Option<u32>,
+    /// Link-local groups that are forwarded nevertheless (LLDP, LACP): bit n for 01:80:c2:00:00:0n.
+    pub group_forward_mask: Option<u16>,
+    /// The VLAN of untagged frames on new ports, 0 to 4094; 0 is none.
+    pub default_pvid: Option<u16>,
+}
+
+/// A VXLAN's settings (`IFLA_VXLAN_*`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vxlan {
+    /// The network identifier, 24 bits.
+    pub vni: u32,
+    /// The remote tunnel end or multicast group.
+    pub remote: Option<IpAddr>,
+    /// The local tunnel end.
+    pub local: Option<IpAddr>,
+    /// The UDP port; the IANA one is 4789, the kernel's own default 8472.
+    pub port: Option<u16>,
+    /// The interface it sends by.
+    pub lower: Option<IfIndex>,
+    /// Learn remote ends from traffic.
+    pub learning: Option<bool>,
+    /// TTL of the outer header; 0 is the kernel's choice.
+    pub ttl: Option<u8>,
+}
+
+/// A macvlan's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Macvlan {
+    /// Who of the siblings reaches whom.
+    pub mode: MacvlanMode,
+}
+
+/// `IFLA_MACVLAN_MODE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MacvlanMode {
+    /// Siblings do not reach each other.
+    Private,
+    /// Siblings reach each other through the outside switch.
+    Vepa,
+    /// Siblings reach each other.
+    Bridge,
+    /// The lower interface is handed through to one.
+    Passthru,
+    /// Frames are taken from listed source MACs.
+    Source,
+}
+
+/// An ipvlan's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ipvlan {
+    /// The layer it works at.
+    pub mode: IpvlanMode,
+}
+
+/// `IFLA_IPVLAN_MODE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IpvlanMode {
+    /// Layer 2.
+    L2,
+    /// Layer 3.
+    L3,
+    /// Layer 3 with netfilter.
+    L3s,
+}
+
+/// A VLAN's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vlan {
+    /// The VLAN, 0 to 4094.
+    pub id: u16,
+    /// The tag's protocol.
+    pub protocol: VlanProtocol,
+}
+
+/// `IFLA_VLAN_PROTOCOL`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VlanProtocol {
+    /// IEEE 802.1Q, `0x8100`.
+    #[serde(rename = "802.1q")]
+    Dot1Q,
+    /// IEEE 802.1ad, `0x88a8`.
+    #[serde(rename = "802.1ad")]
+    Dot1Ad,
+}
+
+/// A VRF's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vrf {
+    /// Its routing table.
+    pub table: u32,
+}
+
+/// A program's interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tun {
+    /// The layer it works at.
+    pub mode: TunMode,
+    /// It stays when no program holds it.
+    pub persistent: bool,
+}
+
+/// The layer of a [`Tun`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TunMode {
+    /// IP packets (`IFF_TUN`).
+    Tun,
+    /// Ethernet frames (`IFF_TAP`).
+    Tap,
+}

@@ -1,0 +1,166 @@
+//! Network namespaces.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+
+use crate::error::{Context, Error, Result};
+use crate::mount;
+
+/// The calling thread's own network namespace.
+const OWN: &str = "/proc/thread-self/ns/net";
+/// `NSFS_MAGIC` (`include/uapi/linux/magic.h`).
+const NSFS_MAGIC: libc::c_long = 0x6e73_6673;
+
+/// A handle on a network namespace, which keeps it alive.
+#[derive(Debug)]
+pub struct Namespace {
+    fd: OwnedFd,
+}
+
+/// What tells namespaces apart: device and inode of their file. It is unique among the namespaces that exist, and
+/// may come again once this one is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NamespaceId {
+    /// The device number of the kernel's namespace file system.
+    pub device: u64,
+    /// The inode number in it, as in `net:[4026531840]`.
+    pub inode: u64,
+}
+
+impl fmt::Display for NamespaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "net:[{}]", self.inode)
+    }
+}
+
+impl Namespace {
+    /// The namespace that the calling thread is in.
+    pub fn current() -> Result<Self> {
+        Self::open(Path::new(OWN))
+    }
+
+    /// The namespace behind a file: a pin as in `/run/netns`, or `/proc/PID/ns/net`. Errors with `EINVAL` if the
+    /// file is something else.
+    pub fn open(path: &Path) -> Result<Self> {
+        let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
+            .context(|| format!("open the network namespace {}", path.display()))?;
+        Self::from_fd(fd).context(|| format!("open {} as a network namespace", path.display()))
+    }
+
+    /// The namespace of a process.
+    pub fn of_process(pid: rustix::process::Pid) -> Result<Self> {
+        Self::open(Path::new(&format!("/proc/{}/ns/net", pid.as_raw_nonzero())))
+    }
+
+    /// Takes a descriptor of a namespace file. Errors with `EINVAL` if it is not one.
+    pub fn from_fd(fd: OwnedFd) -> std::io::Result<Self> {
+        if !is_network_namespace(fd.as_fd()) {
+            return Err(rustix::io::Errno::INVAL.into());
+        }
+        Ok(Self { fd })
+    }
+
+    /// What tells it from other namespaces.
+    pub fn id(&self) -> Result<NamespaceId> {
+        let stat = rustix::fs::fstat(&self.fd).context(|| "look at a network namespace")?;
+        Ok(NamespaceId { device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// A second handle on the same namespace.
+    pub fn duplicate(&self) -> Result<Self> {
+        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 3).context(|| "duplicate a namespace's descriptor")?;
+        Ok(Self { fd })
+    }
+
+    /// Moves the calling thread into the namespace until the guard is dropped.
+    pub fn enter(&self) -> Result<Entered> {
+        let home = Self::current()?;
+        self.move_thread()?;
+        Ok(Entered { home, _this_thread_only: PhantomData })
+    }
+
+    /// Moves the calling thread into the namespace for good; for a process that is about to become another program.
+    pub fn move_thread(&self) -> Result<()> {
+        rustix::thread::move_into_link_name_space(self.fd.as_fd(), Some(LinkNameSpaceType::Network))
+            .context(|| "enter a network namespace")
+    }
+
+    /// Runs `inside` in the namespace, on the calling thread.
+    pub fn run<T>(&self, inside: impl FnOnce() -> T) -> Result<T> {
+        let _guard = self.enter()?;
+        Ok(inside())
+    }
+
+    /// Makes a new namespace: no interface but `lo`, which is down. The calling thread stays where it is.
+    pub fn create() -> Result<Self> {
+        let mut made = Err(Error::io("create a network namespace", std::io::ErrorKind::Other));
+        create_each(1, |_, namespace| {
+            made = Ok(namespace);
+            Ok::<_, Error>(())
+        })?;
+        made
+    }
+
+    /// Mounts it on an existing empty file, so that it lives on without a process and can be opened by that path.
+    pub fn pin(&self, path: &Path) -> Result<()> {
+        mount::bind(Path::new(&format!("/proc/self/fd/{}", self.fd.as_raw_fd())), path)
+    }
+}
+
+impl AsFd for Namespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Makes `count` namespaces and runs `inside` in each, on the calling thread, with its number and handle. The thread
+/// comes back at the end, also after an error, which ends the series.
+///
+/// This is the fast way to many namespaces: the thread goes from one new namespace to the next without coming back
+/// in between, and sockets opened inside belong to it already.
+pub fn create_each<E: From<Error>>(
+    count: usize,
+    mut inside: impl FnMut(usize, Namespace) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let _home = Entered { home: Namespace::current()?, _this_thread_only: PhantomData };
+    for number in 0..count {
+        // SAFETY: only the network namespace of this thread changes, on which no memory safety depends; file
+        // descriptors stay shared. `_home` brings the thread back.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.context(|| "create a network namespace")?;
+        inside(number, Namespace::current()?)?;
+    }
+    Ok(())
+}
+
+/// A thread's stay in another namespace; dropping it brings the thread back.
+#[derive(Debug)]
+pub struct Entered {
+    home: Namespace,
+    // A namespace is a thread's, so the guard may not be sent to another.
+    _this_thread_only: PhantomData<*const ()>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if let Err(error) = self.home.move_thread() {
+            // The thread would go on in a network where it does not belong: whatever it did next would be done to
+            // the wrong one. setns(2) to a namespace one came from fails only when the privilege was given up.
+            panic!("this thread cannot return to its network namespace: {error}");
+        }
+    }
+}
+
+fn is_network_namespace(fd: BorrowedFd<'_>) -> bool {
+    /// `NS_GET_NSTYPE`, `_IO(0xb7, 3)` (`include/uapi/linux/nsfs.h`).
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    if rustix::fs::fstatfs(fd).is_ok_and(|fs| fs.f_type as libc::c_long == NSFS_MAGIC) {
+        // SAFETY: the ioctl takes no argument and, on a namespace file, only reports the namespace's type.
+        return unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) } == libc::CLONE_NEWNET;
+    }
+    false
+}

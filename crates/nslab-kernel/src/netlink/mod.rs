@@ -1,0 +1,11 @@
+//! Netlink (RFC 3549), synchronous: messages, batches, sockets.
+
+mod attribute;
+mod batch;
+mod message;
+mod socket;
+
+pub use attribute::{Attribute, Attributes, Reader};
+pub use batch::{Batch, BatchError};
+pub use message::{MessageWriter, Request};
+pub use socket::{Protocol, Socket};

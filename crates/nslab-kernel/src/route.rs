@@ -1,0 +1,88 @@
+//! Routes.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::link::IfIndex;
+
+/// The main table (`RT_TABLE_MAIN`).
+pub const TABLE_MAIN: u32 = 254;
+/// The table of the kernel's own local and broadcast routes (`RT_TABLE_LOCAL`).
+pub const TABLE_LOCAL: u32 = 255;
+/// Who made a route: the kernel (`RTPROT_KERNEL`).
+pub const PROTOCOL_KERNEL: u8 = 2;
+/// Who made a route: somebody by hand (`RTPROT_BOOT`, what ip(8) uses).
+pub const PROTOCOL_BOOT: u8 = 3;
+/// Who made a route: an administrator's configuration (`RTPROT_STATIC`).
+pub const PROTOCOL_STATIC: u8 = 4;
+
+/// A route, to be added or as the kernel shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Route {
+    /// Where it leads; host bits are zero.
+    pub to: IpNet,
+    /// What happens to a packet that matches.
+    pub action: RouteAction,
+    /// Lower wins (`RTA_PRIORITY`); 0 for an IPv6 route to be added lets the kernel put 1024.
+    pub metric: u32,
+    /// The table.
+    pub table: u32,
+    /// Preferred source address (`RTA_PREFSRC`).
+    pub source: Option<IpAddr>,
+    /// Path MTU (`RTAX_MTU`).
+    pub mtu: Option<u32>,
+    /// Who made it (`RTPROT_*`).
+    pub protocol: u8,
+    /// The scope (`RT_SCOPE_*`): 0 universe, 253 link, 254 host. When adding, chosen as ip(8) does if `None`.
+    pub scope: Option<u8>,
+}
+
+/// What a route does (`RTN_*`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteAction {
+    /// Send it on (`RTN_UNICAST`) by one of these.
+    Forward(Vec<NextHop>),
+    /// Deliver it here (`RTN_LOCAL`), by this interface.
+    Local(Option<IfIndex>),
+    /// Broadcast it by this interface.
+    Broadcast(Option<IfIndex>),
+    /// An IPv6 anycast address of this host.
+    Anycast(Option<IfIndex>),
+    /// Multicast.
+    Multicast(Option<IfIndex>),
+    /// Drop it without a word.
+    Blackhole,
+    /// Drop it and say "host unreachable".
+    Unreachable,
+    /// Drop it and say "administratively prohibited".
+    Prohibit,
+    /// Look in the next rule's table.
+    Throw,
+    /// Another `RTN_*` type.
+    Other(u8),
+}
+
+/// One way out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NextHop {
+    /// The gateway, of either family.
+    pub via: Option<IpAddr>,
+    /// The interface; when adding, `None` lets the kernel find it.
+    pub link: Option<IfIndex>,
+    /// Share of the traffic, 1 to 256.
+    pub weight: u16,
+    /// The gateway is taken to be on the link (`RTNH_F_ONLINK`).
+    pub onlink: bool,
+}
+
+/// `RTM_NEWROUTE` (exclusively: an equal route is refused with `EEXIST`) / `RTM_DELROUTE`.
+#[derive(Debug, Clone)]
+pub struct ChangeRoute {
+    /// The route.
+    pub route: Route,
+    /// Take it away instead.
+    pub delete: bool,
+}
