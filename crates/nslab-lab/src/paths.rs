@@ -1,0 +1,132 @@
+//! Where labs keep what they must remember.
+//!
+//! ```text
+//! /run/netns/PREFIX+NODE           symbolic link to the pin, so that `ip netns` knows the namespace
+//! /run/nslab/LAB/                  one directory a lab; its lock is the directory itself (flock)
+//!               /ns/               a mount of the lab's own; below it one pin for each namespace
+//!               /ns/NODE           a namespace's file (nsfs), bound here
+//!               /journal           what was about to be done to the kernel
+//!               /state.json        what the lab is
+//!               /hosts             /etc/hosts of its nodes
+//!               /nodes/NODE/       what differs by node: `env`, `hosts`
+//!               /logs/NODE.NAME    output of a program
+//!               /keeper.sock       the process that runs the programs
+//! ```
+//! All pins of a lab hang below one mount, so that one unmount releases them together: the kernel then takes all
+//! namespaces down in one go instead of one by one.
+
+use std::path::{Path, PathBuf};
+
+/// The directories that labs live in. As an ordinary user these paths are looked up inside the user's own mount
+/// namespace, where `/run` is private.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// Where `ip netns` looks for namespaces.
+    pub netns: PathBuf,
+    /// One directory for each lab.
+    pub state: PathBuf,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self { netns: PathBuf::from("/run/netns"), state: PathBuf::from("/run/nslab") }
+    }
+}
+
+impl Paths {
+    /// The paths of one lab.
+    pub fn lab(&self, name: &str) -> LabPaths {
+        LabPaths { root: self.state.join(name), netns: self.netns.clone() }
+    }
+
+    /// The names of the labs that have a directory, in order. None if there is no state directory.
+    pub fn labs(&self) -> std::io::Result<Vec<String>> {
+        let entries = match std::fs::read_dir(&self.state) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            // Lab names never begin with a dot; what does is nslab's own.
+            if let Ok(name) = entry.file_name().into_string()
+                && !name.starts_with('.')
+                && entry.file_type()?.is_dir()
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// The paths of one lab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabPaths {
+    root: PathBuf,
+    netns: PathBuf,
+}
+
+impl LabPaths {
+    /// The lab's directory, which is also its lock.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The mount below which the pins are.
+    pub fn pins(&self) -> PathBuf {
+        self.root.join("ns")
+    }
+
+    /// The pin of a node's or switch's namespace.
+    pub fn pin(&self, node: &str) -> PathBuf {
+        self.root.join("ns").join(node)
+    }
+
+    /// The name under which `ip netns` finds the namespace `namespace`.
+    pub fn netns_link(&self, namespace: &str) -> PathBuf {
+        self.netns.join(namespace)
+    }
+
+    /// The directory of [`LabPaths::netns_link`].
+    pub fn netns_directory(&self) -> &Path {
+        &self.netns
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// What the lab is.
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state.json")
+    }
+
+    /// `/etc/hosts` of the nodes that have none of their own.
+    pub fn hosts(&self) -> PathBuf {
+        self.root.join("hosts")
+    }
+
+    /// What differs by node.
+    pub fn node(&self, node: &str) -> PathBuf {
+        self.root.join("nodes").join(node)
+    }
+
+    /// The output of a program.
+    pub fn log(&self, node: &str, program: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{node}.{program}"))
+    }
+
+    /// The directory of the logs.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The socket of the process that runs the programs.
+    pub fn keeper(&self) -> PathBuf {
+        self.root.join("keeper.sock")
+    }
+}
