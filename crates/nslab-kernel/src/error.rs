@@ -28,6 +28,16 @@ pub enum Error {
         /// The kernel's answer.
         refusal: Refusal,
     },
+    /// A sysctl cannot be read or set.
+    #[error("cannot {action}: {obstacle} ({source})")]
+    Sysctl {
+        /// What was tried, as `set net.ipv4.ip_forward to 1`.
+        action: String,
+        /// What stands in the way.
+        obstacle: crate::sysctl::Obstacle,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// This kernel was built without something.
     #[error("{what} is not supported by this kernel ({option})")]
     Unsupported {
@@ -80,7 +90,7 @@ impl Error {
     /// The error number behind it, where there is one.
     pub fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Io { source, .. } => Errno::from_io_error(source),
+            Self::Io { source, .. } | Self::Sysctl { source, .. } => Errno::from_io_error(source),
             Self::Refused { refusal, .. } => Some(refusal.errno),
             _ => None,
         }

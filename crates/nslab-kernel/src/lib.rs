@@ -9,6 +9,12 @@
 //!   that uses it is in. Keep one for each namespace.
 //! - [`netlink::Batch`] sends many requests in one system call.
 
+#![expect(
+    clippy::wildcard_imports,
+    reason = "`abi` holds the kernel's numbers, whose names are unique already"
+)]
+
+mod abi;
 pub mod address;
 pub mod error;
 pub mod link;
@@ -16,11 +22,16 @@ pub mod mount;
 pub mod namespace;
 pub mod neighbour;
 pub mod netlink;
+pub mod nsid;
+pub mod processes;
 pub mod route;
 pub mod rule;
 pub mod state;
 pub mod sysctl;
+pub mod tun;
 pub mod userns;
+#[cfg(test)]
+mod wire_tests;
 
 pub use error::{Error, Result};
 pub use namespace::{Namespace, NamespaceId};

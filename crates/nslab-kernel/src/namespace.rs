@@ -1,6 +1,8 @@
 //! Network namespaces.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -10,6 +12,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::error::{Context, Error, Result};
 use crate::mount;
+use crate::processes;
 
 /// The calling thread's own network namespace.
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -73,7 +76,8 @@ impl Namespace {
 
     /// A second handle on the same namespace.
     pub fn duplicate(&self) -> Result<Self> {
-        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 3).context(|| "duplicate a namespace's descriptor")?;
+        let fd =
+            rustix::io::fcntl_dupfd_cloexec(&self.fd, 3).context(|| "duplicate a namespace's descriptor")?;
         Ok(Self { fd })
     }
 
@@ -106,6 +110,11 @@ impl Namespace {
         made
     }
 
+    /// The namespaces pinned in a directory, as `/run/netns`, by name; see [`processes::pinned`].
+    pub fn list(directory: &Path) -> Result<Vec<(String, Self)>> {
+        processes::pinned(directory)
+    }
+
     /// Mounts it on an existing empty file, so that it lives on without a process and can be opened by that path.
     pub fn pin(&self, path: &Path) -> Result<()> {
         mount::bind(Path::new(&format!("/proc/self/fd/{}", self.fd.as_raw_fd())), path)
@@ -131,7 +140,8 @@ pub fn create_each<E: From<Error>>(
     for number in 0..count {
         // SAFETY: only the network namespace of this thread changes, on which no memory safety depends; file
         // descriptors stay shared. `_home` brings the thread back.
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.context(|| "create a network namespace")?;
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+            .context(|| "create a network namespace")?;
         inside(number, Namespace::current()?)?;
     }
     Ok(())
@@ -153,6 +163,13 @@ impl Drop for Entered {
             panic!("this thread cannot return to its network namespace: {error}");
         }
     }
+}
+
+/// The processes whose first thread is in one of the namespaces; see [`processes::list`].
+pub fn processes<S: BuildHasher>(
+    ids: &HashSet<NamespaceId, S>,
+) -> Result<Vec<(rustix::process::Pid, NamespaceId)>> {
+    processes::list(processes::Depth::Processes, |id| ids.contains(&id))
 }
 
 fn is_network_namespace(fd: BorrowedFd<'_>) -> bool {

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::Address;
+use crate::address::{self, Address};
 use crate::error::Result;
-use crate::link::Link;
-use crate::neighbour::{BridgeVlan, FdbEntry, Neighbour};
+use crate::link::{self, Link};
+use crate::neighbour::{self, BridgeVlan, FdbEntry, Neighbour, fdb, vlan};
 use crate::netlink::Socket;
-use crate::route::Route;
-use crate::rule::Rule;
+use crate::route::{self, Route};
+use crate::rule::{self, Rule};
 
 /// A namespace's network configuration as the kernel shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,22 @@ pub struct Select {
 
 impl NamespaceState {
     /// Reads the namespace that `socket` belongs to.
-    pub fn read(_socket: &mut Socket, _select: Select) -> Result<Self> {
-        Ok(Self::default())
+    ///
+    /// Each list is consistent in itself (it is read again if it changed meanwhile); between one list and the next
+    /// the namespace may change.
+    pub fn read(socket: &mut Socket, select: Select) -> Result<Self> {
+        let mut state = Self {
+            links: link::list(socket)?,
+            addresses: address::list(socket)?,
+            routes: route::list(socket)?,
+            rules: rule::list(socket)?,
+            ..Self::default()
+        };
+        if select.tables {
+            state.neighbours = neighbour::list(socket)?;
+            state.fdb = fdb::list(socket, &state.links)?;
+            state.vlans = vlan::list(socket)?;
+        }
+        Ok(state)
     }
 }

@@ -8,7 +8,7 @@ use crate::error::{Context, Error, Result};
 
 /// Moves the calling, single-threaded process into a new user namespace in which it is root, and into new mount, UTS
 /// and network namespaces that belong to it. Its user and group outside are mapped to 0 inside; no other ids exist
-/// there (user_namespaces(7)).
+/// there (`user_namespaces(7)`).
 pub fn unshare_as_root() -> Result<()> {
     let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
     let all = UnshareFlags::NEWUSER | UnshareFlags::NEWNS | UnshareFlags::NEWNET | UnshareFlags::NEWUTS;

@@ -93,6 +93,15 @@ pub struct Refusal {
     pub step: String,
     /// Why.
     pub reason: String,
+    /// This kernel cannot do it at all.
+    pub unsupported: bool,
+}
+
+impl Refusal {
+    /// A step that was refused for `reason`.
+    pub fn new(step: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { step: step.into(), reason: reason.into(), unsupported: false }
+    }
 }
 
 impl std::fmt::Display for Refusal {

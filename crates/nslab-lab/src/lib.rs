@@ -8,11 +8,28 @@
 //! A fresh build is the difference to nothing; a repair is the difference to what was broken. There is no other way
 //! by which a lab changes.
 
+pub mod actual;
+pub mod apply;
+pub mod desired;
+pub mod diff;
 pub mod error;
 pub mod exec;
+pub mod journal;
+pub mod labs;
+pub mod lock;
+mod parallel;
 pub mod paths;
+pub mod pins;
+pub mod plan;
+pub mod processes;
 pub mod programs;
 pub mod rootless;
+pub mod runner;
+pub mod session;
+pub mod state;
 
 pub use error::{Error, Result};
+pub use labs::Labs;
 pub use paths::{LabPaths, Paths};
+pub use plan::Plan;
+pub use state::State;

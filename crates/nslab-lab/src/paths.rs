@@ -39,6 +39,11 @@ impl Paths {
         LabPaths { root: self.state.join(name), netns: self.netns.clone() }
     }
 
+    /// Exists if nslab made the directory [`Paths::netns`].
+    pub fn made_netns(&self) -> PathBuf {
+        self.state.join(".made-netns")
+    }
+
     /// The names of the labs that have a directory, in order. None if there is no state directory.
     pub fn labs(&self) -> std::io::Result<Vec<String>> {
         let entries = match std::fs::read_dir(&self.state) {
@@ -88,6 +93,11 @@ impl LabPaths {
     /// The name under which `ip netns` finds the namespace `namespace`.
     pub fn netns_link(&self, namespace: &str) -> PathBuf {
         self.netns.join(namespace)
+    }
+
+    /// Exists if nslab made the directory of [`LabPaths::netns_link`].
+    pub fn made_netns(&self) -> PathBuf {
+        self.root.with_file_name(".made-netns")
     }
 
     /// The directory of [`LabPaths::netns_link`].

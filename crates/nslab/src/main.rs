@@ -1,1 +1,5 @@
-fn main() {}
+//! `nslab`, the program.
+
+fn main() -> std::process::ExitCode {
+    nslab::cli::main()
+}

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
 
-use super::{AddressGeneration, IfIndex};
+use super::IfIndex;
 
 /// What an interface is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,14 +29,65 @@ pub enum LinkKind {
     Vlan(Vlan),
     /// A routing domain with a table of its own.
     Vrf(Vrf),
-    /// A program's interface; made by [`tun::create`](super::super::tun::create), not by netlink.
+    /// A program's interface; made by [`tun::create`](crate::tun::create), not by netlink.
     Tun(Tun),
     /// Takes traffic redirected for shaping.
     Ifb,
     /// Takes everything, sends nothing.
     Dummy,
-    /// A kind that nslab reads by name only.
+    /// A kind that nslab reads by name only, and makes with the kernel's defaults.
     Other(String),
+}
+
+impl LinkKind {
+    /// The kernel's name for it (`IFLA_INFO_KIND`).
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Veth(_) => "veth",
+            Self::Bridge(_) => "bridge",
+            Self::Vxlan(_) => "vxlan",
+            Self::Macvlan(_) => "macvlan",
+            Self::Ipvlan(_) => "ipvlan",
+            Self::Vlan(_) => "vlan",
+            Self::Vrf(_) => "vrf",
+            Self::Tun(_) => "tun",
+            Self::Ifb => "ifb",
+            Self::Dummy => "dummy",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// The build option without which a kernel does not know the kind; none for kinds nslab has not heard of.
+    pub fn config_option(&self) -> Option<&'static str> {
+        Some(match self.name() {
+            "veth" => "CONFIG_VETH",
+            "bridge" => "CONFIG_BRIDGE",
+            "vxlan" => "CONFIG_VXLAN",
+            "macvlan" => "CONFIG_MACVLAN",
+            "macvtap" => "CONFIG_MACVTAP",
+            "ipvlan" => "CONFIG_IPVLAN",
+            "ipvtap" => "CONFIG_IPVTAP",
+            "vlan" => "CONFIG_VLAN_8021Q",
+            "vrf" => "CONFIG_NET_VRF",
+            "tun" => "CONFIG_TUN",
+            "ifb" => "CONFIG_IFB",
+            "dummy" => "CONFIG_DUMMY",
+            "bond" => "CONFIG_BONDING",
+            "team" => "CONFIG_NET_TEAM",
+            "wireguard" => "CONFIG_WIREGUARD",
+            "geneve" => "CONFIG_GENEVE",
+            "gre" | "gretap" | "erspan" => "CONFIG_NET_IPGRE",
+            "ip6gre" | "ip6gretap" => "CONFIG_IPV6_GRE",
+            "ipip" => "CONFIG_NET_IPIP",
+            "sit" => "CONFIG_IPV6_SIT",
+            "ip6tnl" => "CONFIG_IPV6_TUNNEL",
+            "vti" => "CONFIG_NET_IPVTI",
+            "xfrm" => "CONFIG_XFRM_INTERFACE",
+            "netkit" => "CONFIG_NETKIT",
+            "nlmon" => "CONFIG_NLMON",
+            _ => return None,
+        })
+    }
 }
 
 /// The other end of a veth pair, made in its final namespace with its final name.
@@ -56,8 +107,13 @@ pub struct VethPeer {
     pub group: u32,
     /// Transmit and receive queues.
     pub queues: Option<u32>,
-    /// Not settable for a peer: kept for symmetry of reading; see [`super::SetLink`].
-    pub address_generation: Option<AddressGeneration>,
+}
+
+impl VethPeer {
+    /// An end of this name, in the namespace of the socket, with all else left to the kernel.
+    pub fn new(name: IfName) -> Self {
+        Self { name, index: None, namespace: None, mac: None, mtu: None, group: 0, queues: None }
+    }
 }
 
 /// A bridge's settings (`IFLA_BR_*`).
@@ -65,7 +121,8 @@ pub struct VethPeer {
 pub struct Bridge {
     /// Spanning tree.
     pub stp: Option<bool>,
-    /// VLAN filtering.
+    /// VLAN filtering. A new bridge never filters unless told, so `Some(false)` is as good as `None` when making one
+    /// (and no refusal from a kernel without `CONFIG_BRIDGE_VLAN_FILTERING`).
     pub vlan_filtering: Option<bool>,
     /// Multicast snooping.
     pub multicast_snooping: Option<bool>,

@@ -1,10 +1,20 @@
 //! Network interfaces: making, changing, reading.
 
+mod change;
 mod kind;
+mod kind_codec;
+mod port;
+mod read;
+
+pub use port::{BridgePort, SetBridgePort};
+pub(crate) use read::lossy_name;
+#[cfg(test)]
+pub(crate) use read::parse;
+pub use read::{find, find_by_name, list};
 
 pub use kind::{
-    Bridge, Ipvlan, IpvlanMode, LinkKind, Macvlan, MacvlanMode, Tun, TunMode, VethPeer, Vlan, VlanProtocol, Vrf,
-    Vxlan,
+    Bridge, Ipvlan, IpvlanMode, LinkKind, Macvlan, MacvlanMode, Tun, TunMode, VethPeer, Vlan, VlanProtocol,
+    Vrf, Vxlan,
 };
 
 use std::os::fd::RawFd;
@@ -38,11 +48,28 @@ pub struct NewLink {
     pub group: u32,
     /// Bring it up at once. The far end of a veth pair cannot be brought up in the same request.
     pub up: bool,
-    /// How it gets its link-local IPv6 address.
-    pub address_generation: Option<AddressGeneration>,
     /// Transmit and receive queues (`IFLA_NUM_TX_QUEUES`, `IFLA_NUM_RX_QUEUES`). Unless told, a veth has as many as
     /// the machine may have CPUs (`veth_get_num_queues`).
     pub queues: Option<u32>,
+}
+
+impl NewLink {
+    /// An interface that is down, with all else left to the kernel.
+    pub fn new(name: IfName, kind: LinkKind) -> Self {
+        Self {
+            name,
+            index: None,
+            kind,
+            namespace: None,
+            mac: None,
+            mtu: None,
+            lower: None,
+            master: None,
+            group: 0,
+            up: false,
+            queues: None,
+        }
+    }
 }
 
 /// How an interface gets its IPv6 link-local address (`IFLA_INET6_ADDR_GEN_MODE`,
@@ -67,7 +94,8 @@ pub struct SetLink {
     pub index: IfIndex,
     /// The interface by name, where the number is 0.
     pub name: Option<IfName>,
-    /// Its new name. Until 6.2 the kernel renamed only interfaces that are down.
+    /// Its new name; takes [`SetLink::index`], else the request is refused with `EINVAL`. Until 6.2 the kernel renamed only
+    /// interfaces that are down.
     pub rename: Option<IfName>,
     /// Administratively up or down.
     pub up: Option<bool>,
@@ -75,13 +103,16 @@ pub struct SetLink {
     pub mtu: Option<u32>,
     /// Its MAC.
     pub mac: Option<MacAddr>,
-    /// The bridge or VRF it joins; 0 leaves the one it is in.
+    /// The bridge or VRF it joins, leaving the one it was in; with 0 it leaves that and joins none.
     pub master: Option<IfIndex>,
     /// The interface group.
     pub group: Option<u32>,
     /// The alias (`IFLA_IFALIAS`), up to 255 bytes; an empty one takes it away.
     pub alias: Option<String>,
-    /// How it gets its link-local IPv6 address.
+    /// How it gets its link-local IPv6 address. The kernel brings an interface up *before* it looks at this, so that one
+    /// which is to have no such address takes two requests: this first, [`SetLink::up`] in the next. It cannot be given
+    /// when making an interface (`EAFNOSUPPORT`, Linux 6.18); new ones follow the sysctl
+    /// `net.ipv6.conf.default.addr_gen_mode` of their namespace, which costs no request at all.
     pub address_generation: Option<AddressGeneration>,
     /// The namespace to move it to.
     pub namespace: Option<RawFd>,
@@ -152,17 +183,27 @@ pub struct Link {
     pub bridge_port: Option<BridgePort>,
 }
 
-/// A bridge port's settings (`IFLA_BRPORT_*`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BridgePort {
-    /// STP state: 0 disabled, 1 listening, 2 learning, 3 forwarding, 4 blocking.
-    pub state: u8,
-    /// Frames are not sent between isolated ports.
-    pub isolated: bool,
-    /// Source addresses are learned.
-    pub learning: bool,
-    /// Frames for unknown addresses are sent out.
-    pub unicast_flood: bool,
-    /// A frame may go out by the port it came in by.
-    pub hairpin: bool,
+impl Link {
+    /// Whether frames can go out and come in: administratively up, with carrier.
+    pub fn is_running(&self) -> bool {
+        self.up && self.carrier
+    }
+
+    /// Whether it is a veth.
+    pub fn is_veth(&self) -> bool {
+        matches!(self.kind, Some(LinkKind::Veth(_)))
+    }
+
+    /// Its settings as a bridge, if it is one.
+    pub fn as_bridge(&self) -> Option<&Bridge> {
+        match &self.kind {
+            Some(LinkKind::Bridge(bridge)) => Some(bridge),
+            _ => None,
+        }
+    }
+
+    /// Whether `name` is its name or one of its alternative names.
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.name.as_str() == name || self.alt_names.iter().any(|other| other == name)
+    }
 }

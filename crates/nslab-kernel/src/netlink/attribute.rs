@@ -103,7 +103,7 @@ impl<'a> Attribute<'a> {
 }
 
 /// A run of attributes. Iterating ends at the first one that is cut off.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Attributes<'a> {
     bytes: &'a [u8],
 }
@@ -115,8 +115,8 @@ impl<'a> Attributes<'a> {
     }
 
     /// The first attribute of this type.
-    pub fn get(self, kind: u16) -> Option<Attribute<'a>> {
-        self.into_iter().find(|attribute| attribute.kind == kind)
+    pub fn get(&self, kind: u16) -> Option<Attribute<'a>> {
+        self.clone().find(|attribute| attribute.kind == kind)
     }
 }
 

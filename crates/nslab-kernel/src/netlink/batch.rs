@@ -41,6 +41,14 @@ impl Batch {
         self.starts.is_empty()
     }
 
+    /// What follows the `nlmsghdr` of a lone request.
+    #[cfg(test)]
+    pub(crate) fn payload(request: &dyn Request) -> Vec<u8> {
+        let mut batch = Self::new();
+        batch.push(request);
+        batch.bytes.split_off(super::message::HEADER_LEN)
+    }
+
     /// Takes all requests out and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use crate::error::{Error, Refusal};
+
+/// The flag of an attribute that holds attributes (`NLA_F_NESTED`, `include/uapi/linux/netlink.h`). Newer parts of the
+/// kernel insist on it, older ones pass over it.
+const NLA_F_NESTED: u16 = 0x8000;
+
 /// Bytes of `struct nlmsghdr` (`include/uapi/linux/netlink.h`).
 pub(super) const HEADER_LEN: usize = 16;
 /// Everything in a message starts at a multiple of this (`NLMSG_ALIGNTO`, `NLA_ALIGNTO`).
@@ -23,6 +29,14 @@ pub trait Request: fmt::Display {
     }
     /// Writes the family's fixed header and the attributes.
     fn write(&self, message: &mut MessageWriter<'_>);
+    /// What this kernel was built without, if that is what `refusal` of this request means.
+    fn unsupported(&self, _refusal: &Refusal) -> Option<Error> {
+        None
+    }
+    /// The error that `refusal` of this request amounts to; for users of batches, who learn only place and refusal.
+    fn refused(&self, refusal: Refusal) -> Error {
+        self.unsupported(&refusal).unwrap_or_else(|| Error::Refused { request: self.to_string(), refusal })
+    }
 }
 
 /// Appends one message's body to a buffer.
@@ -99,14 +113,14 @@ impl<'a> MessageWriter<'a> {
         }
     }
 
-    /// Appends an attribute whose payload is what `content` writes.
+    /// Appends an attribute whose payload is what `content` writes, as a rule attributes.
     ///
     /// # Panics
     /// If that is longer than the 65531 bytes that an attribute can hold.
     pub fn nested(&mut self, kind: u16, content: impl FnOnce(&mut MessageWriter<'_>)) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 2]);
-        self.bytes.extend_from_slice(&kind.to_ne_bytes());
+        self.bytes.extend_from_slice(&(kind | NLA_F_NESTED).to_ne_bytes());
         content(&mut MessageWriter { bytes: self.bytes });
         let len = u16::try_from(self.bytes.len() - start).expect("an attribute holds at most 65531 bytes");
         self.bytes[start..start + 2].copy_from_slice(&len.to_ne_bytes());

@@ -20,6 +20,9 @@ const RECEIVE_BUFFER: usize = 64 * 1024;
 /// How often a dump that was overtaken by changes is read again.
 const DUMP_ATTEMPTS: usize = 16;
 
+/// The bytes of a socket option that is on or off.
+const OPTION_LEN: libc::socklen_t = 4;
+
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
 const NLM_F_DUMP: u16 = 0x300;
@@ -86,7 +89,7 @@ impl Socket {
                     libc::SOL_NETLINK,
                     option,
                     (&raw const on).cast(),
-                    size_of::<libc::c_int>() as libc::socklen_t,
+                    OPTION_LEN,
                 );
             }
         }
@@ -101,7 +104,7 @@ impl Socket {
             Ok(()) => Ok(()),
             Err(error) => {
                 let refusal = error.refused.into_iter().next().map(|(_, refusal)| refusal);
-                Err(refused(request, refusal.unwrap_or(Refusal { errno: Errno::IO, text: None })))
+                Err(request.refused(refusal.unwrap_or(Refusal { errno: Errno::IO, text: None })))
             }
         }
     }
@@ -156,7 +159,7 @@ impl Socket {
                 if message.kind == NLMSG_ERROR {
                     let refusal = refusal(&message)
                         .ok_or(Error::Malformed { what: "a request", problem: "an empty acknowledgement" })?;
-                    return Err(refused(request, refusal));
+                    return Err(request.refused(refusal));
                 }
                 if let Some(read) = read.take() {
                     return read(message.kind, message.payload);
@@ -165,8 +168,8 @@ impl Socket {
         }
     }
 
-    /// Sends a request for a list and gives each entry (message type and payload) to `entry`; starts anew, after a
-    /// call of `reset`, when the kernel says that the list changed while it was read (`NLM_F_DUMP_INTR`) or that
+    /// Sends a request for a list and gives each entry (message type and payload) to `entry`; forgets what it gave and
+    /// starts anew when the kernel says that the list changed while it was read (`NLM_F_DUMP_INTR`) or that
     /// answers were lost.
     pub fn dump<T>(
         &mut self,
@@ -195,6 +198,8 @@ impl Socket {
         MessageWriter::message(&mut bytes, request, NLM_F_REQUEST | NLM_F_DUMP, sequence);
         self.send(&bytes)?;
         let mut consistent = true;
+        // An error of `entry` is kept until the list has ended: the kernel allows no other dump on this socket before.
+        let mut failed = None;
         loop {
             let len = match self.receive() {
                 Ok(len) => len,
@@ -212,13 +217,18 @@ impl Socket {
                 match message.kind {
                     // A dump that fails on the way ends in NLMSG_DONE with the error number in it.
                     NLMSG_DONE | NLMSG_ERROR => {
-                        return match refusal(&message) {
-                            None => Ok(consistent),
-                            Some(refusal) if refusal.errno == Errno::INTR => Ok(false),
-                            Some(refusal) => Err(refused(request, refusal)),
+                        return match (failed, refusal(&message)) {
+                            (Some(error), _) => Err(error),
+                            (None, None) => Ok(consistent),
+                            (None, Some(refusal)) if refusal.errno == Errno::INTR => Ok(false),
+                            (None, Some(refusal)) => Err(request.refused(refusal)),
                         };
                     }
-                    kind => entries.extend(entry(kind, message.payload)?),
+                    kind if failed.is_none() => match entry(kind, message.payload) {
+                        Ok(found) => entries.extend(found),
+                        Err(error) => failed = Some(error),
+                    },
+                    _ => {}
                 }
             }
         }
@@ -257,8 +267,9 @@ impl Socket {
     }
 
     fn send(&self, bytes: &[u8]) -> Result<()> {
-        let sent = rustix::io::retry_on_intr(|| rustix::net::send(&self.fd, bytes, rustix::net::SendFlags::empty()))
-            .context(|| "send a netlink request")?;
+        let sent =
+            rustix::io::retry_on_intr(|| rustix::net::send(&self.fd, bytes, rustix::net::SendFlags::empty()))
+                .context(|| "send a netlink request")?;
         if sent == bytes.len() {
             Ok(())
         } else {
@@ -270,17 +281,15 @@ impl Socket {
         if self.buffer.is_empty() {
             self.buffer.resize(RECEIVE_BUFFER, 0);
         }
-        loop {
-            let (_, len) = rustix::io::retry_on_intr(|| {
-                // TRUNC gives the datagram's whole length even where the buffer is shorter.
-                rustix::net::recv(&self.fd, &mut self.buffer[..], rustix::net::RecvFlags::TRUNC)
-            })
-            .context(|| "receive a netlink answer")?;
-            if len <= self.buffer.len() {
-                return Ok(len);
-            }
-            return Err(Error::Malformed { what: "a request", problem: "a message longer than the kernel makes them" });
+        let (_, len) = rustix::io::retry_on_intr(|| {
+            // TRUNC gives the datagram's whole length even where the buffer is shorter.
+            rustix::net::recv(&self.fd, &mut self.buffer[..], rustix::net::RecvFlags::TRUNC)
+        })
+        .context(|| "receive a netlink answer")?;
+        if len <= self.buffer.len() {
+            return Ok(len);
         }
+        Err(Error::Malformed { what: "a request", problem: "a message longer than the kernel makes them" })
     }
 }
 
@@ -288,10 +297,6 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-fn refused(request: &dyn Request, refusal: Refusal) -> Error {
-    Error::Refused { request: request.to_string(), refusal }
 }
 
 /// The refusal in an `NLMSG_ERROR` or `NLMSG_DONE`; none if it is an acknowledgement.
@@ -306,7 +311,8 @@ fn refusal(message: &Incoming<'_>) -> Option<Refusal> {
         NLMSG_DONE => 4,
         _ if message.flags & NLM_F_CAPPED != 0 => 4 + HEADER_LEN,
         _ => {
-            let request_len = message.payload.get(4..8).and_then(|bytes| Some(u32::from_ne_bytes(*bytes.first_chunk()?)));
+            let request_len =
+                message.payload.get(4..8).and_then(|bytes| Some(u32::from_ne_bytes(*bytes.first_chunk()?)));
             4 + align(request_len.unwrap_or(0) as usize)
         }
     };
@@ -322,7 +328,8 @@ fn refusal(message: &Incoming<'_>) -> Option<Refusal> {
 fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Incoming<'_>> {
     std::iter::from_fn(move || {
         let header = datagram.first_chunk::<HEADER_LEN>()?;
-        let word = |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let word =
+            |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let half = |at: usize| u16::from_ne_bytes([header[at], header[at + 1]]);
         let len = word(0) as usize;
         let payload = datagram.get(HEADER_LEN..len)?;

@@ -1,5 +1,13 @@
 //! Routes.
 
+mod change;
+mod nexthop;
+mod read;
+
+pub use read::list;
+#[cfg(test)]
+pub(crate) use {nexthop::parse as parse_nexthop, read::parse};
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -37,6 +45,26 @@ pub struct Route {
     pub protocol: u8,
     /// The scope (`RT_SCOPE_*`): 0 universe, 253 link, 254 host. When adding, chosen as ip(8) does if `None`.
     pub scope: Option<u8>,
+    /// The nexthop object it goes by (`RTA_NH_ID`, ip-nexthop(8)); its ways out are in [`Route::action`] too. When
+    /// adding, those are passed over if this is given.
+    pub nexthop: Option<u32>,
+}
+
+impl Route {
+    /// A route of the main table, made by hand, with all else as the kernel has it by default.
+    pub fn new(to: IpNet, action: RouteAction) -> Self {
+        Self {
+            to,
+            action,
+            metric: 0,
+            table: TABLE_MAIN,
+            source: None,
+            mtu: None,
+            protocol: PROTOCOL_BOOT,
+            scope: None,
+            nexthop: None,
+        }
+    }
 }
 
 /// What a route does (`RTN_*`).
@@ -76,6 +104,18 @@ pub struct NextHop {
     pub weight: u16,
     /// The gateway is taken to be on the link (`RTNH_F_ONLINK`).
     pub onlink: bool,
+}
+
+impl NextHop {
+    /// A way through a gateway, by whichever interface leads to it.
+    pub fn via(gateway: IpAddr) -> Self {
+        Self { via: Some(gateway), link: None, weight: 1, onlink: false }
+    }
+
+    /// A way to those that are on the link itself.
+    pub fn on(link: IfIndex) -> Self {
+        Self { via: None, link: Some(link), weight: 1, onlink: false }
+    }
 }
 
 /// `RTM_NEWROUTE` (exclusively: an equal route is refused with `EEXIST`) / `RTM_DELROUTE`.

@@ -1,0 +1,118 @@
+//! What a lab looks like in the kernel.
+
+use std::collections::HashMap;
+
+use nslab_kernel::state::Select;
+use nslab_kernel::{Namespace, NamespaceId, NamespaceState, sysctl};
+
+use crate::desired::Desired;
+use crate::error::Result;
+use crate::parallel;
+use crate::paths::LabPaths;
+use crate::pins;
+use crate::plan::{NamespaceRef, Role};
+use crate::session::Open;
+
+/// A lab's namespaces as they are.
+#[derive(Debug, Default)]
+pub struct Actual {
+    /// By place in [`Desired::namespaces`]; `None` where there is no namespace.
+    pub namespaces: Vec<Option<ActualNamespace>>,
+    /// Namespaces of the lab that are no longer wanted; their places come after those of the wanted ones.
+    pub surplus: Vec<(NamespaceRef, ActualNamespace)>,
+}
+
+/// One namespace as it is.
+#[derive(Debug)]
+pub struct ActualNamespace {
+    /// Which one.
+    pub id: NamespaceId,
+    /// Its name for `ip netns`, if it has one.
+    pub name: Option<String>,
+    /// Its links, addresses, routes, rules, neighbours.
+    pub state: NamespaceState,
+    /// The values of the sysctls that were asked for, by key; `None` where there is no such sysctl.
+    pub sysctls: HashMap<String, Option<String>>,
+}
+
+impl Actual {
+    /// Nothing: what a lab looks like before it is built.
+    pub fn nothing(desired: &Desired) -> Self {
+        Self { namespaces: desired.namespaces.iter().map(|_| None).collect(), surplus: Vec::new() }
+    }
+
+    /// Reads the lab's namespaces and leaves them open in `open`, by the same places.
+    pub fn read(paths: &LabPaths, desired: &Desired, open: &mut Vec<Option<Open>>) -> Result<Self> {
+        let names = pins::names_by_node(paths)?;
+        let wanted = desired.places();
+        let mut surplus: Vec<String> =
+            pins::list(paths)?.into_iter().filter(|node| !wanted.contains_key(&node[..])).collect();
+        surplus.sort();
+        let mut read = parallel::map(&desired.namespaces, |space| {
+            let keys: Vec<&str> = space.sysctls.iter().map(|wanted| &wanted.key[..]).collect();
+            read_one(paths, &space.reference.node, &keys, space.reference.role == Role::Node, &names)
+        });
+        read.extend(parallel::map(&surplus, |node| read_one(paths, node, &[], false, &names)));
+        let mut actual = Self::default();
+        open.clear();
+        for (place, namespace) in read.into_iter().enumerate() {
+            let (opened, shown) = namespace?.unzip();
+            match place.checked_sub(desired.namespaces.len()) {
+                None => {
+                    open.push(opened);
+                    actual.namespaces.push(shown);
+                }
+                Some(number) => {
+                    // A pin without a namespace was left by an interruption; the next `down` takes it along.
+                    let Some(shown) = shown else { continue };
+                    let node = surplus[number].clone();
+                    let name = shown.name.clone().unwrap_or_else(|| node.clone());
+                    open.push(opened);
+                    actual.surplus.push((NamespaceRef { node, name, role: Role::Node }, shown));
+                }
+            }
+        }
+        Ok(actual)
+    }
+
+    /// A namespace by its place, those not wanted after those wanted.
+    pub fn at(&self, place: usize) -> Option<&ActualNamespace> {
+        match place.checked_sub(self.namespaces.len()) {
+            None => self.namespaces[place].as_ref(),
+            Some(number) => self.surplus.get(number).map(|(_, namespace)| namespace),
+        }
+    }
+}
+
+fn read_one(
+    paths: &LabPaths,
+    node: &str,
+    sysctls: &[&str],
+    tables: bool,
+    names: &HashMap<String, String>,
+) -> Result<Option<(Open, ActualNamespace)>> {
+    let Some(namespace) = pinned(&paths.pin(node))? else { return Ok(None) };
+    let id = namespace.id()?;
+    let mut opened = Open::enter(namespace)?;
+    let state = NamespaceState::read(&mut opened.socket, Select { tables })?;
+    opened.learn(&state);
+    let sysctls = if sysctls.is_empty() {
+        HashMap::new()
+    } else {
+        let read = |key: &&str| ((*key).to_owned(), sysctl::read(key).ok());
+        opened.namespace.run(|| sysctls.iter().map(read).collect())?
+    };
+    Ok(Some((opened, ActualNamespace { id, name: names.get(node).cloned(), state, sysctls })))
+}
+
+/// The namespace at a pin; `None` if there is no pin, or a file on which nothing is mounted (left by somebody who was
+/// interrupted between making and mounting).
+pub fn pinned(pin: &std::path::Path) -> Result<Option<Namespace>> {
+    match Namespace::open(pin) {
+        Ok(namespace) => Ok(Some(namespace)),
+        Err(error) => match error.errno() {
+            Some(rustix::io::Errno::NOENT | rustix::io::Errno::INVAL) => Ok(None),
+            _ => Err(error.into()),
+        },
+    }
+}

@@ -1,0 +1,138 @@
+//! Carrying out a plan.
+
+mod create;
+mod request;
+mod settle;
+
+use nslab_topology::model::Program;
+
+use crate::error::{Error, Refusal, Result};
+use crate::journal::Journal;
+use crate::paths::LabPaths;
+use crate::pins;
+use crate::plan::{Op, Plan, Stage, StageKind};
+use crate::session::Open;
+
+/// What happens while a plan is carried out; told from several threads.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A stage was journalled and begins.
+    Stage {
+        /// Which.
+        kind: StageKind,
+        /// How many steps it has.
+        steps: usize,
+    },
+    /// So many further steps are done.
+    Steps(usize),
+    /// Taking back begins.
+    Undo,
+    /// A program is started, or stopped, next.
+    Program {
+        /// Its node.
+        node: &'a str,
+        /// Its name.
+        program: &'a str,
+    },
+}
+
+/// Who is told.
+pub type Observer<'a> = dyn Fn(Event<'_>) + Sync + 'a;
+
+/// Who starts and stops programs.
+pub trait Runner {
+    /// Starts a program and waits until it is ready.
+    fn start(&mut self, node: &str, program: &Program) -> Result<()>;
+    /// Ends a program and all that it started.
+    fn stop(&mut self, node: &str, program: &Program) -> Result<()>;
+}
+
+/// Everything that a plan is carried out with.
+pub struct Site<'a> {
+    /// Where the lab is kept.
+    pub paths: &'a LabPaths,
+    /// The namespaces, by their places in the plan.
+    pub open: Vec<Option<Open>>,
+    /// Who runs programs.
+    pub runner: &'a mut dyn Runner,
+    /// Who is told.
+    pub observer: &'a Observer<'a>,
+    /// Send each step on its own instead of many together; for tests that stop in between.
+    pub one_by_one: bool,
+}
+
+/// Why a plan was not carried out to its end.
+#[derive(Debug)]
+pub struct Failure {
+    /// The steps that were refused.
+    pub refusals: Vec<Refusal>,
+    /// What a step failed with that is not a refusal of the kernel, if that is why.
+    pub error: Option<Error>,
+    /// The steps that were done, by stage.
+    pub done: Vec<Vec<bool>>,
+}
+
+/// What became of one step of a stage, by its place.
+type Outcome = (usize, std::result::Result<(), Refusal>);
+
+/// Carries out `plan`, stage by stage; stops after the first stage in which a step was refused.
+pub fn apply(plan: &Plan, site: &mut Site<'_>, journal: &mut Journal) -> Result<(), Failure> {
+    let mut done: Vec<Vec<bool>> = plan.stages.iter().map(|stage| vec![false; stage.steps.len()]).collect();
+    site.open.resize_with(plan.namespaces.len(), || None);
+    for (number, stage) in plan.stages.iter().enumerate() {
+        if let Err(error) = journal.stage(stage) {
+            return Err(Failure { refusals: Vec::new(), error: Some(error), done });
+        }
+        (site.observer)(Event::Stage { kind: stage.kind, steps: stage.steps.len() });
+        let (outcomes, error) = carry_out(plan, stage, site);
+        for (place, outcome) in &outcomes {
+            done[number][*place] |= outcome.is_ok();
+        }
+        let refusals: Vec<Refusal> = outcomes.into_iter().filter_map(|(_, outcome)| outcome.err()).collect();
+        if error.is_some() || !refusals.is_empty() {
+            return Err(Failure { refusals, error, done });
+        }
+    }
+    Ok(())
+}
+
+/// One stage: namespaces come first and go last; in between, what is in them is worked on side by side.
+fn carry_out(plan: &Plan, stage: &Stage, site: &mut Site<'_>) -> (Vec<Outcome>, Option<Error>) {
+    let mut outcomes = create::namespaces(plan, stage, site);
+    if outcomes.iter().all(|(_, outcome)| outcome.is_ok()) {
+        outcomes.extend(settle::settings(plan, stage, site));
+    }
+    if outcomes.iter().any(|(_, outcome)| outcome.is_err()) {
+        return (outcomes, None);
+    }
+    for (place, step) in stage.steps.iter().enumerate() {
+        let node = &plan.namespaces[step.namespace].node;
+        let result = match &step.op {
+            Op::StartProgram(program) => {
+                (site.observer)(Event::Program { node, program: &program.name });
+                site.runner.start(node, program)
+            }
+            Op::StopProgram(program) => {
+                (site.observer)(Event::Program { node, program: &program.name });
+                site.runner.stop(node, program)
+            }
+            Op::RenameNamespace { from, to } => pins::rename(site.paths, node, from, to),
+            Op::DeleteNamespace => remove_namespace(plan, step.namespace, site),
+            _ => continue,
+        };
+        if let Err(error) = result {
+            return (outcomes, Some(error));
+        }
+        outcomes.push((place, Ok(())));
+        (site.observer)(Event::Steps(1));
+    }
+    (outcomes, None)
+}
+
+fn remove_namespace(plan: &Plan, place: usize, site: &mut Site<'_>) -> Result<()> {
+    let reference = &plan.namespaces[place];
+    if let Some(open) = site.open[place].take() {
+        crate::processes::end_in(&[open.namespace.id()?])?;
+    }
+    pins::unpin(site.paths, &reference.node, &reference.name)
+}

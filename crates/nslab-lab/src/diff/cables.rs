@@ -1,0 +1,168 @@
+//! Which cables stay, which come, which go.
+
+use std::collections::{HashMap, HashSet};
+
+use nslab_kernel::link::{Link, LinkKind};
+use nslab_types::IfName;
+
+use super::Steps;
+use crate::actual::{Actual, ActualNamespace};
+use crate::desired::{Desired, DesiredCable, DesiredLink};
+use crate::plan::{Conflict, LINK_GROUP, Op, Step, VethEnd};
+
+/// What becomes of a namespace's desired interfaces.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ends {
+    /// Those that are there already as ends of the right cable.
+    pub(super) kept: HashSet<IfName>,
+    /// Those that are made from this namespace, so that they have joined their bridge and come up as they are made.
+    pub(super) near: HashSet<IfName>,
+}
+
+/// Finds the steps for cables; returns what becomes of the ends, by namespace.
+pub(super) fn diff(desired: &Desired, actual: &Actual, steps: &mut Steps) -> Vec<Ends> {
+    let mut ends = vec![Ends::default(); desired.namespaces.len()];
+    let shown: Vec<HashMap<IfName, &Link>> = actual
+        .namespaces
+        .iter()
+        .map(|space| {
+            let links = space.iter().flat_map(|space| &space.state.links);
+            links.map(|link| (link.name, link)).collect()
+        })
+        .collect();
+    let mut missing = Vec::new();
+    for cable in &desired.cables {
+        let DesiredCable { near, far } = *cable;
+        let there = |place: (usize, usize)| shown[place.0].get(&desired.link(place).name).copied();
+        if let (Some(one), Some(other)) = (there(near), there(far))
+            && are_peers(one, other)
+        {
+            ends[near.0].kept.insert(one.name);
+            ends[far.0].kept.insert(other.name);
+        } else {
+            ends[near.0].near.insert(desired.link(near).name);
+            missing.push(*cable);
+        }
+    }
+    remove(desired, actual, &ends, steps);
+    for DesiredCable { near, far } in missing {
+        steps.cables.push(Step {
+            namespace: near.0,
+            op: Op::CreateVeth {
+                near: end(desired.link(near), true),
+                far_namespace: far.0,
+                far: end(desired.link(far), false),
+            },
+        });
+    }
+    ends
+}
+
+/// Whether two links are the ends of one veth pair: each shows the other's number as its peer's. (Both namespaces
+/// belong to one lab and no other link of theirs has the pair's names, so this cannot be chance.)
+fn are_peers(one: &Link, other: &Link) -> bool {
+    let veth = |link: &Link| matches!(link.kind, Some(LinkKind::Veth(_)));
+    veth(one) && veth(other) && one.lower == Some(other.index) && other.lower == Some(one.index)
+}
+
+/// Deletes links that nslab made and that are not wanted any more or are not what is wanted; a cable once, from the
+/// end that comes first. Foreign links stay; one that has the name of a wanted one is a conflict.
+fn remove(desired: &Desired, actual: &Actual, ends: &[Ends], steps: &mut Steps) {
+    let wanted = desired.namespaces.len();
+    let mut going: Vec<(usize, &Link)> = Vec::new();
+    for (place, space) in desired.namespaces.iter().enumerate() {
+        let Some(is) = &actual.namespaces[place] else { continue };
+        let bridge = space.bridge.as_ref().map(|(name, _)| *name);
+        for link in &is.state.links {
+            if link.loopback || ends[place].kept.contains(&link.name) || Some(link.name) == bridge {
+                continue;
+            }
+            if link.group == LINK_GROUP {
+                going.push((place, link));
+            } else if space.links.iter().any(|wanted| wanted.name == link.name) {
+                steps.conflicts.push(Conflict {
+                    name: format!("the interface {} in {}", link.name, space.reference.node),
+                    holder: format!("nslab did not make it (it is of kind {})", kind_name(link)),
+                });
+            } else if link.kind.is_some() && !is_fallback(link) {
+                steps.notes.push(format!(
+                    "{}: {} is not in the lab file and not made by nslab; it stays",
+                    space.reference.node, link.name
+                ));
+            }
+        }
+    }
+    for (number, (_, is)) in actual.surplus.iter().enumerate() {
+        let marked = is.state.links.iter().filter(|link| link.group == LINK_GROUP);
+        going.extend(marked.map(|link| (wanted + number, link)));
+    }
+    // Pairs of ends that go together, so that undoing can make the cable again.
+    let mut by_numbers: HashMap<(u32, Option<u32>), Vec<usize>> = HashMap::new();
+    for (place, (_, link)) in going.iter().enumerate() {
+        by_numbers.entry((link.index, link.lower)).or_default().push(place);
+    }
+    let mut gone = vec![false; going.len()];
+    for place in 0..going.len() {
+        if std::mem::replace(&mut gone[place], true) {
+            continue;
+        }
+        let (namespace, link) = going[place];
+        let peer = link.lower.and_then(|lower| {
+            let candidates = by_numbers.get(&(lower, Some(link.index)))?;
+            candidates.iter().copied().find(|&other| !gone[other] && are_peers(link, going[other].1))
+        });
+        let is_needed = |(place, link): (usize, &Link)| {
+            place < wanted && desired.namespaces[place].links.iter().any(|wanted| wanted.name == link.name)
+        };
+        // The cables of a namespace that goes, go with it, after all that can be undone; unless their names are needed.
+        let (op, late) = match peer {
+            Some(other) => {
+                gone[other] = true;
+                let (far_namespace, far) = going[other];
+                let late = (namespace >= wanted || far_namespace >= wanted)
+                    && !is_needed((namespace, link))
+                    && !is_needed((far_namespace, far));
+                let near = shown_end(link, actual.at(namespace));
+                (Op::DeleteVeth { near, far_namespace, far: shown_end(far, actual.at(far_namespace)) }, late)
+            }
+            None => (Op::DeleteStrayLink { name: link.name }, namespace >= wanted),
+        };
+        let stage = if late { &mut steps.remove_namespaces } else { &mut steps.remove_links };
+        stage.push(Step { namespace, op });
+    }
+    let surplus = (0..actual.surplus.len()).map(|number| wanted + number);
+    steps.remove_namespaces.extend(surplus.map(|namespace| Step { namespace, op: Op::DeleteNamespace }));
+}
+
+/// Devices that the kernel puts into every new namespace when their module is loaded
+/// (`net.core.fb_tunnels_only_for_init_net`).
+fn is_fallback(link: &Link) -> bool {
+    const NAMES: [&str; 9] =
+        ["tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"];
+    NAMES.contains(&link.name.as_str())
+}
+
+fn end(link: &DesiredLink, near: bool) -> VethEnd {
+    // Only the near end of a switch's cable joins a bridge and comes up as it is made; the far end is set up in its own
+    // namespace, after it was told not to make itself an IPv6 address.
+    let port = near && link.master.is_some();
+    VethEnd {
+        name: link.name,
+        mac: link.mac,
+        mtu: link.mtu,
+        master: link.master.filter(|_| port),
+        up: port && link.up,
+    }
+}
+
+fn shown_end(link: &Link, space: Option<&ActualNamespace>) -> VethEnd {
+    let master = link.master.and_then(|index| {
+        let links = space.map(|space| &space.state.links)?;
+        links.iter().find(|other| other.index == index).map(|other| other.name)
+    });
+    VethEnd { name: link.name, mac: link.mac.unwrap_or_default(), mtu: link.mtu, master, up: link.up }
+}
+
+fn kind_name(link: &Link) -> String {
+    link.kind.as_ref().map_or_else(|| "hardware".to_owned(), |kind| kind.name().to_owned())
+}

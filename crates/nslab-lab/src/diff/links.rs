@@ -1,0 +1,188 @@
+//! Settings of interfaces: up, MTU, MAC, bridge, names, addresses.
+
+use ipnet::IpNet;
+use nslab_kernel::link::{AddressGeneration, Bridge, Link, LinkKind};
+use nslab_types::IfName;
+
+use super::Steps;
+use super::cables::Ends;
+use crate::actual::ActualNamespace;
+use crate::desired::{DesiredLink, DesiredNamespace};
+use crate::plan::{BridgeSettings, Conflict, LinkChange, Op, Role, Step};
+
+/// A switch's bridge device.
+pub(super) fn bridge(place: usize, space: &DesiredNamespace, is: Option<&ActualNamespace>, steps: &mut Steps) {
+    let Some((name, settings)) = &space.bridge else { return };
+    let step = |op| Step { namespace: place, op };
+    let shown = is.and_then(|is| is.state.links.iter().find(|link| link.name == *name));
+    let up = SetUp { name: *name, up: true };
+    match shown {
+        Some(link) => {
+            if let Some(LinkKind::Bridge(bridge)) = &link.kind {
+                let before = shown_bridge(link, bridge, settings);
+                if before != *settings {
+                    steps.configure.push(step(Op::SetBridge { name: *name, settings: settings.clone(), before }));
+                }
+                if !link.up {
+                    steps.switches_up.push(step(up.op()));
+                }
+            } else {
+                steps.conflicts.push(Conflict {
+                    name: format!("the interface {name} in {}", space.reference.node),
+                    holder: "it is not a bridge".to_owned(),
+                });
+            }
+        }
+        None => {
+            steps.bridges.push(step(Op::CreateBridge { name: *name, settings: settings.clone() }));
+            steps.switches_up.push(step(up.op()));
+        }
+    }
+}
+
+/// Bringing an interface up or down.
+struct SetUp {
+    name: IfName,
+    up: bool,
+}
+
+impl SetUp {
+    fn op(&self) -> Op {
+        let change = |up| LinkChange { up: Some(up), ..LinkChange::default() };
+        Op::SetLink { name: self.name, change: change(self.up), before: change(!self.up) }
+    }
+}
+
+fn shown_bridge(link: &Link, bridge: &Bridge, wanted: &BridgeSettings) -> BridgeSettings {
+    BridgeSettings {
+        mac: link.mac.unwrap_or_default(),
+        mtu: link.mtu,
+        stp: bridge.stp.unwrap_or(wanted.stp),
+        multicast_snooping: bridge.multicast_snooping.unwrap_or(wanted.multicast_snooping),
+        ageing_time: wanted.ageing_time.and(bridge.ageing_time),
+    }
+}
+
+/// All interfaces of a namespace.
+pub(super) fn configure(
+    place: usize,
+    space: &DesiredNamespace,
+    is: Option<&ActualNamespace>,
+    ends: &Ends,
+    steps: &mut Steps,
+) {
+    for wanted in &space.links {
+        let shown = is
+            .filter(|_| ends.kept.contains(&wanted.name))
+            .and_then(|is| is.state.links.iter().find(|link| link.name == wanted.name));
+        set_link(place, space, wanted, shown, is, ends, steps);
+        alt_names(place, wanted, shown, steps);
+    }
+    let loopback = LoopbackAddresses { place, space, is };
+    loopback.diff(steps);
+    for wanted in &space.links {
+        let shown = is.filter(|_| ends.kept.contains(&wanted.name));
+        addresses(place, wanted.name, &wanted.addresses, shown, steps);
+    }
+}
+
+fn set_link(
+    place: usize,
+    space: &DesiredNamespace,
+    wanted: &DesiredLink,
+    shown: Option<&Link>,
+    is: Option<&ActualNamespace>,
+    ends: &Ends,
+    steps: &mut Steps,
+) {
+    let node = space.reference.role == Role::Node;
+    let (mut change, mut before) = (LinkChange::default(), LinkChange::default());
+    if let Some(shown) = shown {
+        if shown.mac != Some(wanted.mac) {
+            (change.mac, before.mac) = (Some(wanted.mac), shown.mac);
+        }
+        if shown.mtu != wanted.mtu {
+            (change.mtu, before.mtu) = (Some(wanted.mtu), Some(shown.mtu));
+        }
+        let master = shown.master.and_then(|index| {
+            is?.state.links.iter().find(|link| link.index == index).map(|link| link.name)
+        });
+        // The bridge itself may have been lost and made again under its name.
+        if master != wanted.master {
+            (change.master, before.master) = (Some(wanted.master), Some(master));
+        }
+        if shown.up != wanted.up {
+            (change.up, before.up) = (Some(wanted.up), Some(shown.up));
+        }
+        let automatic = shown.address_generation != Some(AddressGeneration::None);
+        if node && automatic && shown.address_generation.is_some() {
+            (change.automatic_link_local, before.automatic_link_local) = (Some(false), Some(true));
+        }
+    } else {
+        // Just made: a switch's port may have joined and come up at once, all else is set up here.
+        if node {
+            (change.automatic_link_local, before.automatic_link_local) = (Some(false), Some(true));
+        }
+        let joined = wanted.master.is_some() && ends.near.contains(&wanted.name);
+        if wanted.master.is_some() && !joined {
+            (change.master, before.master) = (Some(wanted.master), Some(None));
+        }
+        if wanted.up && !joined {
+            (change.up, before.up) = (Some(true), Some(false));
+        }
+    }
+    if change != LinkChange::default() {
+        steps.configure.push(Step { namespace: place, op: Op::SetLink { name: wanted.name, change, before } });
+    }
+}
+
+fn alt_names(place: usize, wanted: &DesiredLink, shown: Option<&Link>, steps: &mut Steps) {
+    let has = |name: &String| shown.is_some_and(|link| link.alt_names.contains(name));
+    let link = wanted.name;
+    if let Some(name) = &wanted.alt_name
+        && !has(name)
+    {
+        steps.configure.push(Step { namespace: place, op: Op::AddAltName { link, name: name.clone() } });
+    }
+}
+
+struct LoopbackAddresses<'a> {
+    place: usize,
+    space: &'a DesiredNamespace,
+    is: Option<&'a ActualNamespace>,
+}
+
+impl LoopbackAddresses<'_> {
+    fn diff(&self, steps: &mut Steps) {
+        addresses(self.place, IfName::LOOPBACK, &self.space.loopback, self.is, steps);
+        // Somebody may have taken `lo` down.
+        let down = self.is.is_some_and(|is| is.state.links.iter().any(|link| link.loopback && !link.up));
+        if down {
+            let op = SetUp { name: IfName::LOOPBACK, up: true }.op();
+            steps.configure.push(Step { namespace: self.place, op });
+        }
+    }
+}
+
+fn addresses(place: usize, link: IfName, wanted: &[IpNet], is: Option<&ActualNamespace>, steps: &mut Steps) {
+    let index = is.and_then(|is| is.state.links.iter().find(|shown| shown.name == link)).map(|shown| shown.index);
+    let shown: Vec<IpNet> = is
+        .into_iter()
+        .flat_map(|is| &is.state.addresses)
+        // Addresses with a lifetime come from DHCP or router advertisements, which go on.
+        .filter(|address| Some(address.link) == index && address.permanent)
+        .map(|address| address.address)
+        .filter(|address| !is_the_kernels_own(link, address))
+        .collect();
+    for &address in shown.iter().filter(|address| !wanted.contains(address)) {
+        steps.remove_settings.push(Step { namespace: place, op: Op::DeleteAddress { link, address } });
+    }
+    for &address in wanted.iter().filter(|address| !shown.contains(address)) {
+        steps.configure.push(Step { namespace: place, op: Op::AddAddress { link, address } });
+    }
+}
+
+/// Addresses that come with an interface and are nobody's doing: those of `lo`, and link-local ones, unless wanted.
+fn is_the_kernels_own(link: IfName, address: &IpNet) -> bool {
+    link == IfName::LOOPBACK && address.addr().is_loopback()
+}

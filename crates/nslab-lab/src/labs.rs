@@ -1,0 +1,51 @@
+//! The labs of a user on a host: building, changing, listing, taking away.
+
+mod down;
+mod list;
+mod up;
+
+pub use down::Gone;
+pub use list::{Status, Summary};
+pub use up::{Built, Wanted};
+
+use std::process::Command;
+
+use crate::apply::Observer;
+use crate::error::{Error, Result};
+use crate::paths::{LabPaths, Paths};
+use crate::state::State;
+
+/// How this program starts a copy of itself that goes on by itself (the keeper of a lab's programs).
+pub type Launcher<'a> = dyn Fn() -> Command + 'a;
+
+/// All labs that this process can see.
+pub struct Labs<'a> {
+    /// Where they are kept.
+    pub paths: Paths,
+    /// How a keeper is started.
+    pub launcher: &'a Launcher<'a>,
+    /// Who is told of progress.
+    pub observer: &'a Observer<'a>,
+    /// Who is told that another process works on the lab, which is waited for.
+    pub waiting: &'a (dyn Fn() + Sync),
+    /// Send each step on its own; for tests.
+    pub one_by_one: bool,
+}
+
+impl Labs<'_> {
+    /// The state of a lab that was built. Errors if there is no such lab, or if it was never wholly built.
+    pub fn state(&self, name: &str) -> Result<State> {
+        match State::read(&self.paths.lab(name))? {
+            Some(state) => Ok(state),
+            None => Err(self.no_such_lab(name)),
+        }
+    }
+
+    fn no_such_lab(&self, name: &str) -> Error {
+        Error::NoSuchLab { name: name.to_owned(), known: self.paths.labs().unwrap_or_default() }
+    }
+
+    fn lab(&self, name: &str) -> LabPaths {
+        self.paths.lab(name)
+    }
+}

@@ -1,0 +1,130 @@
+//! Taking a lab away.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use nslab_kernel::link::find;
+use nslab_kernel::netlink::{Protocol, Socket};
+use nslab_kernel::processes::{Depth, list};
+use nslab_kernel::{Namespace, NamespaceId};
+
+use super::Labs;
+use crate::error::{Context, Error, Result};
+use crate::journal::Journal;
+use crate::lock::Lock;
+use crate::paths::{LabPaths, Paths};
+use crate::plan::namespace_mark;
+use crate::runner;
+use crate::{pins, processes};
+
+/// What `down` took away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// Namespaces.
+    pub namespaces: usize,
+    /// Processes that were running in them besides the lab's own programs.
+    pub processes: usize,
+    /// How long it took.
+    pub time: Duration,
+}
+
+impl Labs<'_> {
+    /// Takes a lab away: its programs and all processes in its namespaces, its namespaces, its files. Works from the
+    /// lab's directory, whatever state that is in, and where there is none, from the marks in the kernel. Errors with
+    /// [`Error::NoSuchLab`] if there is nothing of it.
+    pub fn down(&self, name: &str) -> Result<Gone> {
+        let began = Instant::now();
+        let paths = self.lab(name);
+        let Some(lock) = Lock::existing(paths.root(), &mut || (self.waiting)())? else {
+            let gone = take_away_unknown(&paths, name)?;
+            tidy(&self.paths);
+            return if gone.namespaces == 0 {
+                Err(self.no_such_lab(name))
+            } else {
+                Ok(Gone { time: began.elapsed(), ..gone })
+            };
+        };
+        let gone = take_away(&paths)?;
+        drop(lock);
+        tidy(&self.paths);
+        Ok(Gone { time: began.elapsed(), ..gone })
+    }
+}
+
+/// Takes everything of a lab away that can be found from its directory, and the directory. The lock must be held.
+pub(super) fn take_away(paths: &LabPaths) -> Result<Gone> {
+    Journal::down(&paths.journal())?;
+    runner::end(paths)?;
+    let nodes = pins::list(paths)?;
+    let mut ids = Vec::with_capacity(nodes.len());
+    for node in &nodes {
+        if let Some(namespace) = crate::actual::pinned(&paths.pin(node))? {
+            ids.push(namespace.id()?);
+        }
+    }
+    let processes = processes::end_in(&ids)?;
+    pins::unpin_all(paths)?;
+    match std::fs::remove_dir_all(paths.root()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context(|| format!("remove {}", paths.root().display()))
+        }
+        _ => Ok(Gone { namespaces: ids.len(), processes, time: Duration::ZERO }),
+    }
+}
+
+/// Takes away what is left of a lab without a directory: names for `ip netns` that lead nowhere, and namespaces that
+/// live on only because processes run in them, known by their mark.
+fn take_away_unknown(paths: &LabPaths, name: &str) -> Result<Gone> {
+    pins::unpin_all(paths)?;
+    let own = Namespace::current()?.id()?;
+    let mut ours = Vec::new();
+    let mut seen = HashSet::from([own]);
+    for (pid, id) in list(Depth::Processes, |_| true)? {
+        if seen.insert(id)
+            && let Ok(space) = Namespace::of_process(pid)
+            && is_marked(&space, name)
+        {
+            ours.push(id);
+        }
+    }
+    let ours: Vec<NamespaceId> = ours;
+    let processes = processes::end_in(&ours)?;
+    Ok(Gone { namespaces: ours.len(), processes, time: Duration::ZERO })
+}
+
+/// Whether a namespace carries the mark of the lab `name`. One that cannot be entered or read does not.
+fn is_marked(space: &Namespace, name: &str) -> bool {
+    let alias = space.run(|| {
+        let mut socket = Socket::open(Protocol::Route).ok()?;
+        find(&mut socket, 1).ok()?.alias
+    });
+    alias.ok().flatten().is_some_and(|alias| alias.starts_with(&namespace_mark(name, "")))
+}
+
+/// Removes the directories that labs share, if no lab is left in them and nslab made them.
+pub(super) fn tidy(paths: &Paths) {
+    // Another process may be about to use them: rmdir(2) only removes what is empty, and whoever finds its directory
+    // gone makes it again.
+    if paths.labs().is_ok_and(|labs| labs.is_empty()) {
+        let made = paths.made_netns();
+        if made.exists() {
+            let _ = std::fs::remove_file(&made);
+            let _ = std::fs::remove_dir(&paths.netns);
+        }
+        let _ = std::fs::remove_dir(&paths.state);
+    }
+}
+
+impl From<Gone> for Duration {
+    fn from(gone: Gone) -> Self {
+        gone.time
+    }
+}
+
+/// What is said of a lab that cannot be found.
+impl Error {
+    /// Whether it says that there is no such lab.
+    pub fn is_no_such_lab(&self) -> bool {
+        matches!(self, Self::NoSuchLab { .. })
+    }
+}

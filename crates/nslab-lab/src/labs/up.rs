@@ -1,0 +1,233 @@
+//! Building a lab, and bringing a running one to what it shall be.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nslab_topology::Topology;
+
+use super::Labs;
+use crate::actual::Actual;
+use crate::apply::{self, Event, Failure, Site};
+use crate::desired::Desired;
+use crate::diff;
+use crate::error::{Error, Result};
+use crate::journal::{Journal, Past};
+use crate::lock::Lock;
+use crate::paths::LabPaths;
+use crate::pins;
+use crate::plan::Plan;
+use crate::runner::KeeperRunner;
+use crate::session::{Open, raise_file_limit};
+use crate::state::State;
+
+/// After a change the kernel is looked at again, at most this often, until nothing is left to do: deleting an address,
+/// say, takes routes with it that are wanted.
+const ROUNDS: usize = 4;
+
+/// What a lab shall be.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// What was written.
+    pub lab: nslab_topology::Lab,
+    /// What it means.
+    pub topology: Topology,
+    /// The lab file, as an absolute path, if it came from one.
+    pub file: Option<PathBuf>,
+    /// The directory that programs run in unless told otherwise.
+    pub directory: PathBuf,
+}
+
+/// What `up` did.
+#[derive(Debug)]
+pub struct Built {
+    /// It did not exist before.
+    pub new: bool,
+    /// The first plan that was carried out; empty if there was nothing to do.
+    pub plan: Plan,
+    /// Steps in all.
+    pub steps: usize,
+    /// How long it took.
+    pub time: Duration,
+}
+
+impl Labs<'_> {
+    /// The plan that [`Labs::up`] would carry out now. Changes nothing.
+    pub fn plan(&self, wanted: &Wanted) -> Result<Plan> {
+        let paths = self.lab(&wanted.topology.name);
+        let desired = Desired::new(&wanted.topology);
+        let _limit = FileLimit::raise();
+        Ok(Look::at(&paths, &desired)?.plan)
+    }
+
+    /// Builds the lab, or makes the changes that bring a running one to what is wanted. All or nothing: when a step is
+    /// refused, those before it are taken back.
+    pub fn up(&self, wanted: &Wanted) -> Result<Built> {
+        let began = Instant::now();
+        let paths = self.lab(&wanted.topology.name);
+        let desired = Desired::new(&wanted.topology);
+        let _limit = FileLimit::raise();
+        check_names(&paths, &desired)?;
+        let _lock = Lock::create(paths.root(), &mut || (self.waiting)())?;
+        if Past::read(&paths.journal())?.is_some_and(|past| past.going_down) {
+            super::down::take_away(&paths)?;
+            crate::pins::make_directory(paths.root())?;
+        }
+        let result = self.up_locked(wanted, &paths, &desired, began);
+        if result.is_err() && State::read(&paths).is_ok_and(|state| state.is_none()) {
+            // It never was: not even its directory stays.
+            super::down::take_away(&paths)?;
+            super::down::tidy(&self.paths);
+        }
+        result
+    }
+
+    fn up_locked(&self, wanted: &Wanted, paths: &LabPaths, desired: &Desired, began: Instant) -> Result<Built> {
+        let before = State::read(paths)?;
+        let mut look = Look::at(paths, desired)?;
+        refuse_conflicts(&look.plan)?;
+        let mut state = State::new(
+            wanted.lab.clone(),
+            wanted.topology.clone(),
+            wanted.file.clone(),
+            wanted.directory.clone(),
+        );
+        if let Some(before) = &before {
+            state.created = before.created;
+        }
+        let first = look.plan.clone();
+        let mut steps = 0;
+        if !look.plan.is_empty() {
+            pins::prepare(paths)?;
+            state.write_surroundings(paths)?;
+            let mut journal = Journal::begin(&paths.journal(), &look.plan)?;
+            for round in 0..ROUNDS {
+                steps += look.plan.len();
+                self.carry_out(&mut look, paths, &state, before.as_ref(), &mut journal)?;
+                // A fresh build is what it was planned to be.
+                if before.is_none() && round == 0 && look.fresh {
+                    break;
+                }
+                look = Look::at(paths, desired)?;
+                if look.plan.is_empty() {
+                    break;
+                }
+            }
+            state.write(paths)?;
+            journal.done()?;
+        } else if before.as_ref() != Some(&state) {
+            state.write_surroundings(paths)?;
+            state.write(paths)?;
+            Journal::begin(&paths.journal(), &look.plan)?.done()?;
+        }
+        Ok(Built { new: before.is_none(), plan: first, steps, time: began.elapsed() })
+    }
+
+    /// Carries out one plan; takes it back if it fails.
+    fn carry_out(
+        &self,
+        look: &mut Look,
+        paths: &LabPaths,
+        state: &State,
+        before: Option<&State>,
+        journal: &mut Journal,
+    ) -> Result<()> {
+        let mut runner = KeeperRunner::new(paths, self.launcher, &state.directory);
+        let mut site = Site {
+            paths,
+            open: std::mem::take(&mut look.open),
+            runner: &mut runner,
+            observer: self.observer,
+            one_by_one: self.one_by_one,
+        };
+        let Err(failure) = apply::apply(&look.plan, &mut site, journal) else { return Ok(()) };
+        (self.observer)(Event::Undo);
+        journal.undo()?;
+        let left = if before.is_none() && look.fresh {
+            drop(site);
+            super::down::take_away(paths).err().map(|error| error.to_string()).into_iter().collect()
+        } else {
+            let undo = look.plan.undo(|stage, place| failure.done[stage][place]);
+            let left = match apply::apply(&undo, &mut site, journal) {
+                Ok(()) => Vec::new(),
+                Err(failed) => left_behind(failed),
+            };
+            if let Some(before) = before {
+                before.write_surroundings(paths)?;
+            }
+            journal.done()?;
+            left
+        };
+        Err(refused(failure, left))
+    }
+}
+
+/// The kernel as it was found, and the plan that follows from it.
+struct Look {
+    plan: Plan,
+    open: Vec<Option<Open>>,
+    /// There was nothing of the lab.
+    fresh: bool,
+}
+
+impl Look {
+    fn at(paths: &LabPaths, desired: &Desired) -> Result<Self> {
+        let fresh = pins::list(paths)?.is_empty();
+        let mut open = Vec::new();
+        let actual =
+            if fresh { Actual::nothing(desired) } else { Actual::read(paths, desired, &mut open)? };
+        let running = crate::runner::running(paths)?;
+        let plan = diff::plan(desired, &actual, &running);
+        Ok(Self { plan, open, fresh })
+    }
+}
+
+/// More open files for the time of the work.
+struct FileLimit(rustix::process::Rlimit);
+
+impl FileLimit {
+    fn raise() -> Self {
+        Self(raise_file_limit())
+    }
+}
+
+impl Drop for FileLimit {
+    fn drop(&mut self) {
+        // Lowering a soft limit is always allowed.
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, self.0.clone());
+    }
+}
+
+/// Refuses names for `ip netns` that somebody else holds, before anything is touched.
+fn check_names(paths: &LabPaths, desired: &Desired) -> Result<()> {
+    for space in &desired.namespaces {
+        let reference = &space.reference;
+        if let Some(holder) = pins::foreign_holder(paths, &reference.node, &reference.name)? {
+            let name = format!("the namespace {}", paths.netns_link(&reference.name).display());
+            return Err(Error::Conflict { lab: desired.lab.clone(), name, holder });
+        }
+    }
+    Ok(())
+}
+
+fn refuse_conflicts(plan: &Plan) -> Result<()> {
+    match plan.conflicts.first() {
+        None => Ok(()),
+        Some(conflict) => Err(Error::Conflict {
+            lab: plan.lab.clone(),
+            name: conflict.name.clone(),
+            holder: conflict.holder.clone(),
+        }),
+    }
+}
+
+fn refused(failure: Failure, left: Vec<String>) -> Error {
+    match failure.error {
+        Some(error) => error,
+        None => Error::Refused { refusals: failure.refusals, left },
+    }
+}
+
+fn left_behind(failed: Failure) -> Vec<String> {
+    let error = failed.error.map(|error| error.to_string());
+    failed.refusals.iter().map(ToString::to_string).chain(error).collect()
+}

@@ -1,0 +1,84 @@
+//! How each operation is undone.
+
+use super::{Op, Plan, Stage, Step};
+
+impl Op {
+    /// The operation that takes this one back.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        match self.clone() {
+            Self::CreateNamespace => Self::DeleteNamespace,
+            Self::DeleteNamespace => Self::CreateNamespace,
+            Self::RenameNamespace { from, to } => Self::RenameNamespace { from: to, to: from },
+            Self::SetSysctl { key, value, before: Some(before), optional } => {
+                Self::SetSysctl { key, value: before, before: Some(value), optional }
+            }
+            // In a new namespace, which goes as a whole.
+            unchanged @ Self::SetSysctl { before: None, .. } => unchanged,
+            Self::CreateBridge { name, settings } => Self::DeleteBridge { name, settings },
+            Self::DeleteBridge { name, settings } => Self::CreateBridge { name, settings },
+            Self::SetBridge { name, settings, before } => {
+                Self::SetBridge { name, settings: before, before: settings }
+            }
+            Self::CreateVeth { near, far_namespace, far } => Self::DeleteVeth { near, far_namespace, far },
+            Self::DeleteVeth { near, far_namespace, far } => Self::CreateVeth { near, far_namespace, far },
+            // It was not part of the lab, and what it was is not known.
+            stray @ Self::DeleteStrayLink { .. } => stray,
+            Self::SetLink { name, change, before } => Self::SetLink { name, change: before, before: change },
+            Self::AddAltName { link, name } => Self::DeleteAltName { link, name },
+            Self::DeleteAltName { link, name } => Self::AddAltName { link, name },
+            Self::AddAddress { link, address } => Self::DeleteAddress { link, address },
+            Self::DeleteAddress { link, address } => Self::AddAddress { link, address },
+            Self::AddRoute(route) => Self::DeleteRoute(route),
+            Self::DeleteRoute(route) => Self::AddRoute(route),
+            Self::AddRule(rule) => Self::DeleteRule(rule),
+            Self::DeleteRule(rule) => Self::AddRule(rule),
+            Self::SetNeighbour { link, address, mac, before: Some(before) } => {
+                Self::SetNeighbour { link, address, mac: before, before: Some(mac) }
+            }
+            Self::SetNeighbour { link, address, mac, before: None } => Self::DeleteNeighbour { link, address, mac },
+            Self::DeleteNeighbour { link, address, mac } => {
+                Self::SetNeighbour { link, address, mac, before: None }
+            }
+            Self::StartProgram(program) => Self::StopProgram(program),
+            Self::StopProgram(program) => Self::StartProgram(program),
+        }
+    }
+
+    /// Whether [`Op::inverse`] does nothing by itself.
+    fn is_undone_with_its_namespace(&self) -> bool {
+        matches!(self, Self::SetSysctl { before: None, .. } | Self::DeleteStrayLink { .. })
+    }
+}
+
+impl Plan {
+    /// The plan that takes back the steps for which `done` (stage and place in it) holds: last first. What happened
+    /// inside a namespace that was new is not taken back step by step, the namespace goes.
+    #[must_use]
+    pub fn undo(&self, done: impl Fn(usize, usize) -> bool) -> Self {
+        let mut new = vec![false; self.namespaces.len()];
+        for step in self.steps().filter(|step| step.op == Op::CreateNamespace) {
+            new[step.namespace] = true;
+        }
+        let mut undo =
+            Self { lab: self.lab.clone(), namespaces: self.namespaces.clone(), ..Self::default() };
+        for (number, stage) in self.stages.iter().enumerate().rev() {
+            let steps: Vec<Step> = stage
+                .steps
+                .iter()
+                .enumerate()
+                .rev()
+                .filter(|(place, step)| {
+                    done(number, *place)
+                        && !step.op.is_undone_with_its_namespace()
+                        && (!new[step.namespace] || step.op == Op::CreateNamespace)
+                })
+                .map(|(_, step)| Step { namespace: step.namespace, op: step.op.inverse() })
+                .collect();
+            if !steps.is_empty() {
+                undo.stages.push(Stage { kind: stage.kind, steps });
+            }
+        }
+        undo
+    }
+}

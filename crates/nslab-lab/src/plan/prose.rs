@@ -1,0 +1,210 @@
+//! Plans in words.
+
+use std::fmt;
+
+use nslab_topology::model::{NextHop, Route, RouteAction, Rule, RuleAction};
+
+use super::{BridgeSettings, LinkChange, Op, Plan, StageKind, Step};
+
+impl Plan {
+    /// One step in words, with its namespace: `red: add address 10.0.0.1/24 to eth0`.
+    pub fn describe(&self, step: &Step) -> String {
+        let node = &self.namespaces[step.namespace].node;
+        let op = &step.op;
+        match op {
+            Op::CreateVeth { near, far_namespace, far } | Op::DeleteVeth { near, far_namespace, far } => {
+                let verb = if matches!(op, Op::CreateVeth { .. }) { "create" } else { "delete" };
+                let far_node = &self.namespaces[*far_namespace].node;
+                format!("{verb} cable {node}:{} – {far_node}:{}", near.name, far.name)
+            }
+            Op::CreateNamespace | Op::DeleteNamespace => {
+                let verb = if *op == Op::CreateNamespace { "create" } else { "delete" };
+                format!("{verb} namespace {}", self.namespaces[step.namespace].name)
+            }
+            op => format!("{node}: {op}"),
+        }
+    }
+}
+
+/// The operation in words, without its namespace.
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateNamespace => f.write_str("create the namespace"),
+            Self::DeleteNamespace => f.write_str("delete the namespace"),
+            Self::RenameNamespace { from, to } => write!(f, "rename the namespace {from} to {to}"),
+            Self::SetSysctl { key, value, before, .. } => {
+                write!(f, "set {key} = {value}")?;
+                before.as_ref().map_or(Ok(()), |before| write!(f, " (was {before})"))
+            }
+            Self::CreateBridge { name, settings } => write!(f, "create bridge {name} ({settings})"),
+            Self::DeleteBridge { name, .. } => write!(f, "delete bridge {name}"),
+            Self::SetBridge { name, settings, .. } => write!(f, "set bridge {name} ({settings})"),
+            Self::CreateVeth { near, far, .. } => write!(f, "create cable {} – {}", near.name, far.name),
+            Self::DeleteVeth { near, far, .. } => write!(f, "delete cable {} – {}", near.name, far.name),
+            Self::DeleteStrayLink { name } => write!(f, "delete stray link {name}"),
+            Self::SetLink { name, change, .. } => write!(f, "set {name} {change}"),
+            Self::AddAltName { link, name } => write!(f, "call {link} {name} too"),
+            Self::DeleteAltName { link, name } => write!(f, "no longer call {link} {name}"),
+            Self::AddAddress { link, address } => write!(f, "add address {address} to {link}"),
+            Self::DeleteAddress { link, address } => write!(f, "delete address {address} from {link}"),
+            Self::AddRoute(route) => write!(f, "add route {}", Words(route)),
+            Self::DeleteRoute(route) => write!(f, "delete route {}", Words(route)),
+            Self::AddRule(rule) => write!(f, "add rule {}", RuleWords(rule)),
+            Self::DeleteRule(rule) => write!(f, "delete rule {}", RuleWords(rule)),
+            Self::SetNeighbour { link, address, mac, .. } => {
+                write!(f, "set neighbour {address} at {mac} on {link}")
+            }
+            Self::DeleteNeighbour { link, address, .. } => write!(f, "delete neighbour {address} on {link}"),
+            Self::StartProgram(program) => write!(f, "start {:?}", program.name),
+            Self::StopProgram(program) => write!(f, "stop {:?}", program.name),
+        }
+    }
+}
+
+impl fmt::Display for StageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StopPrograms => "stop programs",
+            Self::Remove => "remove",
+            Self::Namespaces => "namespaces",
+            Self::Bridges => "bridges",
+            Self::Cables => "cables",
+            Self::Configure => "configure",
+            Self::SwitchesUp => "switches up",
+            Self::StartPrograms => "start programs",
+            Self::RemoveNamespaces => "remove namespaces",
+        })
+    }
+}
+
+impl fmt::Display for BridgeSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = |on| if on { "on" } else { "off" };
+        write!(
+            f,
+            "mac {}, mtu {}, stp {}, multicast snooping {}",
+            self.mac,
+            self.mtu,
+            state(self.stp),
+            state(self.multicast_snooping)
+        )?;
+        self.ageing_time.map_or(Ok(()), |time| write!(f, ", ageing {} s", f64::from(time) / 100.0))
+    }
+}
+
+impl fmt::Display for LinkChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if let Some(mac) = self.mac {
+            parts.push(format!("mac {mac}"));
+        }
+        if let Some(mtu) = self.mtu {
+            parts.push(format!("mtu {mtu}"));
+        }
+        match self.master {
+            Some(Some(master)) => parts.push(format!("master {master}")),
+            Some(None) => parts.push("nomaster".to_owned()),
+            None => {}
+        }
+        if let Some(automatic) = self.automatic_link_local {
+            parts.push(format!("automatic link-local address {}", if automatic { "on" } else { "off" }));
+        }
+        if let Some(up) = self.up {
+            parts.push(if up { "up" } else { "down" }.to_owned());
+        }
+        f.write_str(&parts.join(", "))
+    }
+}
+
+/// A route in ip(8)'s words, without `add`.
+pub(super) struct Words<'a>(pub(super) &'a Route);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let route = self.0;
+        match &route.action {
+            RouteAction::Forward(_) => {}
+            RouteAction::Blackhole => f.write_str("blackhole ")?,
+            RouteAction::Unreachable => f.write_str("unreachable ")?,
+            RouteAction::Prohibit => f.write_str("prohibit ")?,
+            RouteAction::Throw => f.write_str("throw ")?,
+        }
+        match (route.to.prefix_len(), route.to.addr().is_ipv6(), &route.action) {
+            (0, false, RouteAction::Forward(_)) => f.write_str("default")?,
+            (0, true, RouteAction::Forward(_)) => f.write_str("default")?,
+            _ => write!(f, "{}", route.to)?,
+        }
+        if let RouteAction::Forward(hops) = &route.action {
+            match &hops[..] {
+                [hop] => write_hop(f, hop, route.to.addr().is_ipv6())?,
+                _ => {}
+            }
+        }
+        if let Some(metric) = route.metric {
+            write!(f, " metric {metric}")?;
+        }
+        if route.table != nslab_kernel::route::TABLE_MAIN {
+            write!(f, " table {}", route.table)?;
+        }
+        if let Some(source) = route.source {
+            write!(f, " src {source}")?;
+        }
+        if let Some(mtu) = route.mtu {
+            write!(f, " mtu {mtu}")?;
+        }
+        if let RouteAction::Forward(hops) = &route.action
+            && hops.len() > 1
+        {
+            for hop in hops {
+                f.write_str(" nexthop")?;
+                write_hop(f, hop, route.to.addr().is_ipv6())?;
+                write!(f, " weight {}", hop.weight)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_hop(f: &mut fmt::Formatter<'_>, hop: &NextHop, ipv6: bool) -> fmt::Result {
+    if let Some(via) = hop.via {
+        let family = if via.is_ipv6() && !ipv6 { "inet6 " } else { "" };
+        write!(f, " via {family}{via}")?;
+    }
+    if let Some(dev) = hop.dev {
+        write!(f, " dev {dev}")?;
+    }
+    if hop.onlink { f.write_str(" onlink") } else { Ok(()) }
+}
+
+/// A rule in ip(8)'s words, without `add`.
+pub(super) struct RuleWords<'a>(pub(super) &'a Rule);
+
+impl fmt::Display for RuleWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = self.0;
+        write!(f, "priority {}", rule.priority)?;
+        match rule.from {
+            Some(from) => write!(f, " from {from}")?,
+            None => f.write_str(" from all")?,
+        }
+        if let Some(to) = rule.to {
+            write!(f, " to {to}")?;
+        }
+        if let Some((mark, mask)) = rule.fwmark {
+            write!(f, " fwmark {mark:#x}/{mask:#x}")?;
+        }
+        if let Some(iif) = rule.iif {
+            write!(f, " iif {iif}")?;
+        }
+        if let Some(oif) = rule.oif {
+            write!(f, " oif {oif}")?;
+        }
+        match rule.action {
+            RuleAction::Table(table) => write!(f, " lookup {table}"),
+            RuleAction::Blackhole => f.write_str(" blackhole"),
+            RuleAction::Unreachable => f.write_str(" unreachable"),
+            RuleAction::Prohibit => f.write_str(" prohibit"),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Plans as the commands that would do the same by hand.
+
+use std::fmt::Write as _;
+
+use nslab_topology::model::Program;
+
+use super::prose::{RuleWords, Words};
+use super::{LINK_GROUP, LinkChange, Op, Plan, Role, Step, VethEnd, namespace_mark};
+
+impl Plan {
+    /// The plan as a shell script of `ip` and `sysctl` commands: run as root on a host where the lab does not run, the
+    /// script of a fresh build makes the same network.
+    pub fn shell(&self) -> String {
+        let mut script = format!("#!/bin/sh\n# Lab {}: the same by hand.\nset -e\n", self.lab);
+        for stage in &self.stages {
+            let _ = write!(script, "\n# {}\n", stage.kind);
+            for step in &stage.steps {
+                for command in self.commands(step) {
+                    script.push_str(&command);
+                    script.push('\n');
+                }
+            }
+        }
+        script
+    }
+
+    /// The commands that do one step by hand.
+    pub fn commands(&self, step: &Step) -> Vec<String> {
+        let namespace = &self.namespaces[step.namespace];
+        let ns = quote(&namespace.name);
+        let ip = |words: String| vec![format!("ip -n {ns} {words}")];
+        match &step.op {
+            Op::CreateNamespace => vec![
+                format!("ip netns add {ns}"),
+                format!("ip -n {ns} link set lo up alias {}", quote(&namespace_mark(&self.lab, &namespace.node))),
+            ],
+            Op::DeleteNamespace => vec![format!("ip netns del {ns}")],
+            Op::RenameNamespace { from, to } => {
+                let (from, to) = (quote(from), quote(to));
+                // A second pin of the same namespace, then the first goes.
+                vec![format!("touch /run/netns/{to} && mount --bind /run/netns/{from} /run/netns/{to} && ip netns del {from}")]
+            }
+            Op::SetSysctl { key, value, .. } => {
+                let set = format!("sysctl -qw {}", quote(&format!("{key}={value}")));
+                vec![format!("ip netns exec {ns} {set}")]
+            }
+            Op::CreateBridge { name, settings } => ip(format!(
+                "link add name {name} address {} mtu {} group {LINK_GROUP} type bridge {}",
+                settings.mac,
+                settings.mtu,
+                bridge_words(settings)
+            )),
+            Op::SetBridge { name, settings, .. } => vec![
+                format!("ip -n {ns} link set {name} address {} mtu {}", settings.mac, settings.mtu),
+                format!("ip -n {ns} link set {name} type bridge {}", bridge_words(settings)),
+            ],
+            Op::DeleteBridge { name, .. } | Op::DeleteStrayLink { name } => ip(format!("link del {name}")),
+            Op::CreateVeth { near, far_namespace, far } => {
+                let far_ns = quote(&self.namespaces[*far_namespace].name);
+                let mut commands = ip(format!(
+                    "link add {} group {LINK_GROUP} numtxqueues 1 numrxqueues 1 type veth peer {} group {LINK_GROUP} \
+                     numtxqueues 1 numrxqueues 1 netns {far_ns}",
+                    end_words(near),
+                    end_words(far)
+                ));
+                if let Some(master) = near.master {
+                    commands.extend(ip(format!("link set {} master {master}", near.name)));
+                }
+                if near.up {
+                    commands.extend(ip(format!("link set {} up", near.name)));
+                }
+                commands
+            }
+            Op::DeleteVeth { near, .. } => ip(format!("link del {}", near.name)),
+            Op::SetLink { name, change, .. } => {
+                change_words(change).into_iter().flat_map(|words| ip(format!("link set {name} {words}"))).collect()
+            }
+            Op::AddAltName { link, name } => ip(format!("link property add dev {link} altname {}", quote(name))),
+            Op::DeleteAltName { link, name } => ip(format!("link property del dev {link} altname {}", quote(name))),
+            Op::AddAddress { link, address } => ip(format!("address add {address} dev {link}{}", nodad(address))),
+            Op::DeleteAddress { link, address } => ip(format!("address del {address} dev {link}")),
+            Op::AddRoute(route) => ip(format!("{}route add {} proto static", family(route.to), Words(route))),
+            Op::DeleteRoute(route) => ip(format!("{}route del {}", family(route.to), Words(route))),
+            Op::AddRule(rule) => {
+                ip(format!("{}rule add {}", if rule.ipv6 { "-6 " } else { "" }, RuleWords(rule)))
+            }
+            Op::DeleteRule(rule) => {
+                ip(format!("{}rule del {}", if rule.ipv6 { "-6 " } else { "" }, RuleWords(rule)))
+            }
+            Op::SetNeighbour { link, address, mac, .. } => {
+                ip(format!("neighbour replace {address} lladdr {mac} dev {link} nud permanent"))
+            }
+            Op::DeleteNeighbour { link, address, .. } => ip(format!("neighbour del {address} dev {link}")),
+            Op::StartProgram(program) => vec![format!("ip netns exec {ns} {} &", program_words(program))],
+            Op::StopProgram(program) => {
+                debug_assert_eq!(namespace.role, Role::Node);
+                vec![format!("# stop {} in {ns}: ip netns pids {ns} | xargs kill", quote(&program.name))]
+            }
+        }
+    }
+}
+
+fn family(prefix: ipnet::IpNet) -> &'static str {
+    if prefix.addr().is_ipv6() { "-6 " } else { "" }
+}
+
+fn nodad(address: &ipnet::IpNet) -> &'static str {
+    if address.addr().is_ipv6() { " nodad" } else { "" }
+}
+
+fn end_words(end: &VethEnd) -> String {
+    format!("name {} address {} mtu {}", end.name, end.mac, end.mtu)
+}
+
+fn bridge_words(settings: &super::BridgeSettings) -> String {
+    let mut words = format!(
+        "stp_state {} mcast_snooping {}",
+        u8::from(settings.stp),
+        u8::from(settings.multicast_snooping)
+    );
+    if let Some(time) = settings.ageing_time {
+        let _ = write!(words, " ageing_time {time}");
+    }
+    words
+}
+
+/// One `ip link set` for each thing that changes, in the order in which nslab does it.
+fn change_words(change: &LinkChange) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Some(automatic) = change.automatic_link_local {
+        words.push(format!("addrgenmode {}", if automatic { "eui64" } else { "none" }));
+    }
+    if let Some(mac) = change.mac {
+        words.push(format!("address {mac}"));
+    }
+    if let Some(mtu) = change.mtu {
+        words.push(format!("mtu {mtu}"));
+    }
+    match change.master {
+        Some(Some(master)) => words.push(format!("master {master}")),
+        Some(None) => words.push("nomaster".to_owned()),
+        None => {}
+    }
+    if let Some(up) = change.up {
+        words.push(if up { "up" } else { "down" }.to_owned());
+    }
+    words
+}
+
+fn program_words(program: &Program) -> String {
+    let mut words: Vec<String> = Vec::new();
+    if !program.env.is_empty() {
+        words.push("env".to_owned());
+        words.extend(program.env.iter().map(|(key, value)| quote(&format!("{key}={value}"))));
+    }
+    if let [line] = &program.command[..] {
+        words.extend(["sh".to_owned(), "-c".to_owned(), quote(line)]);
+    } else {
+        words.extend(program.command.iter().map(|word| quote(word)));
+    }
+    words.join(" ")
+}
+
+/// The word as a POSIX shell reads it back.
+fn quote(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_for_a_shell() {
+        assert_eq!(quote("plain-1.2/3"), "plain-1.2/3");
+        assert_eq!(quote("a b"), "'a b'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote(""), "''");
+    }
+}

@@ -1,0 +1,274 @@
+//! The operations that plans are made of.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use nslab_topology::model::{Program, Route, Rule};
+use nslab_types::{IfName, MacAddr};
+use serde::{Deserialize, Serialize};
+
+/// The interface group that marks every link nslab made (`ip link show group 28275`): "ns" in ASCII.
+pub const LINK_GROUP: u32 = 0x6e73;
+
+/// The alias of a namespace's loopback interface, which says whose the namespace is. It is the mark that `down` goes
+/// by when nothing else is left.
+pub fn namespace_mark(lab: &str, node: &str) -> String {
+    format!("nslab:{lab}/{node}")
+}
+
+/// A namespace of a lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceRef {
+    /// The node or switch that it is.
+    pub node: String,
+    /// Its name for `ip netns`.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+}
+
+/// What a namespace is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Programs run in it.
+    Node,
+    /// It holds a bridge.
+    Switch,
+}
+
+/// Steps that are done together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// What they have in common.
+    pub kind: StageKind,
+    /// The steps, at least one.
+    pub steps: Vec<Step>,
+}
+
+/// What the steps of a stage have in common, in the order in which stages come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageKind {
+    /// Programs that go, or are to be started anew, end.
+    StopPrograms,
+    /// What goes, goes.
+    Remove,
+    /// Namespaces come.
+    Namespaces,
+    /// Bridges come.
+    Bridges,
+    /// Cables come.
+    Cables,
+    /// Interfaces, addresses, rules and routes are set.
+    Configure,
+    /// Switches start to forward. Last, so that what hosts say when they come up is not flooded to all others.
+    SwitchesUp,
+    /// Programs start.
+    StartPrograms,
+    /// Namespaces go. Last, as what was in them could not be brought back.
+    RemoveNamespaces,
+}
+
+/// One operation on one namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The namespace, an index into [`Plan::namespaces`](super::Plan::namespaces).
+    pub namespace: usize,
+    /// What is done to it.
+    pub op: Op,
+}
+
+/// An operation. It carries what its inverse needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// Make the namespace, bring `lo` up, mark it as the lab's, pin it.
+    CreateNamespace,
+    /// Take the namespace away with all that is in it.
+    DeleteNamespace,
+    /// Give the namespace another name for `ip netns`.
+    RenameNamespace {
+        /// The name it has.
+        from: String,
+        /// The name it gets.
+        to: String,
+    },
+    /// Set a sysctl.
+    SetSysctl {
+        /// Its key, dotted or slashed.
+        key: String,
+        /// The value it gets.
+        value: String,
+        /// The value it had; `None` in a namespace that is new.
+        before: Option<String>,
+        /// A kernel without it does without.
+        optional: bool,
+    },
+    /// Make a bridge, down.
+    CreateBridge {
+        /// Its name.
+        name: IfName,
+        /// What it is made with.
+        settings: BridgeSettings,
+    },
+    /// Delete a bridge.
+    DeleteBridge {
+        /// Its name.
+        name: IfName,
+        /// What it was made with.
+        settings: BridgeSettings,
+    },
+    /// Change a bridge's settings.
+    SetBridge {
+        /// Its name.
+        name: IfName,
+        /// What they become.
+        settings: BridgeSettings,
+        /// What they were.
+        before: BridgeSettings,
+    },
+    /// Make a cable: `near` in this namespace, `far` in another.
+    CreateVeth {
+        /// The end in this namespace. It may join a bridge and come up at once.
+        near: VethEnd,
+        /// The namespace of the other end, an index into [`Plan::namespaces`](super::Plan::namespaces).
+        far_namespace: usize,
+        /// The other end, which is left down: the kernel brings a peer up only in its own namespace.
+        far: VethEnd,
+    },
+    /// Delete a cable, both ends.
+    DeleteVeth {
+        /// The end in this namespace.
+        near: VethEnd,
+        /// The namespace of the other end.
+        far_namespace: usize,
+        /// The other end.
+        far: VethEnd,
+    },
+    /// Delete a link that is in the way and that nslab made, but whose other end is not known.
+    DeleteStrayLink {
+        /// Its name.
+        name: IfName,
+    },
+    /// Change an interface.
+    SetLink {
+        /// Its name.
+        name: IfName,
+        /// What becomes different.
+        change: LinkChange,
+        /// The same of how it was.
+        before: LinkChange,
+    },
+    /// Give an interface a further name.
+    AddAltName {
+        /// The interface.
+        link: IfName,
+        /// The further name.
+        name: String,
+    },
+    /// Take a further name from an interface.
+    DeleteAltName {
+        /// The interface.
+        link: IfName,
+        /// The further name.
+        name: String,
+    },
+    /// Give an interface an address.
+    AddAddress {
+        /// The interface.
+        link: IfName,
+        /// The address.
+        address: IpNet,
+    },
+    /// Take an address from an interface.
+    DeleteAddress {
+        /// The interface.
+        link: IfName,
+        /// The address.
+        address: IpNet,
+    },
+    /// Add a route.
+    AddRoute(Route),
+    /// Delete a route.
+    DeleteRoute(Route),
+    /// Add a policy rule.
+    AddRule(Rule),
+    /// Delete a policy rule.
+    DeleteRule(Rule),
+    /// Set or replace a permanent neighbour.
+    SetNeighbour {
+        /// The interface.
+        link: IfName,
+        /// The neighbour's address.
+        address: IpAddr,
+        /// Its MAC.
+        mac: MacAddr,
+        /// The MAC that a permanent entry had before.
+        before: Option<MacAddr>,
+    },
+    /// Delete a permanent neighbour.
+    DeleteNeighbour {
+        /// The interface.
+        link: IfName,
+        /// The neighbour's address.
+        address: IpAddr,
+        /// Its MAC.
+        mac: MacAddr,
+    },
+    /// Start a program and wait until it is ready.
+    StartProgram(Box<Program>),
+    /// End a program and everything that it started.
+    StopProgram(Box<Program>),
+}
+
+/// What a bridge is made with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeSettings {
+    /// Its MAC. Set explicitly, or the kernel would look at all ports for the smallest each time one joins
+    /// (`br_stp_recalculate_bridge_id`, `net/bridge/br_stp_if.c`).
+    pub mac: MacAddr,
+    /// Its MTU.
+    pub mtu: u32,
+    /// Spanning tree.
+    pub stp: bool,
+    /// Multicast snooping.
+    pub multicast_snooping: bool,
+    /// Lifetime of learned entries in centiseconds; `None` leaves the kernel's.
+    pub ageing_time: Option<u32>,
+}
+
+/// One end of a cable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VethEnd {
+    /// Its name.
+    pub name: IfName,
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// Its MTU.
+    pub mtu: u32,
+    /// The bridge it joins.
+    pub master: Option<IfName>,
+    /// It comes up as soon as it is made.
+    pub up: bool,
+}
+
+/// Things to change of an interface; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkChange {
+    /// Administratively up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up: Option<bool>,
+    /// Its MTU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// Its MAC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddr>,
+    /// The bridge it is in; `Some(None)` is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub master: Option<Option<IfName>>,
+    /// Whether the kernel makes a link-local IPv6 address for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub automatic_link_local: Option<bool>,
+}

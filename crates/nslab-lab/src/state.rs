@@ -1,0 +1,139 @@
+//! What is remembered of a lab while it runs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nslab_topology::model::{Device, Node, Topology};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Result};
+use crate::paths::LabPaths;
+use crate::pins::make_directory;
+
+/// The form of [`State`]; a change that older programs would misread gets a new number.
+const VERSION: u32 = 1;
+
+/// A lab as it was last built.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    version: u32,
+    /// When it was first built, in seconds since 1970.
+    pub created: u64,
+    /// The lab file it came from, as an absolute path; none for one that was begun empty.
+    pub file: Option<PathBuf>,
+    /// The directory that programs run in unless told otherwise.
+    pub directory: PathBuf,
+    /// What was written: the source of every further change.
+    pub lab: nslab_topology::Lab,
+    /// What it means.
+    pub topology: Topology,
+}
+
+impl State {
+    /// A lab that is built now.
+    pub fn new(lab: nslab_topology::Lab, topology: Topology, file: Option<PathBuf>, directory: PathBuf) -> Self {
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        Self { version: VERSION, created, file, directory, lab, topology }
+    }
+
+    /// Reads the state of a lab; `None` if it was never wholly built.
+    pub fn read(paths: &LabPaths) -> Result<Option<Self>> {
+        let path = paths.state();
+        let damaged = |problem: String| Error::Damaged { path: path.clone(), problem };
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).context(|| format!("read {}", path.display())),
+        };
+        let state: Self = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+        if state.version != VERSION {
+            return Err(damaged(format!("it has form {}, this nslab knows {VERSION}", state.version)));
+        }
+        Ok(Some(state))
+    }
+
+    /// Writes it, whole or not at all.
+    pub fn write(&self, paths: &LabPaths) -> Result<()> {
+        let text = serde_json::to_vec(self)
+            .map_err(|error| Error::Damaged { path: paths.state(), problem: error.to_string() })?;
+        replace(&paths.state(), &text, 0o644)
+    }
+
+    /// Writes what programs in the nodes see of the lab: names and environment.
+    pub fn write_surroundings(&self, paths: &LabPaths) -> Result<()> {
+        let common = hosts(&self.topology);
+        replace(&paths.hosts(), common.as_bytes(), 0o644)?;
+        let nodes = paths.root().join("nodes");
+        if let Err(error) = std::fs::remove_dir_all(&nodes)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(error).context(|| format!("remove {}", nodes.display()));
+        }
+        for node in &self.topology.nodes {
+            let directory = paths.node(&node.name);
+            if !node.hosts.is_empty() {
+                make_directory(&directory)?;
+                let text = format!("{common}{}", further_hosts(node));
+                replace(&directory.join("hosts"), text.as_bytes(), 0o644)?;
+            }
+            if !node.env.is_empty() {
+                make_directory(&directory)?;
+                replace(&directory.join("env"), &environment(&node.env), 0o600)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file beside the old one and moves it over, so that readers see one or the other.
+fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&new)
+        .and_then(|mut file| file.write_all(content))
+        .and_then(|()| std::fs::rename(&new, path))
+        .context(|| format!("write {}", path.display()))
+}
+
+/// `/etc/hosts` of a lab: every node by its name and by its name with the lab's, at all of its addresses.
+fn hosts(topology: &Topology) -> String {
+    let mut addresses: Vec<Vec<IpAddr>> =
+        topology.nodes.iter().map(|node| node.loopback.iter().map(ipnet::IpNet::addr).collect()).collect();
+    for end in topology.links.iter().flat_map(|link| &link.ends) {
+        if let Device::Node(node) = end.device {
+            addresses[node].extend(end.addresses.iter().map(ipnet::IpNet::addr));
+        }
+    }
+    let mut text = String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    for (node, addresses) in topology.nodes.iter().zip(addresses) {
+        for address in addresses {
+            let _ = writeln!(text, "{address}\t{} {}.{}", node.name, node.name, topology.name);
+        }
+    }
+    text
+}
+
+fn further_hosts(node: &Node) -> String {
+    let mut text = String::new();
+    for (name, addresses) in &node.hosts {
+        for address in addresses {
+            let _ = writeln!(text, "{address}\t{name}");
+        }
+    }
+    text
+}
+
+/// `KEY=VALUE`, each ended by a zero, as in `/proc/PID/environ`.
+fn environment(variables: &BTreeMap<String, String>) -> Vec<u8> {
+    variables.iter().flat_map(|(key, value)| format!("{key}={value}\0").into_bytes()).collect()
+}

@@ -1,0 +1,24 @@
+//! What nslab's tests on the real kernel share.
+//!
+//! - [`privileged`] runs a test as root, or as an ordinary user in a user namespace of its own.
+//! - [`Oracle`] asks `ip` and `bridge` of iproute2, as a second opinion on what the kernel has.
+//! - [`Residue`] tells what a test left behind.
+
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+mod oracle;
+mod privilege;
+mod residue;
+
+pub use oracle::Oracle;
+pub use privilege::privileged;
+pub use residue::Residue;
+
+/// Says why a test cannot run here. With `NSLAB_TESTS_MUST_RUN` in the environment, as in CI, that is a failure.
+///
+/// # Panics
+/// If `NSLAB_TESTS_MUST_RUN` is set.
+pub fn skip(reason: &str) {
+    assert!(std::env::var_os("NSLAB_TESTS_MUST_RUN").is_none(), "this test must run, but {reason}");
+    eprintln!("skipped: {reason}");
+}

@@ -1,0 +1,140 @@
+//! A topology as a lab that leaves nothing open.
+
+use crate::diagnostic::Spanned;
+use crate::lab::{
+    self, Addressing, Destination, End, Family, Gateway, Lab, Link, Node, Notes, Routing, Switch, Via,
+};
+use crate::model::{self, RouteAction, Topology};
+
+/// Describes a topology.
+pub(super) fn describe(topology: &Topology) -> Lab {
+    // Every namespace has the same prefix; a lab without any has no use for one.
+    let devices = topology.nodes.iter().map(|node| (&node.namespace, &node.name));
+    let devices = devices.chain(topology.switches.iter().map(|switch| (&switch.namespace, &switch.name)));
+    let prefix = devices.map(|(namespace, name)| namespace.strip_suffix(name.as_str())).next().flatten();
+    let prefix = prefix.filter(|prefix| *prefix != format!("{}-", topology.name));
+    Lab {
+        name: topology.name.clone().into(),
+        prefix: prefix.map(|prefix| prefix.to_owned().into()),
+        addressing: Addressing::NONE,
+        routing: Routing::None,
+        nodes: topology.nodes.iter().map(node).collect(),
+        switches: topology.switches.iter().map(switch).collect(),
+        links: topology.links.iter().map(|link| self::link(topology, link)).collect(),
+        notes: Notes::default(),
+    }
+}
+
+fn node(node: &model::Node) -> Node {
+    Node {
+        name: node.name.clone().into(),
+        forward: node.forward,
+        sysctls: node.sysctls.iter().map(|(key, value)| (key.clone().into(), value.clone())).collect(),
+        addresses: node.loopback.iter().copied().map(Spanned::from).collect(),
+        gateway_ipv4: Gateway::Auto,
+        gateway_ipv6: Gateway::Auto,
+        routes: node.routes.iter().map(|route| self::route(route).into()).collect(),
+        rules: node.rules.iter().map(|rule| self::rule(rule).into()).collect(),
+        neighbours: node
+            .neighbours
+            .iter()
+            .map(|entry| lab::Neighbour {
+                address: entry.address,
+                mac: entry.mac,
+                dev: Some(entry.dev.to_string().into()),
+            })
+            .map(Spanned::from)
+            .collect(),
+        programs: node.programs.iter().map(program).collect(),
+        env: node.env.clone(),
+        hosts: node.hosts.clone(),
+    }
+}
+
+fn program(program: &model::Program) -> lab::Program {
+    lab::Program {
+        name: Some(program.name.clone().into()),
+        command: program.command.clone(),
+        env: program.env.clone(),
+        directory: program.directory.clone(),
+        ready: program.ready.clone(),
+        timeout: Some(program.timeout),
+    }
+}
+
+fn route(route: &model::Route) -> lab::Route {
+    let to = if route.to.prefix_len() == 0 {
+        Destination::Default(Some(Family::of(route.to.addr())))
+    } else {
+        Destination::Net(route.to)
+    };
+    let action = match &route.action {
+        RouteAction::Forward(hops) => lab::RouteAction::Forward(
+            hops.iter()
+                .map(|hop| lab::NextHop {
+                    via: hop.via.map(|via| Via::Address(via).into()),
+                    dev: hop.dev.map(|dev| dev.to_string().into()),
+                    weight: hop.weight,
+                    onlink: hop.onlink,
+                })
+                .collect(),
+        ),
+        RouteAction::Blackhole => lab::RouteAction::Blackhole,
+        RouteAction::Unreachable => lab::RouteAction::Unreachable,
+        RouteAction::Prohibit => lab::RouteAction::Prohibit,
+        RouteAction::Throw => lab::RouteAction::Throw,
+    };
+    lab::Route {
+        to,
+        action,
+        metric: route.metric,
+        table: Some(route.table).filter(|table| *table != 254),
+        source: route.source.map(Spanned::from),
+        mtu: route.mtu,
+    }
+}
+
+fn rule(rule: &model::Rule) -> lab::Rule {
+    lab::Rule {
+        priority: Some(rule.priority),
+        family: if rule.ipv6 { Family::Ipv6 } else { Family::Ipv4 },
+        from: rule.from,
+        to: rule.to,
+        iif: rule.iif.map(|name| name.to_string().into()),
+        oif: rule.oif.map(|name| name.to_string().into()),
+        fwmark: rule.fwmark,
+        action: rule.action,
+    }
+}
+
+fn switch(switch: &model::Switch) -> Switch {
+    Switch {
+        name: switch.name.clone().into(),
+        mtu: Some(switch.mtu.into()).filter(|mtu: &Spanned<u32>| mtu.value != 1500),
+        stp: switch.stp,
+        multicast_snooping: switch.multicast_snooping,
+        ageing: switch.ageing,
+        subnets: Vec::new(),
+    }
+}
+
+fn link(topology: &Topology, link: &model::Link) -> Link {
+    let [one, two] = [0, 1].map(|side| link.ends[side].mtu);
+    // What an end has when nothing is said of it: 1500, or what the switch at either end has.
+    let usual = link.ends.iter().all(|end| match end.device {
+        model::Device::Switch(index) => topology.switches[index].mtu == 1500,
+        model::Device::Node(_) => true,
+    });
+    let alike = one == two;
+    let said = !(alike && one == 1500 && usual);
+    let end = |end: &model::End| End {
+        device: topology.device_name(end.device).to_owned().into(),
+        interface: Some(end.full_name.clone().unwrap_or_else(|| end.name.to_string()).into()),
+        addresses: (!end.addresses.is_empty())
+            .then(|| end.addresses.iter().copied().map(Spanned::from).collect()),
+        mac: Some(end.mac.into()),
+        mtu: (said && !alike).then(|| end.mtu.into()),
+        up: end.up,
+    };
+    Link { ends: [end(&link.ends[0]), end(&link.ends[1])], mtu: (said && alike).then(|| one.into()) }
+}

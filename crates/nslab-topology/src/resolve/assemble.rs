@@ -1,0 +1,204 @@
+//! Everything settled, put together.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use nslab_types::{IfName, MacAddr};
+
+use super::Problems;
+use super::parts::unknown_interface;
+use super::segments::Network;
+use crate::diagnostic::Diagnostic;
+use crate::lab;
+use crate::model::{End, Link, Neighbour, Node, Program, Route, Rule, Segment, Switch, Topology};
+
+/// How long a program may take to be ready unless the file says.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The priority of the first rule that has none. The next gets the next, so that they are tried as they are written.
+const FIRST_PRIORITY: u32 = 10_000;
+
+/// Makes the topology.
+pub(crate) fn topology(net: &Network<'_>, routes: Vec<Vec<Route>>, problems: &mut Problems) -> Topology {
+    let lab = net.lab;
+    let prefix = lab.namespace_prefix();
+    let nodes = routes
+        .into_iter()
+        .enumerate()
+        .map(|(index, routes)| node(net, index, &prefix, routes, problems))
+        .collect();
+    let switches = lab.switches.iter().map(|switch| self::switch(&lab.name, &prefix, switch)).collect();
+    let links = (0..net.links.len())
+        .map(|index| Link {
+            ends: [end(net, 2 * index), end(net, 2 * index + 1)],
+            segment: net.segment_of[2 * index],
+        })
+        .collect();
+    let segments = (0..net.segments.len()).map(|index| segment(net, index)).collect();
+    Topology { name: lab.name.value.clone(), nodes, switches, links, segments }
+}
+
+fn node(net: &Network<'_>, index: usize, prefix: &str, routes: Vec<Route>, problems: &mut Problems) -> Node {
+    let node = &net.lab.nodes[index];
+    Node {
+        name: node.name.value.clone(),
+        namespace: format!("{prefix}{}", node.name.value),
+        forward: node.forward,
+        sysctls: node.sysctls.iter().map(|(key, value)| (key.value.clone(), value.clone())).collect(),
+        loopback: node.addresses.iter().map(|net| net.value).collect(),
+        routes,
+        rules: rules(net, index),
+        neighbours: neighbours(net, index, problems),
+        programs: programs(node),
+        env: node.env.clone(),
+        hosts: node.hosts.clone(),
+    }
+}
+
+fn rules(net: &Network<'_>, node: usize) -> Vec<Rule> {
+    let rules = &net.lab.nodes[node].rules;
+    let mut used: HashSet<u32> = rules.iter().filter_map(|rule| rule.priority).collect();
+    let mut next = FIRST_PRIORITY;
+    let interface = |name: &crate::diagnostic::Spanned<String>| match net.port_named(node, name) {
+        Some(port) => Some(net.ports[port].name),
+        None => IfName::shortened(name).ok(),
+    };
+    rules
+        .iter()
+        .map(|rule| Rule {
+            priority: rule.priority.unwrap_or_else(|| {
+                while !used.insert(next) {
+                    next += 1;
+                }
+                next
+            }),
+            ipv6: rule.family == lab::Family::Ipv6,
+            from: rule.from,
+            to: rule.to,
+            iif: rule.iif.as_ref().and_then(interface),
+            oif: rule.oif.as_ref().and_then(interface),
+            fwmark: rule.fwmark,
+            action: rule.action,
+        })
+        .collect()
+}
+
+fn neighbours(net: &Network<'_>, node: usize, problems: &mut Problems) -> Vec<Neighbour> {
+    let mut neighbours = Vec::new();
+    for entry in &net.lab.nodes[node].neighbours {
+        let port = if let Some(name) = &entry.dev {
+            let port = net.port_named(node, name);
+            if port.is_none() {
+                problems.push(unknown_interface(net, node, name, true));
+            }
+            port
+        } else {
+            let port = super::route::port_for(net, node, entry.address);
+            if port.is_none() {
+                let name = &net.lab.nodes[node].name.value;
+                problems.push(
+                    Diagnostic::error("off-link", format!("{} is on no subnet of {name}", entry.address))
+                        .at(entry.span, "")
+                        .help("say the interface with `dev`"),
+                );
+            }
+            port
+        };
+        let dev = port.map(|port| net.ports[port].name);
+        neighbours.extend(dev.map(|dev| Neighbour { address: entry.address, dev, mac: entry.mac }));
+    }
+    neighbours
+}
+
+/// Programs with a name each: `python3`, `python3-2`.
+fn programs(node: &lab::Node) -> Vec<Program> {
+    let mut used: HashSet<String> = node
+        .programs
+        .iter()
+        .filter_map(|program| program.name.as_ref())
+        .map(|name| name.value.clone())
+        .collect();
+    let named = node.programs.iter().map(|program| {
+        let name = program.name.as_ref().map_or_else(
+            || {
+                let base = own_name(&program.command);
+                let mut name = base.clone();
+                let mut number = 2;
+                while used.contains(&name) {
+                    name = format!("{base}-{number}");
+                    number += 1;
+                }
+                used.insert(name.clone());
+                name
+            },
+            |name| name.value.clone(),
+        );
+        Program {
+            name,
+            command: program.command.clone(),
+            env: program.env.clone(),
+            directory: program.directory.clone(),
+            ready: program.ready.clone(),
+            timeout: program.timeout.unwrap_or(DEFAULT_TIMEOUT),
+        }
+    });
+    named.collect()
+}
+
+/// What a command runs, as a name: without directories, `exec` and settings of variables.
+fn own_name(command: &[String]) -> String {
+    let first = match command {
+        [line] => line
+            .split_whitespace()
+            .find(|word| *word != "exec" && !word.split_once('=').is_some_and(|(name, _)| is_variable(name)))
+            .unwrap_or_default(),
+        [program, ..] => program,
+        [] => "",
+    };
+    let base = first.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
+    let name: String =
+        base.chars().filter(|c| c.is_ascii_alphanumeric() || "_.-".contains(*c)).take(32).collect();
+    let name = name.trim_start_matches(['.', '-']);
+    if name.is_empty() { "program".to_owned() } else { name.to_owned() }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn switch(lab: &str, prefix: &str, switch: &lab::Switch) -> Switch {
+    let name = &switch.name.value;
+    Switch {
+        name: name.clone(),
+        namespace: format!("{prefix}{name}"),
+        // Names have only characters that interface names may have.
+        bridge: IfName::shortened(name).unwrap_or(IfName::LOOPBACK),
+        mac: MacAddr::from_seed(&format!("{lab}/{name}")),
+        mtu: switch.mtu.as_ref().map_or(super::mtu::DEFAULT, |mtu| mtu.value),
+        stp: switch.stp,
+        multicast_snooping: switch.multicast_snooping,
+        ageing: switch.ageing,
+    }
+}
+
+fn end(net: &Network<'_>, index: usize) -> End {
+    let port = &net.ports[index];
+    let seed =
+        || MacAddr::from_seed(&format!("{}/{}:{}", net.lab.name.value, net.owner(index), port.meant()));
+    End {
+        device: port.device,
+        name: port.name,
+        full_name: port.full.clone(),
+        mac: port.end.mac.as_ref().map_or_else(seed, |mac| mac.value),
+        mtu: net.mtus[index],
+        addresses: net.addresses[index].iter().map(|address| address.net).collect(),
+        up: port.end.up,
+    }
+}
+
+fn segment(net: &Network<'_>, index: usize) -> Segment {
+    let mut seen = HashSet::new();
+    let prefixes = net.segments[index].ports.iter().flat_map(|port| &net.addresses[*port]);
+    let prefixes =
+        prefixes.map(|address| address.net.trunc()).filter(|prefix| seen.insert(*prefix)).collect();
+    Segment { name: net.segment_name(index), switches: net.segments[index].switches.clone(), prefixes }
+}

@@ -1,0 +1,214 @@
+//! Routes that follow from the shape of the lab.
+//!
+//! A host gets a default route by the only router next to it. A router gets a route to every subnet that it isn't on and
+//! to every loopback address, by a shortest path.
+
+use std::collections::HashMap;
+
+use ipnet::IpNet;
+use nslab_types::IfName;
+
+use super::super::address::overlapping;
+use super::super::segments::Network;
+use super::super::{Problems, and_list};
+use super::Table;
+use super::graph::{Graph, Step, Way, Ways};
+use crate::diagnostic::Diagnostic;
+use crate::lab::{Family, Gateway};
+use crate::model::NextHop;
+
+/// The most routers whose equal paths are told of.
+const MOST_TOLD: usize = 8;
+
+/// Adds the derived routes of all nodes.
+pub(super) fn derive(net: &Network<'_>, tables: &mut [Table], problems: &mut Problems) {
+    let apart = overlapping(net);
+    for family in Family::BOTH {
+        let graph = Graph::new(net, family);
+        if graph.subnets.is_empty() {
+            continue;
+        }
+        // Segments with a host on them: a tie on the way there concerns somebody.
+        let inhabited: Vec<bool> = (0..graph.subnets.len())
+            .map(|subnet| graph.subnets[subnet].members.len() > graph.subnets[subnet].routers.len())
+            .collect();
+        let loopbacks = loopbacks(net, family);
+        let mut told = 0;
+        for (node, table) in tables.iter_mut().enumerate() {
+            if net.lab.nodes[node].forward {
+                let router = Router { net, graph: &graph, apart: &apart, node };
+                let ties = router.routes(&inhabited, &loopbacks, table);
+                if !ties.is_empty() && told < MOST_TOLD {
+                    told += 1;
+                    problems.push(router.warning(&ties));
+                }
+            } else {
+                default_route(net, &graph, node, family, table, problems);
+            }
+        }
+    }
+}
+
+/// The loopback addresses of a family: which nodes have each, in the order of the file.
+fn loopbacks(net: &Network<'_>, family: Family) -> Vec<(IpNet, Vec<usize>)> {
+    let mut all: Vec<(IpNet, Vec<usize>)> = Vec::new();
+    let mut known: HashMap<IpNet, usize> = HashMap::new();
+    for (index, node) in net.lab.nodes.iter().enumerate() {
+        for address in node.addresses.iter().filter(|net| Family::of(net.addr()) == family) {
+            if address.addr().is_loopback() {
+                continue;
+            }
+            let prefix = address.trunc();
+            let at = *known.entry(prefix).or_insert_with(|| {
+                all.push((prefix, Vec::new()));
+                all.len() - 1
+            });
+            all[at].1.push(index);
+        }
+    }
+    all
+}
+
+fn hop(net: &Network<'_>, step: Step) -> NextHop {
+    NextHop { via: Some(step.via), dev: Some(device(net, step.port)), weight: 1, onlink: false }
+}
+
+fn device(net: &Network<'_>, port: usize) -> IfName {
+    net.ports[port].name
+}
+
+/// A host's default route.
+fn default_route(
+    net: &Network<'_>,
+    graph: &Graph,
+    node: usize,
+    family: Family,
+    table: &mut Table,
+    problems: &mut Problems,
+) {
+    let lab_node = &net.lab.nodes[node];
+    let gateway = match family {
+        Family::Ipv4 => &lab_node.gateway_ipv4,
+        Family::Ipv6 => &lab_node.gateway_ipv6,
+    };
+    if table.has_default(family) || *gateway != Gateway::Auto {
+        return;
+    }
+    let mut found: Vec<(usize, Step)> = Vec::new();
+    for place in &graph.places[node] {
+        for &(router, via) in &graph.subnets[place.subnet].routers {
+            if !found.iter().any(|(other, _)| *other == router) {
+                found.push((router, Step { via, port: place.port }));
+            }
+        }
+    }
+    match found.as_slice() {
+        [] => {}
+        [(_, step)] => table.add_derived(family.everything(), hop(net, *step)),
+        several => {
+            let names: Vec<&str> =
+                several.iter().map(|(router, _)| net.lab.nodes[*router].name.as_str()).collect();
+            let name = &lab_node.name.value;
+            problems.push(
+                Diagnostic::warning(
+                    "ambiguous-default",
+                    format!(
+                        "{name} has several routers next to it and gets no {family} default route: {}",
+                        and_list(&names)
+                    ),
+                )
+                .at(lab_node.name.span, "")
+                .help(format!("settle it with `gateway: {}` in {name}, or with `gateway: none`", names[0])),
+            );
+        }
+    }
+}
+
+/// A router whose routes are derived.
+struct Router<'a> {
+    net: &'a Network<'a>,
+    graph: &'a Graph,
+    /// Prefixes that are on several segments, so that there is no right way to them.
+    apart: &'a std::collections::HashSet<IpNet>,
+    node: usize,
+}
+
+impl Router<'_> {
+    /// Adds the routes and returns those destinations, with two of the ways there, to which others are as short.
+    fn routes(
+        &self,
+        inhabited: &[bool],
+        loopbacks: &[(IpNet, Vec<usize>)],
+        table: &mut Table,
+    ) -> Vec<(IpNet, Step, Step)> {
+        let ways = Ways::from(self.graph, self.node);
+        let mut ties = Vec::new();
+        for (index, subnet) in self.graph.subnets.iter().enumerate() {
+            let Some(Way { step: Some(step), other, .. }) = ways.subnets[index] else { continue };
+            if self.apart.contains(&subnet.net) || table.main.contains(&subnet.net) {
+                continue;
+            }
+            table.add_derived(subnet.net, hop(self.net, step));
+            if let Some(other) = other.filter(|_| inhabited[index]) {
+                ties.push((subnet.net, step, other));
+            }
+        }
+        for (prefix, owners) in loopbacks {
+            let connected =
+                self.graph.places[self.node].iter().any(|own| self.graph.subnets[own.subnet].net == *prefix);
+            if connected || owners.contains(&self.node) {
+                continue;
+            }
+            let nearest =
+                owners.iter().filter_map(|owner| self.way_to(*owner, &ways)).min_by_key(|(far, _)| *far);
+            if let Some((_, step)) = nearest {
+                table.add_derived(*prefix, hop(self.net, step));
+            }
+        }
+        ties
+    }
+
+    /// The way to a node itself: how far, and the first step.
+    fn way_to(&self, node: usize, ways: &Ways) -> Option<(u32, Step)> {
+        if self.net.lab.nodes[node].forward {
+            let way = ways.routers[node]?;
+            return Some((way.distance, way.step?));
+        }
+        let mut best: Option<(u32, Step)> = None;
+        for place in &self.graph.places[node] {
+            let Some(way) = ways.subnets[place.subnet] else { continue };
+            let Some(step) = way.step.or_else(|| self.neighbour(node, place.subnet)) else { continue };
+            if best.is_none_or(|(distance, _)| way.distance + 1 < distance) {
+                best = Some((way.distance + 1, step));
+            }
+        }
+        best
+    }
+
+    /// The step to a node on a subnet of the router's own: the gateway is the node's address there.
+    fn neighbour(&self, node: usize, subnet: usize) -> Option<Step> {
+        let (_, via) = self.graph.subnets[subnet].members.iter().find(|(member, _)| *member == node)?;
+        let own = self.graph.places[self.node].iter().find(|own| own.subnet == subnet)?;
+        Some(Step { via: *via, port: own.port })
+    }
+
+    fn warning(&self, ties: &[(IpNet, Step, Step)]) -> Diagnostic {
+        let name = &self.net.lab.nodes[self.node].name;
+        let (to, taken, other) = ties[0];
+        let more = match ties.len() - 1 {
+            0 => String::new(),
+            1 => ", and to one more subnet".to_owned(),
+            more => format!(", and to {more} more subnets"),
+        };
+        Diagnostic::warning(
+            "ambiguous-route",
+            format!(
+                "{} has ways of the same length to {to}, by {} and by {}{more}",
+                name.value, taken.via, other.via
+            ),
+        )
+        .at(name.span, "")
+        .note(format!("it takes the first in the order of the file, {}", taken.via))
+        .help(format!("settle it with a route, as `{to} via {}`", taken.via))
+    }
+}

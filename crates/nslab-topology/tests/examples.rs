@@ -1,0 +1,101 @@
+//! The example lab files do what their comments say.
+
+use nslab_topology::model::{RouteAction, Topology};
+use nslab_topology::{Loaded, load};
+
+fn example(name: &str) -> Loaded {
+    let path = format!("{}/../../examples/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let source = std::fs::read_to_string(path).unwrap();
+    assert!(source.starts_with('#'), "{name} says what it shows");
+    let loaded =
+        load(&source, &format!("examples/{name}.yaml"), &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(loaded.topology.name, name);
+    assert!(loaded.pending.is_empty(), "{:?}", loaded.pending);
+    loaded
+}
+
+fn routes(topology: &Topology, node: &str) -> Vec<String> {
+    let node = topology.nodes.iter().find(|other| other.name == node).unwrap();
+    node.routes
+        .iter()
+        .map(|route| match &route.action {
+            RouteAction::Forward(hops) => {
+                assert!(route.derived && hops.len() == 1);
+                format!("{} via {} dev {}", route.to, hops[0].via.unwrap(), hops[0].dev.unwrap())
+            }
+            other => format!("{other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn guide_is_silent_and_nslab_says_why() {
+    let Loaded { topology, warnings, .. } = example("guide");
+    let namespaces: Vec<_> = topology.nodes.iter().map(|node| node.namespace.as_str()).collect();
+    assert_eq!(namespaces, ["red", "blue", "green"]);
+    assert_eq!(topology.switches[0].namespace, "br0");
+    assert_eq!(topology.links[1].ends[1].name.as_str(), "veth-br-green");
+    let names: Vec<_> = topology.segments.iter().map(|segment| segment.name.as_str()).collect();
+    assert_eq!(names, ["red–blue", "br0"]);
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert_eq!(warning.code, "overlapping-subnets");
+    assert_eq!(
+        warning.message,
+        "10.0.0.0/24 is on two separate segments: the cable red–blue and the switch br0 (green)"
+    );
+    assert_eq!(
+        warning.notes,
+        ["red looks for 10.0.0.3 on its own cable, where nobody answers, so red and blue cannot reach green"]
+    );
+    assert_eq!(
+        warning.help,
+        ["put all of them on one switch, or give each segment its own subnet with a router between"]
+    );
+    assert_eq!(warning.labels.len(), 2);
+}
+
+#[test]
+fn red_blue_green_is_mended() {
+    let Loaded { topology, warnings, .. } = example("red-blue-green");
+    assert_eq!(warnings, []);
+    assert_eq!(topology.segments.len(), 1);
+    assert_eq!(topology.nodes[0].namespace, "red-blue-green-red");
+    let ports: Vec<_> = topology.links.iter().map(|link| link.ends[1].name.to_string()).collect();
+    assert_eq!(ports, ["red", "blue", "green"]);
+}
+
+#[test]
+fn routers_know_every_subnet() {
+    let Loaded { topology, warnings, .. } = example("routers");
+    assert_eq!(warnings, []);
+    // Three LANs and three cables of the ring.
+    assert_eq!(topology.segments.len(), 6);
+    assert_eq!(
+        routes(&topology, "h1"),
+        ["0.0.0.0/0 via 10.0.0.1 dev eth0", "::/0 via fd00:6e73:6c61::1 dev eth0"]
+    );
+    // Four remote subnets in each family: two LANs and the far cable, which two routes lead to.
+    let of_r1 = routes(&topology, "r1");
+    assert_eq!(of_r1.len(), 6, "{of_r1:#?}");
+    assert!(of_r1.contains(&"10.0.1.0/24 via 10.0.3.2 dev eth1".to_owned()), "{of_r1:#?}");
+    assert!(of_r1.contains(&"10.0.2.0/24 via 10.0.3.9 dev eth2".to_owned()), "{of_r1:#?}");
+}
+
+#[test]
+fn star_of_a_thousand() {
+    let Loaded { topology, warnings, .. } = example("star-1000");
+    assert_eq!(warnings, []);
+    assert_eq!((topology.nodes.len(), topology.links.len()), (1000, 1000));
+    assert_eq!(topology.segments[0].prefixes[0].to_string(), "10.0.0.0/22");
+    assert_eq!(topology.links[999].ends[0].addresses[0].to_string(), "10.0.3.232/22");
+    assert_eq!(topology.links[999].ends[1].name.as_str(), "h1000");
+}
+
+#[test]
+fn services_have_readiness() {
+    let Loaded { topology, warnings, .. } = example("services");
+    assert_eq!(warnings, []);
+    let programs: Vec<_> = topology.nodes.iter().flat_map(|node| &node.programs).collect();
+    assert_eq!(programs.len(), 4);
+    assert!(programs.iter().all(|program| program.ready.is_some()));
+}

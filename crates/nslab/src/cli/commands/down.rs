@@ -1,0 +1,56 @@
+//! `nslab down`.
+
+use std::process::ExitCode;
+
+use nslab_lab::Paths;
+use serde::Serialize;
+
+use super::DONE;
+use crate::cli::args::Down;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::output::Output;
+
+/// What `down --json` prints for each lab.
+#[derive(Serialize)]
+struct Report {
+    lab: String,
+    namespaces: usize,
+    /// Processes that were ended besides the lab's own programs.
+    processes: usize,
+    milliseconds: f64,
+}
+
+pub(super) fn run(args: &Down, output: Output) -> Result<ExitCode, CliError> {
+    let context = Context::open(output)?;
+    let names = if args.all {
+        Paths::default().labs().unwrap_or_default()
+    } else {
+        vec![context.lab_name(args.lab.as_deref())?]
+    };
+    let mut reports = Vec::new();
+    for name in names {
+        let gone = context.labs(|labs| labs.down(&name))?;
+        if !output.json {
+            let mut text = format!("lab {name} is gone ({})", nslab_view::duration(gone.time));
+            if gone.processes > 0 {
+                let plural = if gone.processes == 1 { "" } else { "es" };
+                text += &format!("; ended {} process{plural} in its namespaces", gone.processes);
+            }
+            output.note(&text);
+        }
+        reports.push(Report {
+            lab: name,
+            namespaces: gone.namespaces,
+            processes: gone.processes,
+            milliseconds: gone.time.as_secs_f64() * 1000.0,
+        });
+    }
+    if output.json {
+        output.print_json(&reports);
+    } else if args.all && reports.is_empty() {
+        output.note("no lab is running");
+    }
+    context.release()?;
+    Ok(DONE)
+}

@@ -1,0 +1,37 @@
+//! `nslab export`.
+
+use std::process::ExitCode;
+
+use nslab_lab::labs::Wanted;
+
+use super::{DONE, plan};
+use crate::cli::args::Export;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::output::Output;
+
+pub(super) fn run(args: &Export, output: Output) -> Result<ExitCode, CliError> {
+    let context = Context::open(output)?;
+    let state = context.lab(args.lab.as_deref())?;
+    let wanted = Wanted {
+        lab: state.lab.clone(),
+        topology: state.topology.clone(),
+        file: state.file.clone(),
+        directory: state.directory.clone(),
+    };
+    let drift = context.labs(|labs| labs.plan(&wanted))?;
+    if !drift.is_empty() {
+        output.note("note: the kernel differs from the lab that is written down here:");
+        for step in drift.steps().take(10) {
+            output.note(&format!("note:   to mend it: {}", drift.describe(step)));
+        }
+    }
+    output.print(&if args.shell {
+        plan::fresh(&state.topology).shell()
+    } else if args.resolved {
+        nslab_topology::to_yaml(&state.topology)
+    } else {
+        state.lab.to_yaml()
+    });
+    Ok(DONE)
+}

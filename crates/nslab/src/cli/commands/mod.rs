@@ -1,0 +1,56 @@
+//! One file for each command.
+
+mod down;
+mod edit;
+mod exec;
+mod export;
+mod logs;
+mod ls;
+mod ping;
+mod plan;
+mod show;
+mod surroundings;
+mod up;
+
+use std::process::ExitCode;
+
+use super::args::{Cli, Command};
+use super::error::{CliError, Kind};
+use super::output::Output;
+
+/// Success.
+const DONE: ExitCode = ExitCode::SUCCESS;
+/// The answer is no.
+const NO: u8 = 1;
+
+/// Runs one command.
+pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    let output = Output { json: cli.json, quiet: cli.quiet };
+    match cli.command {
+        Command::Up(args) => up::run(&args, output),
+        Command::Plan(args) => plan::run(&args, output),
+        Command::Down(args) => down::run(&args, output),
+        Command::Ls(args) => ls::run(&args, output),
+        Command::Show(args) => show::run(&args, output),
+        Command::Exec(args) => exec::run(&args, output),
+        Command::Shell(args) => exec::shell(&args, output),
+        Command::Logs(args) => logs::run(&args, output),
+        Command::Ping(args) => ping::run(&args, output),
+        Command::Node(command) => edit::node(command, output),
+        Command::Link(command) => edit::link(command, output),
+        Command::Switch(command) => edit::switch(command, output),
+        Command::Addr(command) => edit::address(command, output),
+        Command::Route(command) => edit::route(command, output),
+        Command::Export(args) => export::run(&args, output),
+        Command::Completions(args) => surroundings::completions(&args, output),
+        Command::Man(args) => surroundings::man(&args, output),
+        Command::Keeper { lab } => match nslab_lab::programs::keeper_main(&nslab_lab::Paths::default(), &lab) {
+            Ok(()) => Ok(DONE),
+            Err(error) => Err(error.into()),
+        },
+        Command::Holder => match nslab_lab::rootless::holder_main() {
+            Ok(()) => Ok(DONE),
+            Err(error) => Err(CliError::new(Kind::Machine, error.to_string())),
+        },
+    }
+}

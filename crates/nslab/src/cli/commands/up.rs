@@ -1,0 +1,135 @@
+//! `nslab up`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use nslab_lab::labs::{Built, Wanted};
+use nslab_topology::{Lab, Pending};
+use serde::Serialize;
+
+use super::{DONE, ping};
+use crate::cli::args::Up;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::file;
+use crate::cli::output::Output;
+use crate::cli::progress::Progress;
+
+/// What `up --json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    lab: &'a str,
+    /// It did not run before.
+    new: bool,
+    /// Steps that were carried out.
+    steps: usize,
+    milliseconds: f64,
+    nodes: usize,
+    switches: usize,
+    links: usize,
+    plan: &'a nslab_lab::Plan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ping: Option<Vec<ping::Row>>,
+}
+
+pub(super) fn run(args: &Up, output: Output) -> Result<ExitCode, CliError> {
+    // Everything about the file comes first: bad input makes nothing, not even a user namespace.
+    let wanted = match &args.empty {
+        Some(name) => empty(name)?,
+        None => from_file(&args.file, output)?,
+    };
+    let context = Context::open_or_create(output)?;
+    let built = match build(&context, &wanted) {
+        Ok(built) => built,
+        Err(error) => {
+            // If this was to be the user's first lab, no holder stays for it.
+            context.release()?;
+            return Err(error);
+        }
+    };
+    let topology = &wanted.topology;
+    let pinged = args.ping.then(|| ping::every_pair(&context, topology, output)).transpose()?;
+    if output.json {
+        output.print_json(&Report {
+            lab: &topology.name,
+            new: built.new,
+            steps: built.steps,
+            milliseconds: built.time.as_secs_f64() * 1000.0,
+            nodes: topology.nodes.len(),
+            switches: topology.switches.len(),
+            links: topology.links.len(),
+            plan: &built.plan,
+            ping: pinged.as_ref().map(|matrix| matrix.rows()),
+        });
+    } else {
+        if !output.quiet {
+            output.print(&nslab_view::picture(topology, &output.style()));
+            output.print("");
+        }
+        if let Some(matrix) = &pinged {
+            output.print(&matrix.text(output));
+        }
+        output.note(&summary(&built, &wanted));
+    }
+    Ok(pinged.map_or(DONE, |matrix| matrix.exit_code()))
+}
+
+/// What a lab file says the lab shall be.
+pub(super) fn from_file(args: &crate::cli::args::FileArgs, output: Output) -> Result<Wanted, CliError> {
+    let file = file::load(args, output)?;
+    refuse_pending(&file.loaded.pending)?;
+    let directory = file.directory();
+    Ok(Wanted { lab: file.loaded.lab, topology: file.loaded.topology, file: Some(file.path), directory })
+}
+
+/// A lab with nothing in it.
+fn empty(name: &str) -> Result<Wanted, CliError> {
+    let lab = Lab::empty(name);
+    let resolved = nslab_topology::resolve(&lab)
+        .map_err(|diagnostics| CliError::bad_input(format!("{name:?} cannot be a lab's name: {diagnostics}")))?;
+    let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    Ok(Wanted { lab, topology: resolved.topology, file: None, directory })
+}
+
+/// Builds, with progress on a terminal.
+pub(super) fn build(context: &Context, wanted: &Wanted) -> Result<Built, CliError> {
+    let progress = Progress::new(context.output);
+    let built = context.with_labs(&|event| progress.tell(event), |labs| labs.up(wanted));
+    progress.end();
+    let built = built?;
+    for note in &built.plan.notes {
+        context.output.note(&format!("note: {note}"));
+    }
+    Ok(built)
+}
+
+/// The lab file may ask for what later releases build; building the rest would be another network than was asked for.
+pub(super) fn refuse_pending(pending: &[Pending]) -> Result<(), CliError> {
+    let Some(first) = pending.first() else { return Ok(()) };
+    let place = |one: &Pending| one.span.map_or_else(String::new, |span| format!("line {}: ", span.line));
+    let mut error = CliError::bad_input(format!("{}{} is not built yet", place(first), first.feature));
+    for more in &pending[1..] {
+        error = error.detail(format!("{}{} is not built yet", place(more), more.feature));
+    }
+    Err(error.detail("nothing was changed").hint("take it out of the lab file, or wait for a later release of nslab"))
+}
+
+fn summary(built: &Built, wanted: &Wanted) -> String {
+    let name = &wanted.topology.name;
+    let time = nslab_view::duration(built.time);
+    if built.new {
+        let topology = &wanted.topology;
+        let count = |count: usize, what: &str, plural: &str| format!("{count} {}", if count == 1 { what } else { plural });
+        return format!(
+            "lab {name} is up: {}, {}, {} in {time}",
+            count(topology.nodes.len(), "node", "nodes"),
+            count(topology.switches.len(), "switch", "switches"),
+            count(topology.links.len(), "link", "links"),
+        );
+    }
+    match built.steps {
+        0 => format!("lab {name} is as the file says; nothing was changed ({time})"),
+        1 => format!("lab {name}: 1 change in {time}"),
+        steps => format!("lab {name}: {steps} changes in {time}"),
+    }
+}

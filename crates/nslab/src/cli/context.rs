@@ -1,0 +1,109 @@
+//! What commands that deal with labs have in common.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nslab_lab::apply::Event;
+use nslab_lab::{Labs, Paths, State, rootless};
+
+use super::error::CliError;
+use super::file;
+use super::output::Output;
+
+/// The user's labs, entered.
+pub(super) struct Context {
+    /// How results are printed.
+    pub(super) output: Output,
+    /// Without root: the hold on the user's namespaces. `None` as root, and where the user has no labs.
+    entered: Option<rootless::Entered>,
+}
+
+impl Context {
+    /// For a command that only deals with labs that there are.
+    ///
+    /// Must be called before any thread is started: an ordinary user's process enters the user's namespaces.
+    pub(super) fn open(output: Output) -> Result<Self, CliError> {
+        Self::enter(output, false)
+    }
+
+    /// For a command that may make a lab.
+    pub(super) fn open_or_create(output: Output) -> Result<Self, CliError> {
+        Self::enter(output, true)
+    }
+
+    fn enter(output: Output, create: bool) -> Result<Self, CliError> {
+        let entered =
+            if rootless::needed() { rootless::enter(&rootless::RuntimeDir::of_user()?, create, &own("__holder"))? } else { None };
+        Ok(Self { output, entered })
+    }
+
+    /// Runs `work` on the labs, telling `observer` of progress.
+    pub(super) fn with_labs<T>(
+        &self,
+        observer: &(dyn Fn(Event<'_>) + Sync),
+        work: impl FnOnce(&Labs<'_>) -> T,
+    ) -> T {
+        let told = AtomicBool::new(false);
+        let waiting = || {
+            if !told.swap(true, Ordering::Relaxed) {
+                self.output.note("waiting for another nslab that is changing this lab …");
+            }
+        };
+        let launcher = own("__keeper");
+        work(&Labs { paths: Paths::default(), launcher: &launcher, observer, waiting: &waiting, one_by_one: false })
+    }
+
+    /// Runs `work` on the labs.
+    pub(super) fn labs<T>(&self, work: impl FnOnce(&Labs<'_>) -> T) -> T {
+        self.with_labs(&|_| {}, work)
+    }
+
+    /// The lab that is meant: the one named, that of the lab file in this directory, or the only one.
+    pub(super) fn lab_name(&self, named: Option<&str>) -> Result<String, CliError> {
+        if let Some(name) = named {
+            return Ok(name.to_owned());
+        }
+        let running = Paths::default().labs().unwrap_or_default();
+        if let Some(here) = file::lab_of_this_directory()
+            && running.contains(&here)
+        {
+            return Ok(here);
+        }
+        match &running[..] {
+            [only] => Ok(only.clone()),
+            [] => Err(CliError::bad_input("no lab is running").hint("`nslab up FILE` builds one")),
+            several => Err(CliError::bad_input(format!("which lab? {} are running", several.len()))
+                .hint(format!("name one of: {}", several.join(", ")))),
+        }
+    }
+
+    /// The state of the lab that is meant.
+    pub(super) fn lab(&self, named: Option<&str>) -> Result<State, CliError> {
+        let name = self.lab_name(named)?;
+        self.labs(|labs| match labs.state(&name) {
+            Err(error) if error.is_no_such_lab() && labs.paths.lab(&name).root().exists() => {
+                Err(CliError::bad_input(format!("lab {name:?} was never wholly built"))
+                    .hint("`nslab up` completes it, `nslab down` takes it away"))
+            }
+            result => Ok(result?),
+        })
+    }
+
+    /// Lets go of the user's namespaces after the last lab went away.
+    pub(super) fn release(self) -> Result<(), CliError> {
+        if let Some(entered) = self.entered {
+            rootless::release(entered)?;
+        }
+        Ok(())
+    }
+}
+
+/// Starts a copy of this program with a hidden command.
+fn own(command: &'static str) -> impl Fn() -> Command {
+    move || {
+        let mut program = Command::new(PathBuf::from("/proc/self/exe"));
+        program.arg(command);
+        program
+    }
+}

@@ -1,0 +1,100 @@
+//! Lab files: found, read, and their faults shown.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use nslab_topology::{Diagnostic, Loaded};
+use rustix::fs::{Mode, OFlags};
+
+use super::args::FileArgs;
+use super::error::CliError;
+use super::output::Output;
+
+/// The names under which a lab file is found without being named.
+const DEFAULT_NAMES: [&str; 2] = ["lab.yaml", "lab.yml"];
+/// A lab file is text that people write; a larger one is a mistake.
+const MAX_BYTES: u64 = 8 << 20;
+
+/// A lab file that was read and understood.
+pub(super) struct LabFile {
+    /// Its path, absolute.
+    pub(super) path: PathBuf,
+    /// What it says and means.
+    pub(super) loaded: Loaded,
+}
+
+impl LabFile {
+    /// The directory it is in.
+    pub(super) fn directory(&self) -> PathBuf {
+        self.path.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
+    }
+}
+
+/// Reads the lab file that `args` name, shows its warnings.
+pub(super) fn load(args: &FileArgs, output: Output) -> Result<LabFile, CliError> {
+    let shown = match &args.file {
+        Some(path) => path.clone(),
+        None => default_file().ok_or_else(|| {
+            CliError::bad_input("no lab file was named, and there is no lab.yaml in this directory")
+                .hint("nslab up FILE")
+        })?,
+    };
+    let source = read(&shown)?;
+    let path = std::path::absolute(&shown)
+        .map_err(|error| CliError::bad_input(format!("cannot use {}: {error}", shown.display())))?;
+    let name = shown.display().to_string();
+    let render = |diagnostics: &[Diagnostic]| {
+        let style = output.error_style();
+        diagnostics.iter().map(|one| nslab_view::diagnostic(one, &source, &name, &style)).collect::<Vec<_>>().join("\n")
+    };
+    match nslab_topology::load(&source, &name, &args.set, args.name.as_deref()) {
+        Ok(loaded) => {
+            if !loaded.warnings.is_empty() {
+                output.note(&render(&loaded.warnings));
+            }
+            Ok(LabFile { path, loaded })
+        }
+        Err(diagnostics) => {
+            let mut error = CliError::bad_input("the lab file is wrong");
+            error.rendered = Some(render(diagnostics.as_slice()) + "\n");
+            Err(error)
+        }
+    }
+}
+
+/// The name of the lab whose file is in this directory.
+pub(super) fn lab_of_this_directory() -> Option<String> {
+    let path = default_file()?;
+    let source = read(&path).ok()?;
+    let loaded = nslab_topology::load(&source, &path.display().to_string(), &[], None).ok()?;
+    Some(loaded.topology.name)
+}
+
+fn default_file() -> Option<PathBuf> {
+    DEFAULT_NAMES.iter().map(PathBuf::from).find(|path| path.exists())
+}
+
+/// Reads a regular file. A FIFO or device, which might never end, is refused before it is read.
+fn read(path: &Path) -> Result<String, CliError> {
+    let shown = path.display();
+    let fail = |problem: String| CliError::bad_input(format!("cannot read {shown}: {problem}"));
+    // NONBLOCK: opening a FIFO nobody writes to would wait for a writer.
+    let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
+        .map_err(|error| fail(std::io::Error::from(error).to_string()))?;
+    let mut file = File::from(fd);
+    let metadata = file.metadata().map_err(|error| fail(error.to_string()))?;
+    if !metadata.is_file() {
+        let kind = if metadata.is_dir() { "a directory" } else { "not a regular file" };
+        return Err(fail(format!("it is {kind}")));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(fail(format!("it has {} MiB, more than the 8 that a lab file may have", metadata.len() >> 20)));
+    }
+    let mut bytes = Vec::new();
+    file.by_ref().take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|&byte| byte == b'\n').count();
+        fail(format!("it is not UTF-8 text (line {line})"))
+    })
+}

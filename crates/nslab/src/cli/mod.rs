@@ -1,0 +1,37 @@
+//! The command line: one file for each command, and what they share.
+
+mod args;
+mod commands;
+mod context;
+mod error;
+mod file;
+mod output;
+mod progress;
+mod target;
+
+pub use args::Cli;
+pub use error::{CliError, Kind};
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    // Under COMPLETE=SHELL the process only answers the shell's question what might come next, and ends.
+    clap_complete::CompleteEnv::with_factory(Cli::command).complete();
+    let parsed = Cli::command().try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, all else is bad input.
+            let code = if error.use_stderr() { Kind::BadInput.exit_code() } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(error) => error.report(),
+    }
+}

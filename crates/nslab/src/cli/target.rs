@@ -1,0 +1,153 @@
+//! What a `TARGET` on the command line means.
+
+use clap_complete::CompletionCandidate;
+use nslab_kernel::Namespace;
+use nslab_lab::exec::Place;
+use nslab_lab::{Paths, pins, rootless};
+use rustix::process::Pid;
+
+use super::context::Context;
+use super::error::{CliError, Kind};
+
+/// A namespace that the user named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A node or switch of a lab.
+    Node {
+        /// The lab.
+        lab: String,
+        /// The node.
+        node: String,
+    },
+    /// The namespace around the labs.
+    Host,
+    /// A namespace that `ip netns` knows.
+    Named(String),
+    /// A process's namespace.
+    Process(Pid),
+}
+
+impl Target {
+    /// Reads `text`; a bare node's lab is the one that is meant where none is named.
+    pub(super) fn parse(text: &str, context: &Context) -> Result<Self, CliError> {
+        if text == "host" {
+            return Ok(Self::Host);
+        }
+        if let Some(name) = text.strip_prefix("netns:") {
+            if name.is_empty() || name.contains('/') || name == ".." || name == "." {
+                return Err(CliError::bad_input(format!("{name:?} cannot be the name of a namespace")));
+            }
+            return Ok(Self::Named(name.to_owned()));
+        }
+        if let Some(number) = text.strip_prefix("pid:") {
+            let pid = number.parse().ok().and_then(Pid::from_raw).filter(|pid| pid.as_raw_pid() > 0);
+            return pid.map(Self::Process).ok_or_else(|| {
+                CliError::bad_input(format!("{number:?} is not a process's number"))
+            });
+        }
+        if text.starts_with("container:") {
+            return Err(CliError::bad_input("containers as targets are not built yet").hint(
+                "pid:N with the container's process works, as `docker inspect -f '{{.State.Pid}}' NAME` prints it",
+            ));
+        }
+        let (lab, node) = match text.split_once('/') {
+            Some((lab, node)) => (lab.to_owned(), node.to_owned()),
+            None => (lab_with(text, context)?, text.to_owned()),
+        };
+        let paths = Paths::default().lab(&lab);
+        let nodes = pins::list(&paths)?;
+        if nodes.contains(&node) {
+            return Ok(Self::Node { lab, node });
+        }
+        let known = if paths.root().exists() { Ok(nodes) } else { Err(Paths::default().labs().unwrap_or_default()) };
+        Err(match known {
+            Ok(mut known) => {
+                known.sort();
+                nslab_lab::Error::NoSuchNode { lab, name: node, known }.into()
+            }
+            Err(known) => nslab_lab::Error::NoSuchLab { name: lab, known }.into(),
+        })
+    }
+
+    /// The namespace.
+    pub(super) fn namespace(&self) -> Result<Namespace, CliError> {
+        Ok(match self {
+            Self::Node { lab, node } => Namespace::open(&Paths::default().lab(lab).pin(node))?,
+            Self::Host => Namespace::current()?,
+            Self::Named(name) => {
+                let path = Paths::default().netns.join(name);
+                if !path.exists() {
+                    return Err(CliError::bad_input(format!("there is no namespace {name:?}"))
+                        .hint("`ip netns list` shows those that have a name"));
+                }
+                Namespace::open(&path)?
+            }
+            Self::Process(pid) => Namespace::of_process(*pid).map_err(|error| match error.errno() {
+                Some(rustix::io::Errno::NOENT) => {
+                    CliError::bad_input(format!("there is no process {}", pid.as_raw_nonzero()))
+                }
+                Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => {
+                    CliError::new(Kind::Machine, error.to_string()).hint("that process is not yours; try as root")
+                }
+                _ => error.into(),
+            })?,
+        })
+    }
+
+    /// Where a program that is run in it finds itself.
+    pub(super) fn place(&self) -> Result<Place, CliError> {
+        Ok(match self {
+            Self::Node { lab, node } => Place::for_node(&Paths::default().lab(lab), node)?,
+            _ => Place::bare(self.namespace()?),
+        })
+    }
+}
+
+/// The lab that has the node: the one that is meant where none is named, else the only one with such a node.
+fn lab_with(node: &str, context: &Context) -> Result<String, CliError> {
+    let unclear = match context.lab_name(None) {
+        Ok(lab) => return Ok(lab),
+        Err(error) => error,
+    };
+    let paths = Paths::default();
+    let labs = paths.labs().unwrap_or_default();
+    let with: Vec<&String> = labs.iter().filter(|lab| paths.lab(lab).pin(node).exists()).collect();
+    match &with[..] {
+        [only] => Ok((*only).clone()),
+        [] => Err(unclear),
+        several => Err(CliError::bad_input(format!("which {node:?}? {} labs have one", several.len()))
+            .hint(several.iter().map(|lab| format!("{lab}/{node}")).collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// The labs, for a shell that completes.
+pub(super) fn complete_labs() -> Vec<CompletionCandidate> {
+    enter_for_completion();
+    Paths::default().labs().unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// The nodes of all labs, for a shell that completes: bare where the name is unique, else with the lab.
+pub(super) fn complete_nodes() -> Vec<CompletionCandidate> {
+    enter_for_completion();
+    let paths = Paths::default();
+    let labs = paths.labs().unwrap_or_default();
+    let mut candidates = Vec::new();
+    for lab in &labs {
+        let mut nodes = pins::list(&paths.lab(lab)).unwrap_or_default();
+        nodes.sort();
+        let names = nodes.into_iter().map(|node| if labs.len() == 1 { node } else { format!("{lab}/{node}") });
+        candidates.extend(names.map(CompletionCandidate::new));
+    }
+    candidates
+}
+
+/// An ordinary user's labs are seen from inside the user's namespaces. A failure means no candidates.
+fn enter_for_completion() {
+    if rootless::needed()
+        && let Ok(runtime) = rootless::RuntimeDir::of_user()
+        && let Ok(Some(entered)) = rootless::enter(&runtime, false, &|| std::process::Command::new("true"))
+    {
+        // The process ends after it has answered.
+        std::mem::forget(entered);
+    }
+}
