@@ -53,7 +53,7 @@ enum Command {
         /// Seconds after which a candidate sits out the rest of a shape's runs
         #[arg(long, default_value_t = 60)]
         budget: u64,
-        /// After each build, wait so many seconds and take the machine's processor time in them
+        /// After each build, wait so many seconds and take the machine's soft interrupt time in them
         #[arg(long)]
         settle: Option<u64>,
     },
@@ -62,7 +62,7 @@ enum Command {
         /// Stars of so many hosts
         #[arg(long, value_delimiter = ',', default_value = "100,1000")]
         n: Vec<usize>,
-        /// After each build, wait so many seconds and take the machine's processor time in them
+        /// After each build, wait so many seconds and take the machine's soft interrupt time in them
         #[arg(long)]
         settle: Option<u64>,
     },

@@ -40,7 +40,8 @@ pub fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("nslab-bench: {error}");
-        ExitCode::FAILURE
+        // Bad input is 2, as nslab has it.
+        ExitCode::from(if matches!(error, error::Error::Usage(_)) { 2 } else { 1 })
     })
 }
 

@@ -128,7 +128,7 @@ pub fn ping(runs: usize, hosts: usize, places: &Places, json: bool) -> Result<()
     lab.prepare(shape)?;
     lab.up(shape)?;
     let name = format!("nslab ping, {hosts} hosts, {} pairs", hosts * hosts.saturating_sub(1));
-    let command = [places.nslab.as_os_str(), "ping".as_ref(), "--lab".as_ref(), lab.lab().as_ref()];
+    let command = [places.nslab.as_os_str(), "ping".as_ref()];
     let measured = alternate(vec![Timed::new(&name, command)], runs);
     lab.down()?;
     print(&measured?, json);

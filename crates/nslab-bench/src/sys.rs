@@ -143,12 +143,12 @@ pub fn wait_for_signal() -> Result<bool> {
     }
 }
 
-/// Processor time that the whole machine has spent on anything but idling, from `/proc/stat`.
-pub fn machine_busy() -> Result<Duration> {
+/// Processor time that the whole machine has spent on soft interrupts, which is where packets between namespaces are
+/// handled, from `/proc/stat`.
+pub fn softirq_time() -> Result<Duration> {
     let text = std::fs::read_to_string("/proc/stat")?;
-    let fields = text.lines().next().unwrap_or_default().split_ascii_whitespace().skip(1);
-    let numbers: Vec<u64> = fields.filter_map(|field| field.parse().ok()).collect();
-    // user nice system idle iowait irq softirq; in hundredths of a second.
-    let ticks: u64 = [0, 1, 2, 5, 6].iter().filter_map(|at| numbers.get(*at)).sum();
+    // "cpu", user, nice, system, idle, iowait, irq, softirq; in hundredths of a second.
+    let field = text.lines().next().unwrap_or_default().split_ascii_whitespace().nth(7);
+    let ticks: u64 = field.and_then(|field| field.parse().ok()).unwrap_or(0);
     Ok(Duration::from_millis(ticks * 10))
 }

@@ -23,7 +23,7 @@ pub struct Plan {
     pub runs: usize,
     /// A candidate sits out the rest of a shape's runs after so long, but is measured once.
     pub budget: Duration,
-    /// After each build, waits so long and takes the processor time that the whole machine spends in it.
+    /// After each build, waits so long and takes the time that the machine spends on soft interrupts in it.
     pub settle: Option<Duration>,
 }
 
@@ -38,7 +38,7 @@ pub struct Figures {
     pub down_command: Samples,
     /// From the start of that command until the kernel had finished.
     pub down_complete: Samples,
-    /// Processor time of the machine while the network was left alone, where asked for.
+    /// Time that the machine spent on soft interrupts while the network was left alone, where asked for.
     pub settle_busy: Samples,
     /// Why it was not measured.
     pub skipped: Option<String>,
@@ -51,6 +51,8 @@ pub struct Outcome {
     pub shape: String,
     /// How many hosts or routers it has.
     pub nodes: usize,
+    /// How much too long `down_complete` may be: one round of the kernel's with nothing to do.
+    pub idle_milliseconds: f64,
     /// One for each candidate.
     pub figures: Vec<Figures>,
 }
@@ -105,7 +107,8 @@ fn measure_shape(plan: &Plan, places: &Places, shape: Shape, barrier: &mut Barri
         }
     }
     let figures = entrants.into_iter().map(|entrant| entrant.figures).collect();
-    Ok(Outcome { shape: shape.name(), nodes: shape.nodes(), figures })
+    let idle_milliseconds = barrier.idle().as_secs_f64() * 1e3;
+    Ok(Outcome { shape: shape.name(), nodes: shape.nodes(), idle_milliseconds, figures })
 }
 
 /// One build and its removal.
@@ -149,7 +152,7 @@ fn measure_once(
 }
 
 fn busy_during(wait: Duration) -> Result<Duration> {
-    let busy = || sys::machine_busy().doing(|| "read /proc/stat".to_owned());
+    let busy = || sys::softirq_time().doing(|| "read /proc/stat".to_owned());
     let before = busy()?;
     std::thread::sleep(wait);
     Ok(busy()?.saturating_sub(before))
@@ -157,7 +160,7 @@ fn busy_during(wait: Duration) -> Result<Duration> {
 
 /// Prints one shape's table.
 pub fn print(outcome: &Outcome) {
-    println!("\n{} (median of runs, least–greatest, ms)", outcome.shape);
+    println!("\n{} (ms: median of runs, least–greatest)", outcome.shape);
     let settled = outcome.figures.iter().any(|figures| figures.settle_busy.count() > 0);
     let base = outcome.figures.iter().find(|figures| figures.up.count() > 0);
     let mut rows = Vec::new();
@@ -180,9 +183,13 @@ pub fn print(outcome: &Outcome) {
         rows.push(row);
     }
     let mut header =
-        vec!["", "runs", "up", "", "down: command", "", "down: kernel finished", "", "processor after up"];
+        vec!["", "runs", "up", "", "down: command", "", "down: kernel finished", "", "softirq after up"];
     header.truncate(if settled { 9 } else { 8 });
     print_table(&header, &rows);
+    println!(
+        "\"kernel finished\" may be too long by {} ms, never too short",
+        short(outcome.idle_milliseconds)
+    );
     for figures in &outcome.figures {
         if let Some(reason) = &figures.skipped {
             println!("{} not measured: {reason}", figures.candidate);

@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A system call failed.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {}", words(source))]
     Io {
         /// What was tried, with the object's name, as `open /run/netns/red`.
         action: String,
@@ -29,7 +29,7 @@ pub enum Error {
         refusal: Refusal,
     },
     /// A sysctl cannot be read or set.
-    #[error("cannot {action}: {obstacle} ({source})")]
+    #[error("cannot {action}: {obstacle} ({})", words(source))]
     Sysctl {
         /// What was tried, as `set net.ipv4.ip_forward to 1`.
         action: String,
@@ -73,11 +73,20 @@ pub struct Refusal {
 
 impl Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let meaning = io::Error::from(self.errno);
+        let meaning = words(&io::Error::from(self.errno));
         match &self.text {
             Some(text) => write!(f, "{meaning}: the kernel says \"{text}\""),
             None => write!(f, "{meaning}"),
         }
+    }
+}
+
+/// An error in words, without the number that the standard library puts after them.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
     }
 }
 

@@ -9,7 +9,7 @@
 //!   that uses it is in. Keep one for each namespace.
 //! - [`netlink::Batch`] sends many requests in one system call.
 
-#![expect(
+#![allow(
     clippy::wildcard_imports,
     reason = "`abi` holds the kernel's numbers, whose names are unique already"
 )]

@@ -49,7 +49,7 @@ pub fn write(key: &str, value: &str) -> Result<()> {
         .map_err(|error| failure(key, format!("set {key} to {value}"), error))
 }
 
-/// All sysctls at or below `key`, as keys that [`read`] and [`write`] take: dotted where no part has a dot in it.
+/// All sysctls at or below `key`, as keys that [`read`] and [`write()`] take: dotted where no part has a dot in it.
 /// Sorted; none if there is nothing there.
 pub fn list(key: &str) -> Result<Vec<String>> {
     let mut keys = Vec::new();

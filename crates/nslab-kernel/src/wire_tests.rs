@@ -217,21 +217,16 @@ fn rules_are_read_as_they_are_written() {
 
 #[test]
 fn neighbours_and_forwarding_entries_are_read_as_they_are_written() {
-    let mac = Some(MacAddr([2, 0, 0, 0, 0, 1]));
+    let number = MacAddr([2, 0, 0, 0, 0, 1]);
+    let mac = Some(number);
     let address: IpAddr = "2001:db8::1".parse().unwrap();
     let read = neighbour::parse(&Batch::payload(&ChangeNeighbour { link: 3, address, mac })).unwrap();
     assert_eq!((read.link, read.address, read.mac, read.state, read.proxy), (3, address, mac, 0x80, false));
     let read = neighbour::parse(&Batch::payload(&ChangeProxy { link: 3, address, delete: false })).unwrap();
     assert!(read.proxy);
 
-    let change = ChangeFdb {
-        link: 3,
-        port: true,
-        mac: mac.unwrap(),
-        vlan: Some(9),
-        remote: Some(address),
-        delete: false,
-    };
+    let change =
+        ChangeFdb { link: 3, port: true, mac: number, vlan: Some(9), remote: Some(address), delete: false };
     let read = fdb::parse(&Batch::payload(&change)).unwrap();
     assert_eq!((read.link, read.mac, read.vlan, read.remote), (3, change.mac, change.vlan, change.remote));
     assert!(read.fixed && !read.local);

@@ -1,7 +1,10 @@
 //! What a lab looks like in the kernel.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
+use nslab_kernel::link::{IfIndex, Link};
+use nslab_kernel::nsid;
 use nslab_kernel::state::Select;
 use nslab_kernel::{Namespace, NamespaceId, NamespaceState, sysctl};
 
@@ -20,6 +23,8 @@ pub struct Actual {
     pub namespaces: Vec<Option<ActualNamespace>>,
     /// Namespaces of the lab that are no longer wanted; their places come after those of the wanted ones.
     pub surplus: Vec<(NamespaceRef, ActualNamespace)>,
+    /// The other end of each veth whose both ends are in the lab: place and number of either.
+    peers: HashMap<(usize, IfIndex), (usize, IfIndex)>,
 }
 
 /// One namespace as it is.
@@ -38,7 +43,7 @@ pub struct ActualNamespace {
 impl Actual {
     /// Nothing: what a lab looks like before it is built.
     pub fn nothing(desired: &Desired) -> Self {
-        Self { namespaces: desired.namespaces.iter().map(|_| None).collect(), surplus: Vec::new() }
+        Self { namespaces: desired.namespaces.iter().map(|_| None).collect(), ..Self::default() }
     }
 
     /// Reads the lab's namespaces and leaves them open in `open`, by the same places.
@@ -72,7 +77,51 @@ impl Actual {
                 }
             }
         }
+        actual.peers = actual.find_peers(open)?;
         Ok(actual)
+    }
+
+    /// The other end of a veth, if it is in the lab.
+    pub fn peer(&self, place: usize, link: IfIndex) -> Option<(usize, &Link)> {
+        let (place, index) = *self.peers.get(&(place, link))?;
+        let links = &self.at(place)?.state.links;
+        Some((place, links.iter().find(|link| link.index == index)?))
+    }
+
+    /// Ties ends together: each shows the number of the other, and the near one that the other's namespace is the one
+    /// it knows by [`Link::lower_nsid`]. The numbers alone would not do, they are small and come again and again.
+    fn find_peers(&self, open: &mut [Option<Open>]) -> Result<HashMap<(usize, IfIndex), (usize, IfIndex)>> {
+        let mut by_numbers: HashMap<(IfIndex, IfIndex), Vec<usize>> = HashMap::new();
+        let veths = |place| {
+            let links = self.at(place).map_or(&[][..], |space: &ActualNamespace| &space.state.links);
+            links.iter().filter(|link| link.is_veth()).filter_map(|link| Some((link, link.lower?)))
+        };
+        for place in 0..open.len() {
+            for (link, lower) in veths(place) {
+                by_numbers.entry((link.index, lower)).or_default().push(place);
+            }
+        }
+        let mut peers = HashMap::new();
+        let mut numbers: HashMap<(usize, usize), Option<i32>> = HashMap::new();
+        for place in 0..open.len() {
+            for (link, lower) in veths(place) {
+                if peers.contains_key(&(place, link.index)) {
+                    continue;
+                }
+                for &other in by_numbers.get(&(lower, link.index)).map_or(&[][..], |places| places) {
+                    let nsid = match numbers.entry((place, other)) {
+                        Entry::Occupied(known) => *known.get(),
+                        Entry::Vacant(unknown) => *unknown.insert(number_in(open, place, other)?),
+                    };
+                    if link.lower_nsid == nsid {
+                        peers.insert((place, link.index), (other, lower));
+                        peers.insert((other, lower), (place, link.index));
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(peers)
     }
 
     /// A namespace by its place, those not wanted after those wanted.
@@ -82,6 +131,19 @@ impl Actual {
             Some(number) => self.surplus.get(number).map(|(_, namespace)| namespace),
         }
     }
+}
+
+/// The number by which one namespace knows another; none for itself.
+fn number_in(open: &mut [Option<Open>], place: usize, other: usize) -> Result<Option<i32>> {
+    if place == other {
+        return Ok(None);
+    }
+    let Some(namespace) = open[other].as_ref().map(|open| open.namespace.duplicate()).transpose()? else {
+        return Ok(None);
+    };
+    let Some(opened) = &mut open[place] else { return Ok(None) };
+    // No number at all must not be mistaken for "the same namespace".
+    Ok(Some(nsid::get(&mut opened.socket, &namespace)?.unwrap_or(-1)))
 }
 
 fn read_one(

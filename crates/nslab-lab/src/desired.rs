@@ -132,6 +132,14 @@ impl Desired {
             let (near, far) = if is_switch(second) { (second, first) } else { (first, second) };
             cables.push(DesiredCable { near, far });
         }
+        for space in &mut namespaces[first_switch..] {
+            // A bridge follows the smallest of its ports, unless told otherwise by hand (`br_mtu_auto_adjust`,
+            // net/bridge/br_if.c).
+            let smallest = space.links.iter().map(|port| port.mtu).min();
+            if let (Some((_, settings)), Some(mtu)) = (&mut space.bridge, smallest) {
+                settings.mtu = mtu;
+            }
+        }
         Self { lab: topology.name.clone(), namespaces, cables }
     }
 

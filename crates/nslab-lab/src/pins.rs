@@ -81,16 +81,17 @@ pub fn unpin(paths: &LabPaths, node: &str, name: &str) -> Result<()> {
     remove_file(&pin)
 }
 
-/// Takes all pins and names of the lab away at once. What is not the lab's stays.
-pub fn unpin_all(paths: &LabPaths) -> Result<()> {
+/// Takes all pins and names of the lab away at once, telling `progress` of each. What is not the lab's stays.
+pub fn unpin_all(paths: &LabPaths, progress: &dyn Fn()) -> Result<()> {
     for (link, _) in names(paths)? {
         remove_file(&link)?;
+        progress();
     }
     let pins = paths.pins();
     loop {
         match mount::detach(&pins) {
             // Once more: it may have been mounted over by an interrupted `up`.
-            Ok(()) => {}
+            Ok(()) => progress(),
             Err(error) if matches!(error.errno(), Some(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT)) => {
                 return Ok(());
             }

@@ -37,7 +37,8 @@ fn main() {
     let addresses: Vec<_> =
         (0..hosts).map(|host| (host, if v6 { host_v6(host) } else { host_v4(host) })).collect();
     let probes = Probe::every_pair(&addresses);
-    let options = PingOptions { count: after("count").unwrap_or(1) as u32, ..PingOptions::default() };
+    let options =
+        PingOptions { count: u32::try_from(after("count").unwrap_or(1)).unwrap(), ..PingOptions::default() };
     for _ in 0..after("runs").unwrap_or(5) {
         let (mut finished, mut failures) = (0, 0);
         let start = Instant::now();

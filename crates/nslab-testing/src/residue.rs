@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use nslab_kernel::link;
 use nslab_kernel::netlink::{Protocol, Socket};
 
-/// What there is on this host that a test could leave behind: interfaces of the thread's namespace, mounts, namespaces
-/// with a name or a process in them, and processes descended from this one.
+/// What a test could leave behind: interfaces of the thread's namespace, processes descended from this one and the
+/// namespaces they are in, mounts of this mount namespace, and files in `/run/netns`.
 ///
-/// Other tests running meanwhile in the same process show too, so take it in a test that runs alone, or around a program
-/// of its own.
+/// What others do meanwhile (tests in the same process, and as to mounts and files the whole host) shows too, so take it
+/// in a test that runs alone, or look in [`Residue::since`] for what bears the test's own names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Residue {
     things: BTreeSet<String>,
@@ -21,6 +21,9 @@ impl Residue {
     /// # Panics
     /// If it cannot be read.
     pub fn now() -> Self {
+        // Whoever outlives its parent is handed to this process, and so is found.
+        let on = rustix::process::Pid::from_raw(1);
+        rustix::process::set_child_subreaper(on).expect("a process may take in orphans");
         let mut things = BTreeSet::new();
         let mut socket = Socket::open(Protocol::Route).expect("a netlink socket can be opened");
         for link in link::list(&mut socket).expect("links can be listed") {
@@ -50,28 +53,27 @@ impl Residue {
     }
 }
 
-/// The processes descended from this one, and the network namespaces of all processes.
+/// The processes descended from this one, and their network namespaces.
 fn processes(things: &mut BTreeSet<String>) {
-    let mut parents = Vec::new();
+    let mut all = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        if let Ok(namespace) = std::fs::read_link(entry.path().join("ns/net")) {
-            things.insert(format!("namespace {}", namespace.display()));
-        }
         // pid (name) state parent …; the name may hold anything, so count from the last parenthesis.
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
         let Some((head, tail)) = stat.rsplit_once(") ") else { continue };
         let parent = tail.split(' ').nth(1).and_then(|parent| parent.parse::<u32>().ok()).unwrap_or(0);
-        parents.push((pid, parent, format!("{head})")));
+        let namespace = std::fs::read_link(entry.path().join("ns/net")).ok();
+        all.push((pid, parent, format!("{head})"), namespace));
     }
     let mut family = BTreeSet::from([std::process::id()]);
     loop {
         let before = family.len();
-        for (pid, parent, name) in &parents {
+        for (pid, parent, name, namespace) in &all {
             if family.contains(parent) && family.insert(*pid) {
                 things.insert(format!("process {name}"));
+                things.extend(namespace.iter().map(|namespace| format!("namespace {}", namespace.display())));
             }
         }
         if family.len() == before {

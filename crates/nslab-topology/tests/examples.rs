@@ -1,5 +1,7 @@
 //! The example lab files do what their comments say.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use nslab_topology::model::{RouteAction, Topology};
 use nslab_topology::{Loaded, load};
 
@@ -98,4 +100,40 @@ fn services_have_readiness() {
     let programs: Vec<_> = topology.nodes.iter().flat_map(|node| &node.programs).collect();
     assert_eq!(programs.len(), 4);
     assert!(programs.iter().all(|program| program.ready.is_some()));
+}
+
+#[test]
+fn the_three_tiers_of_the_manual_are_read() {
+    let source = "\
+name: three-tier
+nodes:
+  client: {}
+  fw:
+    forward: true                     # a router: IPv4 and IPv6 forwarding on
+    firewall:                         # becomes nftables, stateful, default as given
+      default: drop
+      allow:
+        - {from: web,    to: app, tcp: 8080}
+        - {from: app,    to: db,  tcp: 5432}
+        - {from: outside, to: web, tcp: [80, 443]}
+    nat: [{masquerade: outside}]
+  web: {run: [\"python3 -m http.server 80\"]}
+  app: {}
+  db:  {sysctl: {net.ipv4.icmp_echo_ignore_all: 1}}
+switches:
+  lan: {vlan_filtering: false}
+links:
+  - [client:eth0 203.0.113.10/24, fw:outside 203.0.113.1/24]
+  - [web:eth0 10.0.1.2/24, fw:web 10.0.1.1/24, {mtu: 1400, delay: 5ms}]
+  - [app, lan]                        # names and addresses are chosen, stable from run to run
+expect:
+  - client -> web tcp/80: ok
+  - client -> db tcp/5432: drop
+  - every -> every icmp: ok
+";
+    let loaded = load(source, "three-tier.yaml", &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(loaded.warnings, []);
+    let pending: Vec<_> = loaded.pending.iter().map(|pending| pending.feature.as_str()).collect();
+    assert_eq!(pending, ["a node's firewall", "a node's address translation", "link delay", "expectations"]);
+    assert_eq!(routes(&loaded.topology, "client"), ["0.0.0.0/0 via 203.0.113.1 dev eth0"]);
 }

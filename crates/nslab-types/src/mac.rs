@@ -18,8 +18,9 @@ impl MacAddr {
         let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        let [a, b, c, d, e, f, g, h] = hash.to_be_bytes();
-        Self([0x02, a ^ d, b ^ e, c ^ f, g, h])
+        let bytes = hash.to_be_bytes();
+        let folded = |place: usize| bytes[place] ^ bytes[place + 3];
+        Self([0x02, folded(0), folded(1), folded(2), bytes[6], bytes[7]])
     }
 
     /// Whether an interface may carry it: not a group address and not all zeros
@@ -31,9 +32,13 @@ impl MacAddr {
     /// The IPv6 link-local address that stateless configuration derives from it (modified EUI-64, RFC 4291
     /// appendix A).
     pub fn link_local(self) -> std::net::Ipv6Addr {
-        let [a, b, c, d, e, f] = self.0;
-        let pair = |high, low| u16::from_be_bytes([high, low]);
-        std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f))
+        let mut address = [0; 16];
+        address[..2].copy_from_slice(&[0xfe, 0x80]);
+        address[8..11].copy_from_slice(&self.0[..3]);
+        address[8] ^= 0x02;
+        address[11..13].copy_from_slice(&[0xff, 0xfe]);
+        address[13..].copy_from_slice(&self.0[3..]);
+        address.into()
     }
 }
 
@@ -63,8 +68,7 @@ impl FromStr for MacAddr {
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, f] = self.0;
-        out.pad(&format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"))
+        out.pad(&self.0.map(|byte| format!("{byte:02x}")).join(":"))
     }
 }
 

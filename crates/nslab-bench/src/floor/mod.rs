@@ -68,6 +68,7 @@ impl Tricks {
         one_mount: true,
         switch_last: true,
         quiet_ports: true,
+        one_queue: true,
         ..Self::NONE
     };
 

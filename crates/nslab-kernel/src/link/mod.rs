@@ -1,5 +1,6 @@
 //! Network interfaces: making, changing, reading.
 
+mod carrier;
 mod change;
 mod kind;
 mod kind_codec;
@@ -10,6 +11,7 @@ pub use port::{BridgePort, SetBridgePort};
 pub(crate) use read::lossy_name;
 #[cfg(test)]
 pub(crate) use read::parse;
+pub use carrier::settled_carrier;
 pub use read::{find, find_by_name, list};
 
 pub use kind::{

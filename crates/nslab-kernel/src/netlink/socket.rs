@@ -1,5 +1,6 @@
 //! A netlink socket: requests out, answers in.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -49,7 +50,31 @@ pub enum Protocol {
 pub struct Socket {
     fd: OwnedFd,
     sequence: u32,
-    buffer: Vec<u8>,
+}
+
+thread_local! {
+    /// A thread's buffer for what it receives while it is not in use: a program may hold thousands of sockets.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The thread's buffer, or a new one if that is in use (by a callback that uses another socket).
+struct Buffer {
+    bytes: Vec<u8>,
+}
+
+impl Buffer {
+    fn take() -> Self {
+        let spare = SPARE.take();
+        Self { bytes: if spare.is_empty() { vec![0; RECEIVE_BUFFER] } else { spare } }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        // Nothing is kept once the thread is ending.
+        let _ = SPARE.try_with(|spare| spare.set(bytes));
+    }
 }
 
 /// One message that came in.
@@ -76,7 +101,7 @@ impl Socket {
             }
             OwnedFd::from_raw_fd(fd)
         };
-        let socket = Self { fd, sequence: 1, buffer: Vec::new() };
+        let socket = Self { fd, sequence: 1 };
         // Short acknowledgements with the kernel's own words in them (4.12), and requests for dumps checked as
         // strictly as other requests, so that their filters are obeyed (4.20). Older kernels refuse the option and
         // work without.
@@ -150,9 +175,10 @@ impl Socket {
         MessageWriter::message(&mut bytes, request, NLM_F_REQUEST, sequence);
         self.send(&bytes)?;
         let mut read = Some(read);
+        let mut buffer = Buffer::take();
         loop {
-            let len = self.receive()?;
-            for message in messages(&self.buffer[..len]) {
+            let len = self.receive(&mut buffer)?;
+            for message in messages(&buffer.bytes[..len]) {
                 if message.sequence != sequence {
                     continue;
                 }
@@ -200,8 +226,9 @@ impl Socket {
         let mut consistent = true;
         // An error of `entry` is kept until the list has ended: the kernel allows no other dump on this socket before.
         let mut failed = None;
+        let mut buffer = Buffer::take();
         loop {
-            let len = match self.receive() {
+            let len = match self.receive(&mut buffer) {
                 Ok(len) => len,
                 Err(error) if error.errno() == Some(Errno::NOBUFS) => {
                     consistent = false;
@@ -209,7 +236,7 @@ impl Socket {
                 }
                 Err(error) => return Err(error),
             };
-            for message in messages(&self.buffer[..len]) {
+            for message in messages(&buffer.bytes[..len]) {
                 if message.sequence != sequence {
                     continue;
                 }
@@ -243,9 +270,10 @@ impl Socket {
         place: usize,
         refused: &mut Vec<(usize, Refusal)>,
     ) -> Result<()> {
+        let mut buffer = Buffer::take();
         loop {
-            let len = self.receive()?;
-            for message in messages(&self.buffer[..len]) {
+            let len = self.receive(&mut buffer)?;
+            for message in messages(&buffer.bytes[..len]) {
                 let offset = message.sequence.wrapping_sub(base) as usize;
                 if message.kind != NLMSG_ERROR || offset >= count {
                     continue;
@@ -277,16 +305,14 @@ impl Socket {
         }
     }
 
-    fn receive(&mut self) -> Result<usize> {
-        if self.buffer.is_empty() {
-            self.buffer.resize(RECEIVE_BUFFER, 0);
-        }
+    /// Waits for one datagram; returns its length.
+    fn receive(&self, buffer: &mut Buffer) -> Result<usize> {
         let (_, len) = rustix::io::retry_on_intr(|| {
             // TRUNC gives the datagram's whole length even where the buffer is shorter.
-            rustix::net::recv(&self.fd, &mut self.buffer[..], rustix::net::RecvFlags::TRUNC)
+            rustix::net::recv(&self.fd, &mut buffer.bytes[..], rustix::net::RecvFlags::TRUNC)
         })
         .context(|| "receive a netlink answer")?;
-        if len <= self.buffer.len() {
+        if len <= buffer.bytes.len() {
             return Ok(len);
         }
         Err(Error::Malformed { what: "a request", problem: "a message longer than the kernel makes them" })

@@ -1,9 +1,11 @@
 //! Routes.
 
 mod change;
+mod lookup;
 mod nexthop;
 mod read;
 
+pub use lookup::is_local;
 pub use read::list;
 #[cfg(test)]
 pub(crate) use {nexthop::parse as parse_nexthop, read::parse};

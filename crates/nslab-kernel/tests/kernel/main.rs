@@ -1,5 +1,7 @@
 //! The crate on the real kernel, held against iproute2.
 
+#![allow(clippy::unwrap_used, reason = "this is all test code")]
+
 mod addresses;
 mod forwarding;
 mod links;

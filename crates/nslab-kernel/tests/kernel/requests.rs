@@ -137,12 +137,13 @@ fn lists_that_change_while_they_are_read_are_read_again() {
     });
 }
 
+extern "C" fn nothing(_: libc::c_int) {}
+
 #[test]
 fn signals_do_not_disturb() {
     privileged(|| {
         let mut lab = Lab::new();
         lab.veth("a", "b");
-        extern "C" fn nothing(_: libc::c_int) {}
         // SAFETY: the handler does nothing; without SA_RESTART system calls it meets end in EINTR.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();

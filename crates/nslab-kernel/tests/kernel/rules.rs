@@ -49,7 +49,7 @@ fn rules_are_read_as_they_were_added_and_deleted() {
                 destination_ports: Some((53, 53)),
                 ..four(16, RuleAction::Unreachable)
             },
-            Rule { users: Some((1000, 2000)), protocol: 4, ..four(17, RuleAction::Prohibit) },
+            Rule { users: Some((0, 0)), protocol: 4, ..four(17, RuleAction::Prohibit) },
             four(18, RuleAction::Goto(32766)),
             four(19, RuleAction::Nop),
             Rule {
@@ -76,7 +76,7 @@ fn rules_are_read_as_they_were_added_and_deleted() {
         assert_eq!((&by(13)["fwmark"], &by(13)["fwmask"]), (&"0x10".into(), &"0xff".into()));
         assert_eq!(by(14)["suppress_prefixlen"], 0);
         assert_eq!((&by(16)["sport_start"], &by(16)["dport"]), (&1000.into(), &53.into()));
-        assert_eq!((&by(17)["uid_start"], &by(17)["action"]), (&1000.into(), &"prohibit".into()));
+        assert_eq!((&by(17)["uid_start"], &by(17)["action"]), (&0.into(), &"prohibit".into()));
 
         let twice = lab.socket.request(&ChangeRule { rule: rules[0].clone(), delete: false }).unwrap_err();
         assert_eq!(twice.errno(), Some(rustix::io::Errno::EXIST), "{twice}");

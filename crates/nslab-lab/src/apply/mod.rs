@@ -1,6 +1,7 @@
 //! Carrying out a plan.
 
 mod create;
+mod ready;
 mod request;
 mod settle;
 
@@ -79,7 +80,11 @@ type Outcome = (usize, std::result::Result<(), Refusal>);
 pub fn apply(plan: &Plan, site: &mut Site<'_>, journal: &mut Journal) -> Result<(), Failure> {
     let mut done: Vec<Vec<bool>> = plan.stages.iter().map(|stage| vec![false; stage.steps.len()]).collect();
     site.open.resize_with(plan.namespaces.len(), || None);
+    let mut is_ready = false;
     for (number, stage) in plan.stages.iter().enumerate() {
+        if stage.kind >= StageKind::StartPrograms && !std::mem::replace(&mut is_ready, true) {
+            ready::wait(plan, site);
+        }
         if let Err(error) = journal.stage(stage) {
             return Err(Failure { refusals: Vec::new(), error: Some(error), done });
         }
@@ -92,6 +97,9 @@ pub fn apply(plan: &Plan, site: &mut Site<'_>, journal: &mut Journal) -> Result<
         if error.is_some() || !refusals.is_empty() {
             return Err(Failure { refusals, error, done });
         }
+    }
+    if !is_ready {
+        ready::wait(plan, site);
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use nslab_kernel::route::{self, ChangeRoute};
 use nslab_kernel::rule::{self, ChangeRule};
 use nslab_topology::model;
 use nslab_types::IfName;
+use rustix::io::Errno;
 
 use crate::plan::{BridgeSettings, LINK_GROUP, LinkChange, Op, VethEnd};
 
@@ -98,6 +99,25 @@ pub(super) fn push(op: &Op, context: &Context<'_>, batch: &mut Batch) -> Result<
         | Op::StopProgram(_) => unreachable!("{op} is not a netlink request"),
     }
     Ok(())
+}
+
+/// Whether a refusal only says that things are as `op` would have them: the kernel took what was to go along with
+/// something else, or made what was to come by itself.
+pub(super) fn is_so_already(op: &Op, refusal: &Refusal) -> bool {
+    match op {
+        Op::DeleteBridge { .. }
+        | Op::DeleteStrayLink { .. }
+        | Op::DeleteVeth { .. }
+        | Op::DeleteAltName { .. }
+        | Op::DeleteAddress { .. }
+        | Op::DeleteRoute(_)
+        | Op::DeleteRule(_)
+        | Op::DeleteNeighbour { .. } => {
+            matches!(refusal.errno, Errno::NOENT | Errno::SRCH | Errno::NODEV | Errno::ADDRNOTAVAIL)
+        }
+        Op::AddAddress { .. } => refusal.errno == Errno::EXIST,
+        _ => false,
+    }
 }
 
 /// The kernel's refusal of a request of `op` in words, and whether it means that the kernel lacks something.

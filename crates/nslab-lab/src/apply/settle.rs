@@ -144,6 +144,9 @@ impl Work<'_> {
             Ok(Err(error)) => {
                 for (request, refusal) in error.refused {
                     let owner = owners[request];
+                    if request::is_so_already(&steps[owner].1.op, &refusal) {
+                        continue;
+                    }
                     let (reason, unsupported) = request::reason(&steps[owner].1.op, &refusal);
                     reasons.push((owner, reason, unsupported));
                 }

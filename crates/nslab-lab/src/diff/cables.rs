@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nslab_kernel::link::{Link, LinkKind};
+use nslab_kernel::link::{IfIndex, Link};
 use nslab_types::IfName;
 
 use super::Steps;
@@ -35,7 +35,7 @@ pub(super) fn diff(desired: &Desired, actual: &Actual, steps: &mut Steps) -> Vec
         let DesiredCable { near, far } = *cable;
         let there = |place: (usize, usize)| shown[place.0].get(&desired.link(place).name).copied();
         if let (Some(one), Some(other)) = (there(near), there(far))
-            && are_peers(one, other)
+            && actual.peer(near.0, one.index).is_some_and(|(place, peer)| (place, peer.index) == (far.0, other.index))
         {
             ends[near.0].kept.insert(one.name);
             ends[far.0].kept.insert(other.name);
@@ -56,13 +56,6 @@ pub(super) fn diff(desired: &Desired, actual: &Actual, steps: &mut Steps) -> Vec
         });
     }
     ends
-}
-
-/// Whether two links are the ends of one veth pair: each shows the other's number as its peer's. (Both namespaces
-/// belong to one lab and no other link of theirs has the pair's names, so this cannot be chance.)
-fn are_peers(one: &Link, other: &Link) -> bool {
-    let veth = |link: &Link| matches!(link.kind, Some(LinkKind::Veth(_)));
-    veth(one) && veth(other) && one.lower == Some(other.index) && other.lower == Some(one.index)
 }
 
 /// Deletes links that nslab made and that are not wanted any more or are not what is wanted; a cable once, from the
@@ -96,27 +89,22 @@ fn remove(desired: &Desired, actual: &Actual, ends: &[Ends], steps: &mut Steps) 
         let marked = is.state.links.iter().filter(|link| link.group == LINK_GROUP);
         going.extend(marked.map(|link| (wanted + number, link)));
     }
-    // Pairs of ends that go together, so that undoing can make the cable again.
-    let mut by_numbers: HashMap<(u32, Option<u32>), Vec<usize>> = HashMap::new();
-    for (place, (_, link)) in going.iter().enumerate() {
-        by_numbers.entry((link.index, link.lower)).or_default().push(place);
-    }
+    // A cable goes from one of its ends, the step names both, so that undoing can make the cable again.
+    let places: HashMap<(usize, IfIndex), usize> =
+        going.iter().enumerate().map(|(number, (place, link))| ((*place, link.index), number)).collect();
     let mut gone = vec![false; going.len()];
-    for place in 0..going.len() {
-        if std::mem::replace(&mut gone[place], true) {
+    for number in 0..going.len() {
+        if std::mem::replace(&mut gone[number], true) {
             continue;
         }
-        let (namespace, link) = going[place];
-        let peer = link.lower.and_then(|lower| {
-            let candidates = by_numbers.get(&(lower, Some(link.index)))?;
-            candidates.iter().copied().find(|&other| !gone[other] && are_peers(link, going[other].1))
-        });
+        let (namespace, link) = going[number];
+        let peer = actual.peer(namespace, link.index).and_then(|(place, peer)| places.get(&(place, peer.index)));
         let is_needed = |(place, link): (usize, &Link)| {
             place < wanted && desired.namespaces[place].links.iter().any(|wanted| wanted.name == link.name)
         };
         // The cables of a namespace that goes, go with it, after all that can be undone; unless their names are needed.
         let (op, late) = match peer {
-            Some(other) => {
+            Some(&other) => {
                 gone[other] = true;
                 let (far_namespace, far) = going[other];
                 let late = (namespace >= wanted || far_namespace >= wanted)

@@ -175,7 +175,7 @@ fn addresses(place: usize, link: IfName, wanted: &[IpNet], is: Option<&ActualNam
         .filter(|address| !is_the_kernels_own(link, address))
         .collect();
     for &address in shown.iter().filter(|address| !wanted.contains(address)) {
-        steps.remove_settings.push(Step { namespace: place, op: Op::DeleteAddress { link, address } });
+        steps.remove_addresses.push(Step { namespace: place, op: Op::DeleteAddress { link, address } });
     }
     for &address in wanted.iter().filter(|address| !shown.contains(address)) {
         steps.configure.push(Step { namespace: place, op: Op::AddAddress { link, address } });

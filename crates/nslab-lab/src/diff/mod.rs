@@ -23,8 +23,9 @@ pub struct RunningProgram {
 #[derive(Debug, Default)]
 struct Steps {
     stop: Vec<Step>,
-    /// What goes, settings before links.
-    remove_settings: Vec<Step>,
+    // What goes, in this order: without its address a route is gone already.
+    remove_routing: Vec<Step>,
+    remove_addresses: Vec<Step>,
     remove_links: Vec<Step>,
     remove_namespaces: Vec<Step>,
     namespaces: Vec<Step>,
@@ -69,7 +70,8 @@ pub fn plan(desired: &Desired, actual: &Actual, running: &[RunningProgram]) -> P
 
 impl Steps {
     fn into_plan(self, lab: String, namespaces: Vec<NamespaceRef>) -> Plan {
-        let mut remove = self.remove_settings;
+        let mut remove = self.remove_routing;
+        remove.extend(self.remove_addresses);
         remove.extend(self.remove_links);
         let mut plan = Plan { lab, namespaces, stages: Vec::new(), notes: self.notes, conflicts: self.conflicts };
         plan.push(StageKind::StopPrograms, self.stop);

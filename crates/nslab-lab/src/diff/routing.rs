@@ -76,7 +76,7 @@ fn routes(
         if uses_foreign_link(route, space) {
             continue;
         }
-        steps.remove_settings.push(Step { namespace: place, op: Op::DeleteRoute(route.clone()) });
+        steps.remove_routing.push(Step { namespace: place, op: Op::DeleteRoute(route.clone()) });
     }
     for route in missing {
         steps.configure.push(Step { namespace: place, op: Op::AddRoute(route) });
@@ -184,7 +184,7 @@ fn rules(place: usize, space: &DesiredNamespace, is: Option<&ActualNamespace>, s
     }
     unclaimed.sort();
     steps
-        .remove_settings
+        .remove_routing
         .extend(unclaimed.into_iter().map(|rule| Step { namespace: place, op: Op::DeleteRule(rule) }));
     steps.configure.extend(missing.into_iter().map(|rule| Step { namespace: place, op: Op::AddRule(rule) }));
 }
@@ -246,6 +246,6 @@ fn neighbours(
     surplus.sort();
     for ((link, address), mac) in surplus {
         let op = Op::DeleteNeighbour { link, address, mac };
-        steps.remove_settings.push(Step { namespace: place, op });
+        steps.remove_routing.push(Step { namespace: place, op });
     }
 }

@@ -9,6 +9,7 @@ use nslab_kernel::processes::{Depth, list};
 use nslab_kernel::{Namespace, NamespaceId};
 
 use super::Labs;
+use crate::apply::{Event, Observer};
 use crate::error::{Context, Error, Result};
 use crate::journal::Journal;
 use crate::lock::Lock;
@@ -44,7 +45,7 @@ impl Labs<'_> {
                 Ok(Gone { time: began.elapsed(), ..gone })
             };
         };
-        let gone = take_away(&paths)?;
+        let gone = take_away(&paths, self.observer)?;
         drop(lock);
         tidy(&self.paths);
         Ok(Gone { time: began.elapsed(), ..gone })
@@ -52,9 +53,12 @@ impl Labs<'_> {
 }
 
 /// Takes everything of a lab away that can be found from its directory, and the directory. The lock must be held.
-pub(super) fn take_away(paths: &LabPaths) -> Result<Gone> {
+pub(super) fn take_away(paths: &LabPaths, observer: &Observer<'_>) -> Result<Gone> {
+    let progress = || observer(Event::Steps(1));
     Journal::down(&paths.journal())?;
+    progress();
     runner::end(paths)?;
+    progress();
     let nodes = pins::list(paths)?;
     let mut ids = Vec::with_capacity(nodes.len());
     for node in &nodes {
@@ -63,7 +67,8 @@ pub(super) fn take_away(paths: &LabPaths) -> Result<Gone> {
         }
     }
     let processes = processes::end_in(&ids)?;
-    pins::unpin_all(paths)?;
+    progress();
+    pins::unpin_all(paths, &progress)?;
     match std::fs::remove_dir_all(paths.root()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).context(|| format!("remove {}", paths.root().display()))
@@ -75,7 +80,7 @@ pub(super) fn take_away(paths: &LabPaths) -> Result<Gone> {
 /// Takes away what is left of a lab without a directory: names for `ip netns` that lead nowhere, and namespaces that
 /// live on only because processes run in them, known by their mark.
 fn take_away_unknown(paths: &LabPaths, name: &str) -> Result<Gone> {
-    pins::unpin_all(paths)?;
+    pins::unpin_all(paths, &|| {})?;
     let own = Namespace::current()?.id()?;
     let mut ours = Vec::new();
     let mut seen = HashSet::from([own]);

@@ -69,16 +69,19 @@ impl Labs<'_> {
         check_names(&paths, &desired)?;
         let _lock = Lock::create(paths.root(), &mut || (self.waiting)())?;
         if Past::read(&paths.journal())?.is_some_and(|past| past.going_down) {
-            super::down::take_away(&paths)?;
+            super::down::take_away(&paths, self.observer)?;
             crate::pins::make_directory(paths.root())?;
         }
         let result = self.up_locked(wanted, &paths, &desired, began);
-        if result.is_err() && State::read(&paths).is_ok_and(|state| state.is_none()) {
-            // It never was: not even its directory stays.
-            super::down::take_away(&paths)?;
-            super::down::tidy(&self.paths);
+        match result {
+            Err(error) if State::read(&paths).is_ok_and(|state| state.is_none()) => {
+                // It never was: not even its directory stays.
+                let left = super::down::take_away(&paths, self.observer).err();
+                super::down::tidy(&self.paths);
+                Err(with_left(error, left))
+            }
+            result => result,
         }
-        result
     }
 
     fn up_locked(&self, wanted: &Wanted, paths: &LabPaths, desired: &Desired, began: Instant) -> Result<Built> {
@@ -142,21 +145,19 @@ impl Labs<'_> {
         let Err(failure) = apply::apply(&look.plan, &mut site, journal) else { return Ok(()) };
         (self.observer)(Event::Undo);
         journal.undo()?;
-        let left = if before.is_none() && look.fresh {
-            drop(site);
-            super::down::take_away(paths).err().map(|error| error.to_string()).into_iter().collect()
-        } else {
-            let undo = look.plan.undo(|stage, place| failure.done[stage][place]);
-            let left = match apply::apply(&undo, &mut site, journal) {
-                Ok(()) => Vec::new(),
-                Err(failed) => left_behind(failed),
-            };
-            if let Some(before) = before {
-                before.write_surroundings(paths)?;
-            }
-            journal.done()?;
-            left
+        if before.is_none() {
+            // It never was whole: `up` takes all of it away.
+            return Err(refused(failure, Vec::new()));
+        }
+        let undo = look.plan.undo(|stage, place| failure.done[stage][place]);
+        let left = match apply::apply(&undo, &mut site, journal) {
+            Ok(()) => Vec::new(),
+            Err(failed) => left_behind(failed),
         };
+        if let Some(before) = before {
+            before.write_surroundings(paths)?;
+        }
+        journal.done()?;
         Err(refused(failure, left))
     }
 }
@@ -224,6 +225,17 @@ fn refused(failure: Failure, left: Vec<String>) -> Error {
     match failure.error {
         Some(error) => error,
         None => Error::Refused { refusals: failure.refusals, left },
+    }
+}
+
+/// Adds what could not be taken away to why it had to be.
+fn with_left(error: Error, left: Option<Error>) -> Error {
+    match (error, left) {
+        (Error::Refused { refusals, left: mut all }, Some(left)) => {
+            all.push(left.to_string());
+            Error::Refused { refusals, left: all }
+        }
+        (error, _) => error,
     }
 }
 

@@ -60,6 +60,12 @@ impl Plan {
         for step in self.steps().filter(|step| step.op == Op::CreateNamespace) {
             new[step.namespace] = true;
         }
+        // A cable goes along only if both of its namespaces do: the kernel takes a namespace down some time after it
+        // was let go of.
+        let goes_along = |step: &Step| {
+            new[step.namespace]
+                && !matches!(step.op, Op::CreateVeth { far_namespace, .. } if !new[far_namespace])
+        };
         let mut undo =
             Self { lab: self.lab.clone(), namespaces: self.namespaces.clone(), ..Self::default() };
         for (number, stage) in self.stages.iter().enumerate().rev() {
@@ -71,7 +77,7 @@ impl Plan {
                 .filter(|(place, step)| {
                     done(number, *place)
                         && !step.op.is_undone_with_its_namespace()
-                        && (!new[step.namespace] || step.op == Op::CreateNamespace)
+                        && (!goes_along(step) || step.op == Op::CreateNamespace)
                 })
                 .map(|(_, step)| Step { namespace: step.namespace, op: step.op.inverse() })
                 .collect();

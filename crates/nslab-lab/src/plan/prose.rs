@@ -48,8 +48,8 @@ impl fmt::Display for Op {
             Self::DeleteAltName { link, name } => write!(f, "no longer call {link} {name}"),
             Self::AddAddress { link, address } => write!(f, "add address {address} to {link}"),
             Self::DeleteAddress { link, address } => write!(f, "delete address {address} from {link}"),
-            Self::AddRoute(route) => write!(f, "add route {}", Words(route)),
-            Self::DeleteRoute(route) => write!(f, "delete route {}", Words(route)),
+            Self::AddRoute(route) => write!(f, "add route {}", Words { route, is_static: false }),
+            Self::DeleteRoute(route) => write!(f, "delete route {}", Words { route, is_static: false }),
             Self::AddRule(rule) => write!(f, "add rule {}", RuleWords(rule)),
             Self::DeleteRule(rule) => write!(f, "delete rule {}", RuleWords(rule)),
             Self::SetNeighbour { link, address, mac, .. } => {
@@ -118,11 +118,15 @@ impl fmt::Display for LinkChange {
 }
 
 /// A route in ip(8)'s words, without `add`.
-pub(super) struct Words<'a>(pub(super) &'a Route);
+pub(super) struct Words<'a> {
+    pub(super) route: &'a Route,
+    /// Say that it is configuration, not made by hand.
+    pub(super) is_static: bool,
+}
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let route = self.0;
+        let route = self.route;
         match &route.action {
             RouteAction::Forward(_) => {}
             RouteAction::Blackhole => f.write_str("blackhole ")?,
@@ -140,6 +144,9 @@ impl fmt::Display for Words<'_> {
                 [hop] => write_hop(f, hop, route.to.addr().is_ipv6())?,
                 _ => {}
             }
+        }
+        if self.is_static {
+            f.write_str(" proto static")?;
         }
         if let Some(metric) = route.metric {
             write!(f, " metric {metric}")?;

@@ -32,7 +32,7 @@ impl Plan {
         match &step.op {
             Op::CreateNamespace => vec![
                 format!("ip netns add {ns}"),
-                format!("ip -n {ns} link set lo up alias {}", quote(&namespace_mark(&self.lab, &namespace.node))),
+                format!("ip -n {ns} link set dev lo up alias {}", quote(&namespace_mark(&self.lab, &namespace.node))),
             ],
             Op::DeleteNamespace => vec![format!("ip netns del {ns}")],
             Op::RenameNamespace { from, to } => {
@@ -51,10 +51,10 @@ impl Plan {
                 bridge_words(settings)
             )),
             Op::SetBridge { name, settings, .. } => vec![
-                format!("ip -n {ns} link set {name} address {} mtu {}", settings.mac, settings.mtu),
-                format!("ip -n {ns} link set {name} type bridge {}", bridge_words(settings)),
+                format!("ip -n {ns} link set dev {name} address {} mtu {}", settings.mac, settings.mtu),
+                format!("ip -n {ns} link set dev {name} type bridge {}", bridge_words(settings)),
             ],
-            Op::DeleteBridge { name, .. } | Op::DeleteStrayLink { name } => ip(format!("link del {name}")),
+            Op::DeleteBridge { name, .. } | Op::DeleteStrayLink { name } => ip(format!("link del dev {name}")),
             Op::CreateVeth { near, far_namespace, far } => {
                 let far_ns = quote(&self.namespaces[*far_namespace].name);
                 let mut commands = ip(format!(
@@ -64,23 +64,29 @@ impl Plan {
                     end_words(far)
                 ));
                 if let Some(master) = near.master {
-                    commands.extend(ip(format!("link set {} master {master}", near.name)));
+                    commands.extend(ip(format!("link set dev {} master {master}", near.name)));
                 }
                 if near.up {
-                    commands.extend(ip(format!("link set {} up", near.name)));
+                    commands.extend(ip(format!("link set dev {} up", near.name)));
                 }
                 commands
             }
-            Op::DeleteVeth { near, .. } => ip(format!("link del {}", near.name)),
+            Op::DeleteVeth { near, .. } => ip(format!("link del dev {}", near.name)),
             Op::SetLink { name, change, .. } => {
-                change_words(change).into_iter().flat_map(|words| ip(format!("link set {name} {words}"))).collect()
+                change_words(change).into_iter().flat_map(|words| ip(format!("link set dev {name} {words}"))).collect()
             }
             Op::AddAltName { link, name } => ip(format!("link property add dev {link} altname {}", quote(name))),
             Op::DeleteAltName { link, name } => ip(format!("link property del dev {link} altname {}", quote(name))),
             Op::AddAddress { link, address } => ip(format!("address add {address} dev {link}{}", nodad(address))),
             Op::DeleteAddress { link, address } => ip(format!("address del {address} dev {link}")),
-            Op::AddRoute(route) => ip(format!("{}route add {} proto static", family(route.to), Words(route))),
-            Op::DeleteRoute(route) => ip(format!("{}route del {}", family(route.to), Words(route))),
+            Op::AddRoute(route) => {
+                let words = Words { route, is_static: true };
+                ip(format!("{}route add {words}", family(route.to)))
+            },
+            Op::DeleteRoute(route) => {
+                let words = Words { route, is_static: false };
+                ip(format!("{}route del {words}", family(route.to)))
+            },
             Op::AddRule(rule) => {
                 ip(format!("{}rule add {}", if rule.ipv6 { "-6 " } else { "" }, RuleWords(rule)))
             }

@@ -9,20 +9,28 @@ use super::icmp::Family;
 /// Types that `ICMP_FILTER` lets through: replies and errors. A set bit blocks (`include/uapi/linux/icmp.h`).
 pub(super) const TYPES_V4: u32 = !(1 << 0 | 1 << 3 | 1 << 11 | 1 << 12);
 /// The same for `ICMP6_FILTER` (`include/uapi/linux/icmpv6.h`): types 1 to 4 and 129.
-pub(super) const TYPES_V6: [u32; 8] = [!(1 << 1 | 1 << 2 | 1 << 3 | 1 << 4), !0, !0, !0, !(1 << 1), !0, !0, !0];
+pub(super) const TYPES_V6: [u32; 8] =
+    [!(1 << 1 | 1 << 2 | 1 << 3 | 1 << 4), !0, !0, !0, !(1 << 1), !0, !0, !0];
 
-const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
-const LOAD_BYTE_X: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_IND) as u16;
-const LOAD_HALF: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_ABS) as u16;
-const LOAD_HALF_X: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_IND) as u16;
+const LOAD_BYTE: u16 = code(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS);
+const LOAD_BYTE_X: u16 = code(libc::BPF_LD | libc::BPF_B | libc::BPF_IND);
+const LOAD_HALF: u16 = code(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS);
+const LOAD_HALF_X: u16 = code(libc::BPF_LD | libc::BPF_H | libc::BPF_IND);
 /// X becomes the length of the IPv4 header at an offset.
-const LOAD_X_HEADER_LEN: u16 = (libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH) as u16;
-const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
-const SHIFT_LEFT: u16 = (libc::BPF_ALU | libc::BPF_LSH | libc::BPF_K) as u16;
-const ADD_X: u16 = (libc::BPF_ALU | libc::BPF_ADD | libc::BPF_X) as u16;
-const A_TO_X: u16 = (libc::BPF_MISC | libc::BPF_TAX) as u16;
-const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+const LOAD_X_HEADER_LEN: u16 = code(libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH);
+const AND: u16 = code(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K);
+const SHIFT_LEFT: u16 = code(libc::BPF_ALU | libc::BPF_LSH | libc::BPF_K);
+const ADD_X: u16 = code(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_X);
+const A_TO_X: u16 = code(libc::BPF_MISC | libc::BPF_TAX);
+const JUMP_EQUAL: u16 = code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K);
+const RETURN: u16 = code(libc::BPF_RET | libc::BPF_K);
+
+/// An instruction's code. They are all below 0x100 (`include/uapi/linux/bpf_common.h`).
+#[allow(clippy::cast_possible_truncation, reason = "checked in the line before")]
+const fn code(bits: u32) -> u16 {
+    assert!(bits <= 0xff);
+    bits as u16
+}
 
 const TAKE: u32 = u32::MAX;
 const DROP: u32 = 0;
@@ -55,7 +63,7 @@ fn program_v4(id: u32) -> Vec<libc::sock_filter> {
     ]
 }
 
-/// The packet starts at its ICMPv6 header.
+/// The packet starts at its ICMP header.
 fn program_v6(id: u32) -> Vec<libc::sock_filter> {
     vec![
         step(LOAD_BYTE, 0),
@@ -123,7 +131,7 @@ mod tests {
 
     fn v4(options: usize, icmp: &[u8]) -> Vec<u8> {
         let mut packet = vec![0; 20 + options];
-        packet[0] = 0x45 + (options / 4) as u8;
+        packet[0] = 0x45 + u8::try_from(options / 4).unwrap();
         packet.extend_from_slice(icmp);
         packet
     }

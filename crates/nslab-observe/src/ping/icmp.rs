@@ -59,28 +59,35 @@ pub(super) struct Echo {
 
 impl Echo {
     /// Whether nothing in it speaks against its being from the run with this nonce.
-    pub(super) fn is_from(&self, id: u16, nonce: &Nonce) -> bool {
+    pub(super) fn is_from(&self, id: u16, nonce: Nonce) -> bool {
         self.id == id && self.nonce[..self.nonce_len] == nonce[..self.nonce_len]
     }
 }
 
-/// Writes an echo request of `size` payload bytes. The checksum of ICMPv6, which covers addresses that only the kernel
+/// Writes an echo request of `size` payload bytes. The checksum over IPv6, which covers addresses that only the kernel
 /// knows, is left to it (RFC 3542 section 3.1).
-pub(super) fn encode(family: Family, id: u16, sequence: u16, nonce: &Nonce, size: usize, packet: &mut Vec<u8>) {
+pub(super) fn encode(
+    family: Family,
+    id: u16,
+    sequence: u16,
+    nonce: Nonce,
+    size: usize,
+    packet: &mut Vec<u8>,
+) {
     packet.clear();
     packet.extend_from_slice(&[family.request(), 0, 0, 0]);
     packet.extend_from_slice(&id.to_be_bytes());
     packet.extend_from_slice(&sequence.to_be_bytes());
     packet.extend_from_slice(&nonce[..NONCE.min(size)]);
     // The rest counts up, so that a byte that was changed or shifted on the way can be seen in a capture.
-    packet.extend((NONCE..size).map(|at| (at & 0xff) as u8));
+    packet.extend((0..=u8::MAX).cycle().skip(NONCE).take(size.saturating_sub(NONCE)));
     if family == Family::V4 {
         let sum = checksum(packet);
         packet[2..4].copy_from_slice(&sum.to_be_bytes());
     }
 }
 
-/// Reads an ICMPv4 message with its IP header, as a raw socket gives it (raw(7)): the header's TTL and the message.
+/// Reads an ICMP message with its IP header, as a raw socket gives it (raw(7)): the header's TTL and the message.
 /// The kernel hands messages to raw sockets before it looks at their checksums, so that is done here.
 pub(super) fn decode_v4(packet: &[u8]) -> Option<(u8, Message)> {
     let ttl = *packet.get(8)?;
@@ -91,7 +98,7 @@ pub(super) fn decode_v4(packet: &[u8]) -> Option<(u8, Message)> {
     Some((ttl, decode(Family::V4, message)?))
 }
 
-/// Reads an ICMPv6 message, which a raw socket gives without IP header and with its checksum checked (RFC 3542).
+/// Reads an ICMP message over IPv6, which a raw socket gives without IP header and with its checksum checked (RFC 3542).
 pub(super) fn decode_v6(message: &[u8]) -> Option<Message> {
     decode(Family::V6, message)
 }
@@ -140,7 +147,7 @@ fn quoted_v4(quote: &[u8]) -> Option<(IpAddr, &[u8])> {
     Some((destination.into(), quote.get(header_len_v4(quote)?..)?))
 }
 
-/// The destination and the ICMPv6 part of a quoted IPv6 packet.
+/// The destination and the ICMP part of a quoted IPv6 packet.
 fn quoted_v6(quote: &[u8]) -> Option<(IpAddr, &[u8])> {
     let header = quote.get(..40)?;
     let destination = Ipv6Addr::from(*header[24..].first_chunk::<16>()?);
@@ -193,7 +200,7 @@ fn checksum(message: &[u8]) -> u16 {
     // At most 32768 words were added, so two folds leave no carry.
     sum = (sum & 0xffff) + (sum >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
-    !(sum as u16)
+    !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
@@ -234,7 +241,7 @@ mod tests {
     #[test]
     fn reads_an_error_with_its_quote() {
         let mut request = Vec::new();
-        encode(Family::V4, 7, 9, &NONCE_, 56, &mut request);
+        encode(Family::V4, 7, 9, NONCE_, 56, &mut request);
         let quote = packet_v4(&request, [10, 0, 0, 2]);
         for (kind, code, rest, meaning) in [
             (3, 0, 0, IcmpErrorKind::NetworkUnreachable),
@@ -252,8 +259,8 @@ mod tests {
                 panic!("{kind}/{code} is an error")
             };
             assert_eq!((error.kind, destination), (meaning, IpAddr::from([10, 0, 0, 2])));
-            assert!(quoted.is_from(7, &NONCE_) && !quoted.is_from(8, &NONCE_) && quoted.sequence == 9);
-            assert!(!quoted.is_from(7, b"nslab-43"));
+            assert!(quoted.is_from(7, NONCE_) && !quoted.is_from(8, NONCE_) && quoted.sequence == 9);
+            assert!(!quoted.is_from(7, *b"nslab-43"));
         }
     }
 
@@ -261,21 +268,23 @@ mod tests {
     fn looks_past_extension_headers_of_a_quote() {
         let to: Ipv6Addr = "fd00::2".parse().unwrap();
         let mut request = Vec::new();
-        encode(Family::V6, 7, 9, &NONCE_, 4, &mut request);
+        encode(Family::V6, 7, 9, NONCE_, 4, &mut request);
         let mut fragment = vec![58, 0, 0, 1, 0, 0, 0, 9];
         fragment.extend_from_slice(&request);
         let mut message = vec![2, 0, 0, 0, 0, 0, 5, 0];
         message.extend_from_slice(&packet_v6(44, &fragment, to));
-        let Some(Message::Error { error, destination, quoted }) = decode_v6(&message) else { panic!("an error") };
+        let Some(Message::Error { error, destination, quoted }) = decode_v6(&message) else {
+            panic!("an error")
+        };
         assert_eq!(error.kind, IcmpErrorKind::FragmentationNeeded { mtu: 1280 });
         assert_eq!((destination, quoted.nonce_len), (to.into(), 4));
-        assert!(quoted.is_from(7, &NONCE_));
+        assert!(quoted.is_from(7, NONCE_));
     }
 
     #[test]
     fn a_changed_byte_is_no_reply() {
         let mut reply = Vec::new();
-        encode(Family::V4, 1, 1, &NONCE_, 56, &mut reply);
+        encode(Family::V4, 1, 1, NONCE_, 56, &mut reply);
         reply[0] = 0;
         reply[2..4].fill(0);
         let mut packet = packet_v4(&with_checksum(reply), [10, 0, 0, 1]);
@@ -300,13 +309,13 @@ mod tests {
         #[test]
         fn a_reply_is_read_back(id: u16, sequence: u16, nonce: Nonce, size in 0_usize..2000) {
             let mut packet = Vec::new();
-            encode(Family::V6, id, sequence, &nonce, size, &mut packet);
+            encode(Family::V6, id, sequence, nonce, size, &mut packet);
             prop_assert_eq!(packet.len(), HEADER + size);
             packet[0] = 129;
             let Some(Message::Reply(echo)) = decode_v6(&packet) else { panic!("a reply") };
-            prop_assert!(echo.is_from(id, &nonce));
+            prop_assert!(echo.is_from(id, nonce));
             prop_assert_eq!((echo.sequence, echo.nonce_len), (sequence, size.min(NONCE)));
-            encode(Family::V4, id, sequence, &nonce, size, &mut packet);
+            encode(Family::V4, id, sequence, nonce, size, &mut packet);
             prop_assert_eq!(checksum(&packet), 0);
         }
     }

@@ -10,6 +10,9 @@ use rustix::io::Errno;
 /// The longest packet, with room to spare.
 const LARGEST: usize = 66_000;
 
+/// Bytes of `struct sockaddr_in6`, the longest address.
+const NAME: libc::socklen_t = 28;
+
 /// Memory to receive into, kept from call to call.
 pub(super) struct Buffer {
     bytes: Vec<u8>,
@@ -33,7 +36,8 @@ pub(super) struct Received<'a> {
 /// `struct sock_extended_err` (`include/uapi/linux/errqueue.h`), as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct QueuedError {
-    pub(super) errno: Errno,
+    /// The error number, as the kernel wrote it.
+    pub(super) errno: u32,
     /// It is the own kernel's refusal to send, not an ICMP message (`SO_EE_ORIGIN_LOCAL`).
     pub(super) local: bool,
     /// For `EMSGSIZE`: the MTU.
@@ -46,14 +50,17 @@ impl Buffer {
     }
 
     /// The next packet, or the next entry of the error queue; never waits.
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, error_queue: bool) -> Result<Received<'_>, Errno> {
-        // Room for a sockaddr_in6.
-        let mut name = [0_u8; 28];
+    pub(super) fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        error_queue: bool,
+    ) -> Result<Received<'_>, Errno> {
+        let mut name = [0_u8; NAME as usize];
         let mut part = libc::iovec { iov_base: self.bytes.as_mut_ptr().cast(), iov_len: self.bytes.len() };
         // SAFETY: all-zero is a valid msghdr: null pointers with zero lengths.
         let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
         header.msg_name = name.as_mut_ptr().cast();
-        header.msg_namelen = name.len() as libc::socklen_t;
+        header.msg_namelen = NAME;
         header.msg_iov = &raw mut part;
         header.msg_iovlen = 1;
         header.msg_control = self.control.as_mut_ptr().cast();
@@ -88,14 +95,15 @@ impl Received<'_> {
             (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) if data.len() >= 16 => {
                 let long = |at: usize| data[at..].first_chunk().map_or(0, |bytes| i64::from_ne_bytes(*bytes));
                 let (seconds, nanos) = (u64::try_from(long(0)), u32::try_from(long(8)));
-                self.time = seconds.ok().zip(nanos.ok()).map(|(seconds, nanos)| Duration::new(seconds, nanos));
+                self.time =
+                    seconds.ok().zip(nanos.ok()).map(|(seconds, nanos)| Duration::new(seconds, nanos));
             }
-            (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => self.hop_limit = word(0).and_then(|hops| hops.try_into().ok()),
+            (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                self.hop_limit = word(0).and_then(|hops| hops.try_into().ok());
+            }
             (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
-                self.error = word(0).zip(word(8)).zip(data.get(4)).map(|((errno, info), &origin)| QueuedError {
-                    errno: Errno::from_raw_os_error(i32::try_from(errno).unwrap_or(libc::EIO)),
-                    local: origin == libc::SO_EE_ORIGIN_LOCAL,
-                    info,
+                self.error = word(0).zip(word(8)).zip(data.get(4)).map(|((errno, info), &origin)| {
+                    QueuedError { errno, local: origin == libc::SO_EE_ORIGIN_LOCAL, info }
                 });
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! ICMP and ICMPv6 echo (RFC 792, RFC 4443) from inside namespaces: one pair, a list, or every pair at once.
+//! ICMP echo, over IPv4 and IPv6 (RFC 792, RFC 4443) from inside namespaces: one pair, a list, or every pair at once.
 //!
 //! One call sends all its probes side by side. Each namespace that a probe starts in gets a raw socket per family; its
 //! kernel sends and answers, so that what is tested is its routes, rules, neighbours and firewall.
@@ -46,7 +46,8 @@ impl Probe {
 
     /// Every pair of hosts, in both directions: from each namespace to each address of another one.
     pub fn every_pair(hosts: &[(usize, IpAddr)]) -> Vec<Self> {
-        let pairs = hosts.iter().flat_map(|&(from, _)| hosts.iter().map(move |&(to, address)| (from, to, address)));
+        let pairs =
+            hosts.iter().flat_map(|&(from, _)| hosts.iter().map(move |&(to, address)| (from, to, address)));
         pairs.filter(|(from, to, _)| from != to).map(|(from, _, address)| Self::new(from, address)).collect()
     }
 }

@@ -75,7 +75,9 @@ impl Survey {
         let there = self.spaces[probe.source]
             .addresses
             .iter()
-            .filter(|(net, link)| net.contains(&probe.destination) && (probe.scope == 0 || probe.scope == *link))
+            .filter(|(net, link)| {
+                net.contains(&probe.destination) && (probe.scope == 0 || probe.scope == *link)
+            })
             .max_by_key(|(net, _)| net.prefix_len());
         // Whoever is asked keeps the asker's address.
         let back = there.and_then(|(net, _)| {
@@ -129,7 +131,9 @@ impl Reserved {
         for (namespace, keys) in wanted {
             let mut keys: Vec<_> = keys.into_iter().collect();
             batch.clear();
-            keys.iter().for_each(|&key| _ = batch.push(&Reserve(key)));
+            for &key in &keys {
+                batch.push(&Reserve(key));
+            }
             if let Err(error) = socket_in(&namespaces[namespace])?.execute(&mut batch)? {
                 let mut refused = error.refused.iter().map(|(place, _)| *place).peekable();
                 let mut place = 0..;
@@ -145,7 +149,9 @@ impl Reserved {
         let mut batch = Batch::new();
         for (namespace, keys) in std::mem::take(&mut self.0) {
             batch.clear();
-            keys.iter().for_each(|&key| _ = batch.push(&Forget(key)));
+            for &key in &keys {
+                batch.push(&Forget(key));
+            }
             // A refusal means that it is gone already.
             let _ = socket_in(&namespaces[namespace])?.execute(&mut batch)?;
         }
@@ -165,7 +171,8 @@ impl Unresolved {
         let Probe { source, destination, .. } = *probe;
         // Where there are many entries, to ask for one is quicker than to list them.
         let mut guesses = job.survey.iter().flat_map(|survey| survey.entries(probe, job.options));
-        if let Some((_, key)) = guesses.find(|(namespace, key)| *namespace == source && key.1 == destination) {
+        if let Some((_, key)) = guesses.find(|(namespace, key)| *namespace == source && key.1 == destination)
+        {
             let state = table::state(&mut socket_in(&job.namespaces[source])?, key)?;
             return Ok(state.filter(|state| state & table::UNRESOLVED != 0).map(|_| key.0));
         }

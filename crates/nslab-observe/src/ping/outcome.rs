@@ -76,7 +76,7 @@ pub struct IcmpError {
     pub code: u8,
 }
 
-/// The meaning of an ICMP or ICMPv6 error.
+/// The meaning of an ICMP error, over IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IcmpErrorKind {
@@ -133,8 +133,7 @@ pub enum SendError {
     AddressNotAvailable,
     /// The interface is down (`ENETDOWN`).
     NetworkDown,
-    /// A route of type `blackhole`, or an address that makes no sense here, as a link-local one without an interface
-    /// (`EINVAL`).
+    /// A route of type `blackhole`, or an address that makes no sense here (`EINVAL`).
     Invalid,
     /// Another error number.
     Other(i32),
@@ -205,7 +204,9 @@ impl fmt::Display for IcmpError {
             IcmpErrorKind::FragmentationNeeded { mtu } => write!(f, "Frag needed and DF set (mtu = {mtu})"),
             IcmpErrorKind::TimeExceeded => f.write_str("Time to live exceeded"),
             IcmpErrorKind::ReassemblyTimeExceeded => f.write_str("Frag reassembly time exceeded"),
-            IcmpErrorKind::ParameterProblem { pointer } => write!(f, "Parameter problem: pointer = {pointer}"),
+            IcmpErrorKind::ParameterProblem { pointer } => {
+                write!(f, "Parameter problem: pointer = {pointer}")
+            }
         }
     }
 }
@@ -217,12 +218,18 @@ impl fmt::Display for SendError {
             Self::HostUnreachable => f.write_str("No route to host"),
             Self::TooBig { mtu: Some(mtu) } => write!(f, "Message too long, mtu={mtu}"),
             Self::TooBig { mtu: None } => f.write_str("Message too long"),
-            Self::Filtered => f.write_str("Operation not permitted (a firewall rule of the sender dropped it)"),
-            Self::Prohibited => f.write_str("Permission denied (a route of type prohibit, or a broadcast address)"),
-            Self::NoBuffers => f.write_str("No buffer space available (the host's neighbour table may be full)"),
+            Self::Filtered => {
+                f.write_str("Operation not permitted (a firewall rule of the sender dropped it)")
+            }
+            Self::Prohibited => {
+                f.write_str("Permission denied (a route of type prohibit, or a broadcast address)")
+            }
+            Self::NoBuffers => {
+                f.write_str("No buffer space available (the host's neighbour table may be full)")
+            }
             Self::AddressNotAvailable => f.write_str("Cannot assign requested address"),
             Self::NetworkDown => f.write_str("Network is down"),
-            Self::Invalid => f.write_str("Invalid argument (a blackhole route, or an address without its interface)"),
+            Self::Invalid => f.write_str("Invalid argument (a blackhole route, or no address to send to)"),
             Self::Other(errno) => write!(f, "{}", std::io::Error::from_raw_os_error(*errno)),
         }
     }
@@ -253,7 +260,10 @@ mod tests {
         };
         let outcome = Outcome { sent: 3, replies: vec![reply(1, 10), reply(2, 20)], ..Outcome::default() };
         let times = outcome.round_trip().unwrap();
-        assert_eq!([times.min, times.avg, times.max, times.mdev].map(|time| time.as_micros()), [10, 15, 20, 5]);
+        assert_eq!(
+            [times.min, times.avg, times.max, times.mdev].map(|time| time.as_micros()),
+            [10, 15, 20, 5]
+        );
         assert_eq!((outcome.received(), outcome.lost()), (2, 1));
         assert_eq!(Outcome::default().round_trip(), None);
     }

@@ -42,6 +42,16 @@ pub(super) enum Arrival {
     Error { from: IpAddr, error: IcmpError },
 }
 
+/// What a look at the socket gave.
+pub(super) enum Incoming {
+    /// Something for the request with this number.
+    Ours(u64, Arrival),
+    /// Something else.
+    Other,
+    /// Nothing more at the moment.
+    End,
+}
+
 /// A socket with what it sent: sequence numbers on the wire are 16 bits, so at most the last 65536 are known.
 pub(super) struct Port {
     pub(super) socket: Socket,
@@ -63,12 +73,19 @@ impl Port {
     }
 
     /// Writes the next request.
-    pub(super) fn write(&self, nonce: &Nonce, size: usize, packet: &mut Vec<u8>) {
-        icmp::encode(self.family, self.id, self.next_number() as u16, nonce, size, packet);
+    pub(super) fn write(&self, nonce: Nonce, size: usize, packet: &mut Vec<u8>) {
+        icmp::encode(self.family, self.id, on_the_wire(self.next_number()), nonce, size, packet);
     }
 
     /// Remembers the next request.
-    pub(super) fn remember(&mut self, attempt: Attempt, destination: IpAddr, stamp: Duration, at: Instant, order: u64) {
+    pub(super) fn remember(
+        &mut self,
+        attempt: Attempt,
+        destination: IpAddr,
+        stamp: Duration,
+        at: Instant,
+        order: u64,
+    ) {
         if self.log.len() > usize::from(u16::MAX) {
             self.log.pop_front();
             self.forgotten += 1;
@@ -86,23 +103,23 @@ impl Port {
         self.sent(number).filter(|sent| sent.state == State::Waiting)
     }
 
-    /// The next thing that came in for one of our requests: the request's number and what came; `Some(None)` is
-    /// something else, `None` the end.
-    pub(super) fn receive(&mut self, buffer: &mut Buffer, nonce: &Nonce) -> Option<Option<(u64, Arrival)>> {
-        let received = self.socket.receive(buffer)?;
+    /// Takes the next packet, if there is one.
+    pub(super) fn receive(&mut self, buffer: &mut Buffer, nonce: Nonce) -> Incoming {
+        let Some(received) = self.socket.receive(buffer) else { return Incoming::End };
         let (ttl, message) = match self.family {
             Family::V4 => match icmp::decode_v4(received.bytes) {
                 Some((ttl, message)) => (Some(ttl), message),
-                None => return Some(None),
+                None => return Incoming::Other,
             },
             Family::V6 => match icmp::decode_v6(received.bytes) {
                 Some(message) => (received.hop_limit, message),
-                None => return Some(None),
+                None => return Incoming::Other,
             },
         };
         let header = if self.family == Family::V4 { usize::from(received.bytes[0] & 0xf) * 4 } else { 0 };
         let (bytes, time, from) = (received.bytes.len() - header, received.time, received.from);
-        Some(from.and_then(|from| self.match_up(message, from, ttl, bytes, time, nonce)))
+        let ours = from.and_then(|from| self.match_up(message, from, ttl, bytes, time, nonce));
+        ours.map_or(Incoming::Other, |(number, arrival)| Incoming::Ours(number, arrival))
     }
 
     fn match_up(
@@ -112,7 +129,7 @@ impl Port {
         ttl: Option<u8>,
         bytes: usize,
         time: Option<Duration>,
-        nonce: &Nonce,
+        nonce: Nonce,
     ) -> Option<(u64, Arrival)> {
         let echo = match &message {
             Message::Reply(echo) => echo,
@@ -123,7 +140,9 @@ impl Port {
         match message {
             Message::Reply(_) => {
                 // The stamp is only wrong where the clock was set in between.
-                let rtt = time.and_then(|time| time.checked_sub(sent.stamp)).filter(|rtt| *rtt <= sent.at.elapsed());
+                let rtt = time
+                    .and_then(|time| time.checked_sub(sent.stamp))
+                    .filter(|rtt| *rtt <= sent.at.elapsed());
                 let rtt = rtt.unwrap_or_else(|| sent.at.elapsed());
                 let reply = Reply { sequence: sent.attempt.sequence, rtt, ttl, from, bytes };
                 Some((number, Arrival::Reply(reply)))
@@ -135,12 +154,18 @@ impl Port {
     }
 
     /// The latest request with the echo's sequence number, if the echo is of this run.
-    fn number_of(&self, echo: &Echo, nonce: &Nonce) -> Option<u64> {
+    fn number_of(&self, echo: &Echo, nonce: Nonce) -> Option<u64> {
         if !echo.is_from(self.id, nonce) {
             return None;
         }
         let last = self.next_number() - 1;
-        let behind = (last as u16).wrapping_sub(echo.sequence);
+        let behind = on_the_wire(last).wrapping_sub(echo.sequence);
         last.checked_sub(behind.into()).filter(|&number| number > self.forgotten)
     }
+}
+
+/// A request's number as its packet has it.
+fn on_the_wire(number: u64) -> u16 {
+    let [.., high, low] = number.to_be_bytes();
+    u16::from_be_bytes([high, low])
 }

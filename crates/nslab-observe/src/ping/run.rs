@@ -27,7 +27,7 @@ pub(super) struct Job<'a> {
     pub(super) options: &'a PingOptions,
     pub(super) nonce: Nonce,
     /// How many workers there are.
-    pub(super) workers: usize,
+    pub(super) workers: u16,
     /// What was found out about the namespaces, where that is needed.
     pub(super) survey: Option<Survey>,
     tiles: Vec<Vec<u32>>,
@@ -63,7 +63,11 @@ pub fn ping(
         return Ok(outcomes);
     }
     let many = probes.len() > MANY;
-    let workers = if many { thread::available_parallelism().map_or(1, |cpus| cpus.get().min(2)) } else { 1 };
+    let workers: u16 = if many {
+        thread::available_parallelism().map_or(1, |cpus| if cpus.get() > 1 { 2 } else { 1 })
+    } else {
+        1
+    };
     // Threads that end after the call: each goes from namespace to namespace and never back.
     let survey = many.then(|| on_thread(|| survey(namespaces, probes, options))).transpose()?.flatten();
     let tiles = match &survey {
@@ -88,7 +92,9 @@ pub fn ping(
                 outcomes[probe as usize] = outcome;
             }
         }
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
     if let Some(survey) = &job.survey {
         on_thread(|| survey.sweep(namespaces))?;

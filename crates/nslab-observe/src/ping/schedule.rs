@@ -14,7 +14,11 @@ const BLOCK: usize = 32;
 const UNKNOWN: usize = 1024;
 
 /// Groups probes, given by their indexes, into tiles. `owner` tells the namespace that has a probe's destination.
-pub(super) fn tiles(probes: &[Probe], namespaces: usize, owner: impl Fn(&Probe) -> Option<usize>) -> Vec<Vec<u32>> {
+pub(super) fn tiles(
+    probes: &[Probe],
+    namespaces: usize,
+    owner: impl Fn(&Probe) -> Option<usize>,
+) -> Vec<Vec<u32>> {
     let blocks = namespaces.div_ceil(BLOCK).max(1);
     let block = namespaces.div_ceil(blocks).max(1);
     let mut keyed: Vec<_> = probes
@@ -57,7 +61,7 @@ mod tests {
             let tiles = tiles(&probes, hosts, owner);
             let mut all: Vec<_> = tiles.concat();
             all.sort_unstable();
-            assert_eq!(all, (0..probes.len() as u32).collect::<Vec<_>>());
+            assert_eq!(all, (0..u32::try_from(probes.len()).unwrap()).collect::<Vec<_>>());
             assert!(tiles.iter().all(|tile| tile.len() <= 2 * BLOCK * BLOCK));
         }
         assert_eq!(tiles(&matrix(50), 50, |_| None).len(), 50_usize * 49 / UNKNOWN + 1);
@@ -67,8 +71,10 @@ mod tests {
     fn both_directions_are_in_one_tile_and_apart() {
         let probes = matrix(100);
         for tile in tiles(&probes, 100, owner) {
-            let pairs: Vec<_> =
-                tile.iter().map(|&index| (probes[index as usize].source, owner(&probes[index as usize]).unwrap())).collect();
+            let pairs: Vec<_> = tile
+                .iter()
+                .map(|&index| (probes[index as usize].source, owner(&probes[index as usize]).unwrap()))
+                .collect();
             for (place, &(from, to)) in pairs.iter().enumerate() {
                 let back = pairs.iter().position(|&pair| pair == (to, from)).expect("the other direction");
                 assert!(place.abs_diff(back) >= pairs.len() / 2 - 1);

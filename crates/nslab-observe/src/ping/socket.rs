@@ -16,7 +16,7 @@ use super::{PingOptions, Probe};
 use crate::Result;
 
 /// Room for replies that come faster than they are read, and for requests that wait for a neighbour.
-const BUFFER: usize = 4 << 20;
+const BUFFER: u32 = 4 << 20;
 /// `SOL_RAW` and `ICMP_FILTER` (`include/uapi/linux/icmp.h`).
 const ICMP_FILTER: (i32, i32) = (255, 1);
 /// `SOL_ICMPV6` and `ICMPV6_FILTER` (`include/uapi/linux/icmpv6.h`).
@@ -57,22 +57,24 @@ impl Socket {
         let what = "set up a raw ICMP socket";
         let fd = self.fd.as_fd();
         let mut program = filter::program(self.family, id);
-        let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+        let program =
+            libc::sock_fprog { len: program.len().try_into().unwrap_or(0), filter: program.as_mut_ptr() };
         set(fd, (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER), &program).context(|| what)?;
         set(fd, (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS), &1_i32).context(|| what)?;
         // Past the system's limit needs privilege over the whole host, which an ordinary user's namespace does not
         // give: then as much as the limit allows.
-        if sockopt::set_socket_recv_buffer_size_force(fd, BUFFER).is_err() {
-            sockopt::set_socket_recv_buffer_size(fd, BUFFER).context(|| what)?;
+        if sockopt::set_socket_recv_buffer_size_force(fd, BUFFER as usize).is_err() {
+            sockopt::set_socket_recv_buffer_size(fd, BUFFER as usize).context(|| what)?;
         }
-        if set(fd, (libc::SOL_SOCKET, libc::SO_SNDBUFFORCE), &(BUFFER as i32)).is_err() {
-            sockopt::set_socket_send_buffer_size(fd, BUFFER).context(|| what)?;
+        if set(fd, (libc::SOL_SOCKET, libc::SO_SNDBUFFORCE), &BUFFER).is_err() {
+            sockopt::set_socket_send_buffer_size(fd, BUFFER as usize).context(|| what)?;
         }
         match self.family {
             Family::V4 => {
                 // With PROBE the kernel sets DF and forgets what it knows of the way's MTU, so that each request tests
                 // the way itself (ip(7)).
-                let discover = if options.dont_fragment { libc::IP_PMTUDISC_PROBE } else { libc::IP_PMTUDISC_DONT };
+                let discover =
+                    if options.dont_fragment { libc::IP_PMTUDISC_PROBE } else { libc::IP_PMTUDISC_DONT };
                 set(fd, ICMP_FILTER, &filter::TYPES_V4).context(|| what)?;
                 set(fd, (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER), &discover).context(|| what)?;
                 // Without it the kernel reports a packet as sent that found no neighbour table entry (`raw_sendmsg`).
@@ -98,7 +100,9 @@ impl Socket {
         }
         let bound = match (options.source_address, self.family) {
             (Some(IpAddr::V4(address)), Family::V4) => rustix::net::bind(fd, &SocketAddrV4::new(address, 0)),
-            (Some(IpAddr::V6(address)), Family::V6) => rustix::net::bind(fd, &SocketAddrV6::new(address, 0, 0, 0)),
+            (Some(IpAddr::V6(address)), Family::V6) => {
+                rustix::net::bind(fd, &SocketAddrV6::new(address, 0, 0, 0))
+            }
             _ => Ok(()),
         };
         self.broken = bound.err().map(|errno| SendError::new(errno, None));
@@ -150,7 +154,9 @@ impl Socket {
     pub(super) fn drain_errors(&self, buffer: &mut Buffer) -> Option<u32> {
         let mut mtu = None;
         while let Ok(received) = buffer.receive(self.fd.as_fd(), true) {
-            if let Some(error) = received.error.filter(|error| error.local && error.errno == Errno::MSGSIZE) {
+            if let Some(error) =
+                received.error.filter(|error| error.local && error.errno == libc::EMSGSIZE as u32)
+            {
                 mtu = Some(error.info);
             }
         }
@@ -189,11 +195,15 @@ fn can_be_pending(errno: Errno) -> bool {
 
 /// setsockopt(2) for options that rustix does not have.
 fn set<T>(fd: BorrowedFd<'_>, (level, option): (i32, i32), value: &T) -> Result<(), Errno> {
+    #[allow(clippy::cast_possible_truncation, reason = "an option has a few bytes")]
+    let len = size_of::<T>() as libc::socklen_t;
     // SAFETY: the kernel reads `size_of::<T>()` bytes at `value`, which is borrowed for the call. Callers pass the type
     // that the option is documented with; the pointer in a sock_fprog points to a program that outlives the call.
-    let result = unsafe {
-        let len = size_of::<T>() as libc::socklen_t;
-        libc::setsockopt(fd.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), len)
-    };
-    if result == 0 { Ok(()) } else { Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)) }
+    let result =
+        unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), len) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
+    }
 }

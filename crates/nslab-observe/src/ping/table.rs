@@ -8,6 +8,9 @@ use nslab_kernel::Result;
 use nslab_kernel::netlink::{MessageWriter, Reader, Request, Socket};
 use rustix::io::Errno;
 
+/// `AF_INET`, `AF_INET6` as a message's header has them (`include/linux/socket.h`).
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWNEIGH: u16 = 28;
@@ -134,9 +137,8 @@ impl Request for ListLinks {
 }
 
 fn write_entry(message: &mut MessageWriter<'_>, (link, address): Key, flags: u8) {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     let mut header = [0; NDMSG];
-    header[0] = family as u8;
+    header[0] = if address.is_ipv4() { AF_INET } else { AF_INET6 };
     header[4..8].copy_from_slice(&link.to_ne_bytes());
     header[8..10].copy_from_slice(&NUD_NONE.to_ne_bytes());
     header[10] = flags;

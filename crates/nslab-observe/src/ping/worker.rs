@@ -12,7 +12,7 @@ use super::message::Buffer;
 use super::neighbours::{Reserved, Unresolved};
 use super::outcome::{Cause, Failure, SendError};
 use super::pace::Pace;
-use super::port::{Arrival, Attempt, Port, State};
+use super::port::{Arrival, Attempt, Incoming, Port, State};
 use super::run::{Job, Report};
 use super::socket::{NotSent, Socket, time_of_day};
 use super::{Event, Outcome};
@@ -78,11 +78,11 @@ struct Tile {
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(job: &'a Job<'a>, number: usize, sender: Sender<Report>) -> Result<Self> {
+    pub(super) fn new(job: &'a Job<'a>, number: u16, sender: Sender<Report>) -> Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context(|| "make an epoll instance")?;
         Ok(Self {
             job,
-            id: u16::from_ne_bytes([job.nonce[0], job.nonce[1]]).wrapping_add(number as u16),
+            id: u16::from_ne_bytes([job.nonce[0], job.nonce[1]]).wrapping_add(number),
             epoll,
             ports: Vec::new(),
             port_of: HashMap::new(),
@@ -98,7 +98,7 @@ impl<'a> Worker<'a> {
             probes: HashMap::new(),
             tiles: Vec::new(),
             more_tiles: true,
-            pace: Pace::new(job.namespaces.len(), job.workers),
+            pace: Pace::new(job.namespaces.len(), job.workers.into()),
             report: Report::default(),
             reported: Instant::now(),
             sender,
@@ -136,7 +136,10 @@ impl<'a> Worker<'a> {
             self.wait(&mut ready)?;
             for event in ready.drain(..) {
                 let epoll::Event { flags, data } = event;
-                self.receive(data.u64() as usize, flags.contains(epoll::EventFlags::ERR))?;
+                self.receive(
+                    usize::try_from(data.u64()).unwrap_or(usize::MAX),
+                    flags.contains(epoll::EventFlags::ERR),
+                )?;
             }
         }
         Ok(())
@@ -181,7 +184,7 @@ impl<'a> Worker<'a> {
         let probe = self.job.probes[attempt.probe as usize];
         let place = self.port(probe.source, Family::of(probe.destination))?;
         let (job, port) = (self.job, &mut self.ports[place]);
-        port.write(&job.nonce, job.options.size, &mut self.packet);
+        port.write(job.nonce, job.options.size, &mut self.packet);
         let (at, stamp) = (Instant::now(), time_of_day());
         let sent = port.socket.send(&self.packet, &probe, &mut self.buffer);
         let give_up = first_try.unwrap_or(at + job.options.timeout);
@@ -229,8 +232,11 @@ impl<'a> Worker<'a> {
         // Bounded, so that a flood at one socket does not starve the others.
         for _ in 0..64 {
             let port = &mut self.ports[place];
-            let Some(arrival) = port.receive(&mut self.buffer, &self.job.nonce) else { break };
-            let Some((number, arrival)) = arrival else { continue };
+            let (number, arrival) = match port.receive(&mut self.buffer, self.job.nonce) {
+                Incoming::Ours(number, arrival) => (number, arrival),
+                Incoming::Other => continue,
+                Incoming::End => break,
+            };
             let Some(sent) = port.sent(number) else { continue };
             let (attempt, before) = (sent.attempt, sent.state);
             self.pace.note_arrival(sent.order);
@@ -288,11 +294,12 @@ impl<'a> Worker<'a> {
             }
             self.deadlines.pop_front();
             let attempt = sent.attempt;
-            if self.unresolved.link(self.job, attempt.probe, now)?.is_some() && self.job.options.timeout >= ASKS_AGAIN {
+            let link = self.unresolved.link(self.job, attempt.probe, now)?;
+            if link.is_some() && self.job.options.timeout >= ASKS_AGAIN {
                 self.overtime.push_back((deadline + OVERTIME, place, number));
             } else {
                 sent.state = State::Closed;
-                self.give_up(attempt, None)?;
+                self.give_up(attempt, link)?;
             }
         }
         while let Some(&(deadline, place, number)) = self.overtime.front()
@@ -328,7 +335,9 @@ impl<'a> Worker<'a> {
     }
 
     fn finish_if_done(&mut self, probe: u32) -> Result<()> {
-        let std::collections::hash_map::Entry::Occupied(entry) = self.probes.entry(probe) else { return Ok(()) };
+        let std::collections::hash_map::Entry::Occupied(entry) = self.probes.entry(probe) else {
+            return Ok(());
+        };
         if entry.get().waiting > 0 || entry.get().outcome.sent < self.job.options.count {
             return Ok(());
         }
@@ -363,7 +372,10 @@ impl<'a> Worker<'a> {
         }
         // Another worker's failure must be noticed too.
         let wait = wait.unwrap_or(STOP_EVERY).min(Duration::from_secs(1));
-        let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
+        let wait = Timespec {
+            tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: wait.subsec_nanos().into(),
+        };
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(ready), Some(&wait)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(errno) => Err(errno).context(|| "wait for answers")?,

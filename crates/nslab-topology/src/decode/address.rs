@@ -12,9 +12,8 @@ pub(crate) fn net(text: &str) -> Option<IpNet> {
     let address: IpAddr = address.parse().ok()?;
     let length = match length.parse::<IpAddr>() {
         Ok(mask) if mask.is_ipv4() == address.is_ipv4() => ipnet::ip_mask_to_prefix(mask).ok()?,
-        Ok(_) => return None,
         Err(_) if length.bytes().all(|byte| byte.is_ascii_digit()) => length.parse().ok()?,
-        Err(_) => return None,
+        _ => return None,
     };
     IpNet::new(address, length).ok()
 }

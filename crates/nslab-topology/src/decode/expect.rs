@@ -21,7 +21,7 @@ impl Decoder {
             };
             for (key, value) in entries {
                 self.expectation(key);
-                checked(self.word(value, "what is expected", &[("ok", ()), ("drop", ()), ("reject", ())]));
+                checked(self.word(value, "an outcome", &[("ok", ()), ("drop", ()), ("reject", ())]));
             }
         }
         if !items.is_empty() {

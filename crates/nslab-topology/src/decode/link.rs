@@ -112,7 +112,7 @@ impl Decoder {
             (None, [Some((_, number)), _] | [None, Some((_, number))]) => Some(number),
             (Some(count), [None, None]) => {
                 let most = u64::try_from(MAX_LINKS).unwrap_or(u64::MAX);
-                let Some(number) = self.number(count, "how many links there are", 1..=most) else {
+                let Some(number) = self.number(count, "a count", 1..=most) else {
                     return true;
                 };
                 usize::try_from(number.value).ok()
@@ -228,7 +228,7 @@ impl Decoder {
                     });
                 }
                 "mtu" => end.mtu = self.mtu(value),
-                "up" => end.up = self.bool(value, "whether the end is up").unwrap_or(true),
+                "up" => end.up = self.bool(value, "`up`").unwrap_or(true),
                 "vlan" | "vlans" => self.vlans(value, key.span),
                 _ => self.unknown_key(key, "an end of a link", END_KEYS),
             }

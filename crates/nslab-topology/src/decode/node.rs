@@ -59,8 +59,7 @@ impl Decoder {
             match key.text.as_str() {
                 "count" => {}
                 "forward" => {
-                    node.forward =
-                        self.essential(|d| d.bool(value, "whether the node is a router")).unwrap_or_default();
+                    node.forward = self.essential(|d| d.bool(value, "`forward`")).unwrap_or_default();
                 }
                 "sysctl" => node.sysctls = self.sysctls(value),
                 "addresses" => node.addresses = self.essential(|d| d.loopback(value)),

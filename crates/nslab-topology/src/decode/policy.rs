@@ -16,11 +16,7 @@ impl Decoder {
         for (key, value) in entries {
             match key.text.as_str() {
                 "default" => {
-                    checked(self.word(
-                        value,
-                        "what happens by default",
-                        &[("drop", ()), ("accept", ()), ("reject", ())],
-                    ));
+                    checked(self.word(value, "a default", &[("drop", ()), ("accept", ()), ("reject", ())]));
                 }
                 "allow" | "deny" | "reject" => {
                     for item in value.items() {
@@ -129,7 +125,8 @@ impl Decoder {
 
     /// `nft`, `uplink`, `files` and `user` of a node.
     pub(super) fn later(&mut self, key: &Key, value: &Value) {
-        let mut wanted = !value.is_empty();
+        let mut wanted =
+            !value.is_empty() && !matches!(&value.kind, Kind::Scalar(scalar) if scalar.text.is_empty());
         match key.text.as_str() {
             "nft" | "user" => {
                 if wanted {

@@ -28,14 +28,14 @@ impl Decoder {
             match key.text.as_str() {
                 "count" => {}
                 "mtu" => switch.mtu = self.mtu(value),
-                "stp" => switch.stp = self.bool(value, "spanning tree").unwrap_or_default(),
+                "stp" => switch.stp = self.bool(value, "`stp`").unwrap_or_default(),
                 "multicast_snooping" => {
-                    switch.multicast_snooping = self.bool(value, "multicast snooping").unwrap_or(true);
+                    switch.multicast_snooping = self.bool(value, "`multicast_snooping`").unwrap_or(true);
                 }
                 "ageing" => switch.ageing = self.duration(value, "how long learned addresses are kept"),
                 "subnet" | "subnets" => switch.subnets.extend(self.subnets(value)),
                 "vlan_filtering" => {
-                    if self.bool(value, "VLAN filtering") == Some(true) {
+                    if self.bool(value, "`vlan_filtering`") == Some(true) {
                         self.pending("VLAN filtering on a switch", key.span);
                     }
                 }

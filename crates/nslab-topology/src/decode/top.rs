@@ -53,6 +53,8 @@ impl Decoder {
                 "expect" => self.expectations(value, key.span),
                 "timeline" => self.timeline(value, key.span),
                 "vars" | "nodes" | "switches" => {}
+                // A place for anchors, as other formats have it.
+                name if name.starts_with("x-") => {}
                 _ => {
                     self.unknown_key(key, "a lab", KEYS);
                     // It may have been meant to be one that matters.
@@ -119,7 +121,7 @@ impl Decoder {
             return vec![(key.text.clone(), None)];
         };
         let most = u64::try_from(MAX_DEVICES).unwrap_or(u64::MAX);
-        let number = self.essential(|d| d.number(count, "how many there are", 1..=most));
+        let number = self.essential(|d| d.number(count, "a count", 1..=most));
         let number = number.and_then(|number| usize::try_from(number.value).ok()).unwrap_or(1);
         self.names.insert(key.text.clone(), Named::Group(number));
         if number > room {

@@ -24,7 +24,13 @@ pub(crate) const RESERVED_INTERFACES: &[&str] = &["lo", "all", "default"];
 
 /// Checks all names and notes what each stands for.
 pub(crate) fn check<'a>(lab: &'a Lab, problems: &mut Problems) -> HashMap<&'a str, Device> {
-    report(problems, &lab.name, lab_name(&lab.name));
+    let name = lab_name(&lab.name).map_err(|problem| match lab.name.span {
+        None if !lab.notes.file.is_empty() => {
+            problem.help("it is the file's name; `name:` gives the lab another")
+        }
+        _ => problem,
+    });
+    report(problems, &lab.name, name);
     let mut devices = HashMap::with_capacity(lab.nodes.len() + lab.switches.len());
     let mut places = HashMap::new();
     let nodes = lab.nodes.iter().enumerate().map(|(index, node)| (&node.name, Device::Node(index)));

@@ -333,27 +333,36 @@ impl Builder<'_> {
     }
 }
 
-/// Turns the parser's character counts into byte offsets.
+/// Turns the parser's character counts into places.
+///
+/// Lines are counted here, too: at the end of a file the parser is one ahead.
 struct Places<'a> {
     source: &'a str,
     /// Byte offsets of the characters; empty if all of the source is ASCII.
     offsets: Vec<usize>,
+    /// The lines' first characters.
+    lines: Vec<usize>,
     /// Characters before the parser's beginning: the byte order mark.
     skipped: usize,
 }
 
 impl<'a> Places<'a> {
     fn new(source: &'a str) -> Self {
-        let offsets = if source.is_ascii() {
-            Vec::new()
+        let (mut offsets, mut lines) = (Vec::new(), vec![0]);
+        if source.is_ascii() {
+            lines.extend(source.match_indices('\n').map(|(offset, _)| offset + 1));
         } else {
-            source.char_indices().map(|(offset, _)| offset).collect()
-        };
-        Self { source, offsets, skipped: 0 }
+            for (index, (offset, c)) in source.char_indices().enumerate() {
+                offsets.push(offset);
+                if c == '\n' {
+                    lines.push(index + 1);
+                }
+            }
+        }
+        Self { source, offsets, lines, skipped: 0 }
     }
 
     fn byte(&self, index: usize) -> usize {
-        let index = index + self.skipped;
         if self.offsets.is_empty() {
             index.min(self.source.len())
         } else {
@@ -362,15 +371,19 @@ impl<'a> Places<'a> {
     }
 
     fn span(&self, span: saphyr_parser::Span) -> Span {
-        let start = self.byte(span.start.index());
+        let characters = if self.offsets.is_empty() { self.source.len() } else { self.offsets.len() };
+        let first = (span.start.index() + self.skipped).min(characters);
+        let start = self.byte(first);
+        let line = self.lines.partition_point(|begin| *begin <= first);
         Span {
             start,
-            end: self.byte(span.end.index()).max(start),
-            line: span.start.line().max(1),
-            column: span.start.col() + 1,
+            end: self.byte(span.end.index() + self.skipped).max(start),
+            line,
+            column: first - self.lines[line - 1] + 1,
         }
     }
 
+    /// The place of one character.
     fn at_byte(&self, at: usize) -> Span {
         let before = &self.source[..at];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

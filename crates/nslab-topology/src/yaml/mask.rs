@@ -11,7 +11,7 @@ use std::borrow::Cow;
 pub(super) struct Mask(Option<(char, char)>);
 
 impl Mask {
-    /// Hides the braces of every `${…}` that stands on one line and holds no braces itself.
+    /// Hides the braces of every `${…}` that stands on one line and holds no braces or quotes itself.
     pub(super) fn hide(source: &str) -> (Self, Cow<'_, str>) {
         if !source.contains("${") {
             return (Self(None), Cow::Borrowed(source));
@@ -25,7 +25,7 @@ impl Mask {
         while let Some(at) = rest.find("${") {
             hidden.push_str(&rest[..=at]);
             rest = &rest[at + 2..];
-            match rest.find(['{', '}', '\n']) {
+            match rest.find(['{', '}', '\n', '"', '\'']) {
                 Some(end) if rest[end..].starts_with('}') => {
                     hidden.push(open);
                     hidden.push_str(&rest[..end]);

@@ -92,7 +92,17 @@ fn sweep(net: &Network<'_>, mut tell: impl FnMut(Use, Use)) {
 }
 
 fn warning(net: &Network<'_>, first: Use, second: Use) -> Diagnostic {
-    let (one, two) = (net.describe_segment(first.segment), net.describe_segment(second.segment));
+    let [one, two] = [first, second].map(|each| net.describe_segment(each.segment));
+    // Two cables between the same two nodes are told apart by their interfaces.
+    let [one, two] = if one == two {
+        [first, second].map(|each| {
+            let ports = &net.segments[each.segment].ports;
+            let labels: Vec<String> = ports.iter().map(|port| net.port_label(*port)).collect();
+            format!("the cable {}", labels.join("–"))
+        })
+    } else {
+        [one, two]
+    };
     let message = if first.net == second.net {
         format!("{} is on two separate segments: {one} and {two}", first.net)
     } else {
@@ -101,9 +111,10 @@ fn warning(net: &Network<'_>, first: Use, second: Use) -> Diagnostic {
     let mut warning = Diagnostic::warning("overlapping-subnets", message)
         .at(second.span, format!("{} here", second.net))
         .because(first.span, format!("{} here", first.net));
-    if let Some(note) = consequence(net, first, second).or_else(|| consequence(net, second, first)) {
-        warning = warning.note(note);
-    }
+    let note = consequence(net, first, second).or_else(|| consequence(net, second, first));
+    warning = warning.note(note.unwrap_or_else(|| {
+        "a node on both has two routes to the same addresses and always takes one of them".to_owned()
+    }));
     warning.help("put all of them on one switch, or give each segment its own subnet with a router between")
 }
 

@@ -126,7 +126,16 @@ fn next_hop(
         }
         Some(Spanned { value: Via::Address(address), span }) => {
             let place = span.or(hop.via.as_ref().and_then(|via| via.span));
-            (Some(*address), Some(by_address(net, node, *address, place, family, port, onlink, problems)?))
+            (
+                Some(*address),
+                Some(by_address(
+                    net,
+                    node,
+                    *address,
+                    &Known { family, port, onlink, span: place },
+                    problems,
+                )?),
+            )
         }
     };
     let Some(port) = port else {
@@ -136,18 +145,24 @@ fn next_hop(
     Ok(NextHop { via, dev: Some(net.ports[port].name), weight, onlink })
 }
 
+/// What is known of a gateway beside its address.
+struct Known {
+    family: Family,
+    /// The interface, if one is written.
+    port: Option<usize>,
+    onlink: bool,
+    span: Option<Span>,
+}
+
 /// The way to a gateway given by address.
-#[allow(clippy::too_many_arguments)]
 fn by_address(
     net: &Network<'_>,
     node: usize,
     address: IpAddr,
-    span: Option<Span>,
-    family: Family,
-    port: Option<usize>,
-    onlink: bool,
+    known: &Known,
     problems: &mut Problems,
 ) -> Result<usize, Box<Diagnostic>> {
+    let Known { family, port, onlink, span } = *known;
     let name = &net.lab.nodes[node].name.value;
     if Family::of(address) != family {
         return Err(Box::new(wrong_family(address, family, span)));
@@ -257,7 +272,13 @@ pub(super) fn gateways(net: &Network<'_>, node: usize, table: &mut Table, proble
         let (way, span) = match gateway {
             Gateway::Auto | Gateway::None => continue,
             Gateway::Address(address) => {
-                let way = by_address(net, node, address.value, address.span, family, None, false, problems);
+                let way = by_address(
+                    net,
+                    node,
+                    address.value,
+                    &Known { family, port: None, onlink: false, span: address.span },
+                    problems,
+                );
                 (way.map(|port| (port, address.value)), address.span)
             }
             Gateway::Node(name) => {

@@ -1,0 +1,147 @@
+//! Killed at every step, then completed or taken away.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nslab_lab::apply::Event;
+use nslab_testing::privileged;
+
+use crate::support::{Site, assert_same, wanted, with_labs};
+
+const LAB: &str = "name: k\nnodes: {h: {count: 16}, r: {forward: true}, x: {}, y: {addresses: [192.0.2.1/32]}}\n\
+                   switches: {s: {}}\nlinks: [[h, s], [r, s], [r, x], [x, y]]\n";
+const EDITED: &str = "name: k\nnodes: {h: {count: 12}, r: {forward: true}, x: {}, z: {}}\n\
+                      switches: {s: {}, t: {}}\nlinks: [[h, s], [r, s, {mtu: 1400}], [r, x], [z, t], [x, t]]\n";
+
+/// What the victim is to do.
+const COMMAND: &str = "NSLAB_TEST_VICTIM";
+/// Where its labs are.
+const DIRECTORY: &str = "NSLAB_TEST_DIRECTORY";
+/// After how many events it dies.
+const STEPS: &str = "NSLAB_TEST_STEPS";
+
+/// Not a test of its own: the process that the others kill.
+#[test]
+#[ignore = "run by the other tests of this file"]
+fn victim() {
+    let (Ok(command), Ok(directory), Ok(steps)) =
+        (std::env::var(COMMAND), std::env::var(DIRECTORY), std::env::var(STEPS))
+    else {
+        return;
+    };
+    let left = AtomicUsize::new(steps.parse().unwrap());
+    let observer = |_: Event<'_>| {
+        if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+        }
+    };
+    let paths = Site::paths_in(&PathBuf::from(directory));
+    with_labs(&paths, &observer, true, |labs| match &command[..] {
+        "up" => drop(labs.up(&wanted(LAB)).unwrap()),
+        "edit" => drop(labs.up(&wanted(EDITED)).unwrap()),
+        "down" => drop(labs.down("k").unwrap()),
+        other => unreachable!("{other}"),
+    });
+}
+
+/// Lets a process do `command` and die after `steps` events; whether it died (or came to its end before).
+fn kill_after(site: &Site, command: &str, steps: usize) -> bool {
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["crash::victim", "--exact", "--include-ignored", "--test-threads=1"])
+        .env(COMMAND, command)
+        .env(DIRECTORY, site.directory())
+        .env(STEPS, steps.to_string())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    if status.signal() == Some(9) {
+        return true;
+    }
+    assert!(status.success(), "{command} killed after {steps}: {status}");
+    false
+}
+
+/// Kills `command` after every number of events, each time on a lab that `prepare` made; then `check`s. Returns how
+/// often.
+fn at_every_step(command: &str, prepare: impl Fn(&Site), check: impl Fn(&Site, usize)) -> usize {
+    for steps in 1.. {
+        let site = Site::new();
+        prepare(&site);
+        let killed = kill_after(&site, command, steps);
+        if !killed {
+            return steps - 1;
+        }
+        check(&site, steps);
+    }
+    unreachable!("there is an end to every command")
+}
+
+#[test]
+fn up_killed_at_any_step_is_completed() {
+    privileged(|| {
+        let lab = wanted(LAB);
+        let reference = Site::new();
+        reference.up(&lab);
+        let whole = reference.shown(&lab);
+        let kills = at_every_step("up", |_| {}, |site, steps| {
+            site.up(&lab);
+            assert_same(&site.shown(&lab), &whole, &format!("killed after {steps} steps"));
+            assert_eq!(site.up(&lab).steps, 0);
+            site.down("k");
+            site.assert_clean();
+        });
+        assert!(kills > 100, "{kills}");
+        reference.down("k");
+    });
+}
+
+#[test]
+fn up_killed_at_any_step_is_taken_away() {
+    privileged(|| {
+        let kills = at_every_step("up", |_| {}, |site, _| {
+            site.down("k");
+            site.assert_clean();
+        });
+        assert!(kills > 100, "{kills}");
+    });
+}
+
+#[test]
+fn a_change_killed_at_any_step_is_completed() {
+    privileged(|| {
+        let (lab, edited) = (wanted(LAB), wanted(EDITED));
+        let reference = Site::new();
+        reference.up(&edited);
+        let whole = reference.shown(&edited);
+        let kills = at_every_step("edit", |site| drop(site.up(&lab)), |site, steps| {
+            site.up(&edited);
+            assert_same(&site.shown(&edited), &whole, &format!("killed after {steps} steps"));
+            site.down("k");
+            site.assert_clean();
+        });
+        assert!(kills > 20, "{kills}");
+        reference.down("k");
+    });
+}
+
+#[test]
+fn down_killed_at_any_step_is_completed() {
+    privileged(|| {
+        let lab = wanted(LAB);
+        let kills = at_every_step("down", |site| drop(site.up(&lab)), |site, steps| {
+            if steps % 2 == 0 {
+                // `up` begins anew.
+                site.up(&lab);
+                assert_eq!(site.up(&lab).steps, 0);
+            }
+            if !site.labs(|labs| labs.list()).unwrap().is_empty() {
+                site.down("k");
+            }
+            let _ = site.labs(|labs| labs.down("k"));
+            site.assert_clean();
+        });
+        assert!(kills > 10, "{kills}");
+    });
+}

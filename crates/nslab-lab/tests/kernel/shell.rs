@@ -1,0 +1,106 @@
+//! The plan as a shell script makes the same network.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use nslab_testing::{Oracle, privileged};
+use rustix::mount::{MountFlags, MountPropagationFlags};
+use serde_json::Value;
+
+use crate::support::{Site, wanted};
+
+const LAB: &str = r#"
+name: sh
+nodes:
+  a: {routes: ["blackhole 198.51.100.0/24", "203.0.113.0/24 nexthop via 10.1.0.2 weight 1 nexthop via 10.1.0.3 weight 2"], addresses: [192.0.2.1/32]}
+  b: {forward: true, sysctl: {net.ipv4.conf.eth0.rp_filter: 1}, neighbours: [{address: 10.1.0.77, mac: "02:00:00:00:00:77", dev: eth0}]}
+  c: {rules: [{from: 10.2.0.0/24, table: 100, priority: 1000}], routes: ["10.9.0.0/16 via 10.2.0.1 table 100"]}
+switches: {sw: {mtu: 1400}}
+links:
+  - [a:eth0 10.1.0.1/24 2001:db8:1::1/64, b:eth0 10.1.0.2/24 2001:db8:1::2/64, {mtu: 1450}]
+  - [b:lan 10.2.0.1/24, sw]
+  - [c:a-rather-long-name 10.2.0.2/24, sw]
+"#;
+
+/// What ip(8) is asked of each namespace.
+const QUESTIONS: [&str; 6] = ["link", "address", "route show table all", "-6 route show table all", "rule", "neighbour"];
+
+#[test]
+fn makes_the_same_network() {
+    privileged(|| {
+        let Some(oracle) = Oracle::find() else { return };
+        let site = Site::new();
+        let lab = wanted(LAB);
+        let script = site.labs(|labs| labs.plan(&lab)).unwrap().shell();
+        site.up(&lab);
+        let names: Vec<&str> = lab
+            .topology
+            .nodes
+            .iter()
+            .map(|node| &node.name[..])
+            .chain(lab.topology.switches.iter().map(|switch| &switch.name[..]))
+            .collect();
+        let by_hand = run_by_hand(&script, &names);
+        for name in names {
+            for (question, answer) in QUESTIONS.iter().zip(&by_hand[name]) {
+                let ours = oracle.ip(&site.node("sh", name), question);
+                assert_eq!(tidy(&ours), tidy(answer), "{name}: ip {question}\n{script}");
+            }
+        }
+        site.down("sh");
+    });
+}
+
+/// Runs the script where `/run` is empty and asks of the result.
+fn run_by_hand(script: &str, names: &[&str]) -> BTreeMap<String, Vec<Value>> {
+    let mut program = script.to_owned();
+    for name in names {
+        for question in QUESTIONS {
+            program += &format!("echo; echo ANSWER; ip -j -d -n sh-{name} {question}\n");
+        }
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", &program]);
+    // SAFETY: between fork and exec the closure makes system calls only.
+    unsafe { command.pre_exec(private_run) };
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}\n{program}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut answers = text.split("ANSWER\n").skip(1);
+    let mut next = || match answers.next().unwrap_or_default().trim() {
+        "" => Value::Array(Vec::new()),
+        text => serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}")),
+    };
+    names.iter().map(|name| ((*name).to_owned(), QUESTIONS.map(|_| next()).to_vec())).collect()
+}
+
+/// A mount namespace with an empty `/run`, which takes the namespaces away when the last process leaves it.
+fn private_run() -> std::io::Result<()> {
+    // SAFETY: descriptors stay shared; this process is about to become another program.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }?;
+    rustix::mount::mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
+    rustix::mount::mount("none", "/run", "tmpfs", MountFlags::empty(), None)?;
+    Ok(())
+}
+
+/// The answer without numbers that differ, in a fixed order.
+fn tidy(answer: &Value) -> Vec<String> {
+    let mut lines: Vec<String> = answer.as_array().into_iter().flatten().map(|one| clean(one).to_string()).collect();
+    lines.sort();
+    lines
+}
+
+fn clean(value: &Value) -> Value {
+    const VOLATILE: [&str; 8] =
+        ["ifindex", "link_index", "link_netnsid", "link", "gc_timer", "hello_timer", "forward_delay_timer", "link_netns"];
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .filter(|(key, _)| !VOLATILE.contains(&&key[..]) && !key.ends_with("_timer"))
+            .map(|(key, value)| (key.clone(), clean(value)))
+            .collect(),
+        Value::Array(values) => values.iter().map(clean).collect(),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,264 @@
+//! What is written can be read again, and nothing that is read makes nslab panic.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use nslab_topology::lab::{
+    Addressing, Destination, End, Family, Gateway, Link, NextHop, Node, Program, Route, RouteAction, Routing,
+    Rule, Switch, Via,
+};
+use nslab_topology::model::{Ready, RuleAction, Topology};
+use nslab_topology::{Lab, load, parse, resolve, to_yaml};
+use proptest::prelude::*;
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~]{1,20}".prop_filter("a command", |text| !text.trim().is_empty()),
+        Just("echo ${HOME} $${i} {a: b} # no".to_owned()),
+        Just("zwölf\n\tBoxkämpfer: \"ja\" \\ 'nein' \u{7} \u{2028}!".to_owned()),
+        Just("true".to_owned()),
+    ]
+}
+
+fn ready() -> impl Strategy<Value = Option<Ready>> {
+    prop_oneof![
+        Just(None),
+        (1..=u16::MAX).prop_map(|port| Some(Ready::Tcp(port))),
+        text().prop_map(|path| Some(Ready::File(path))),
+        prop::collection::vec(text(), 1..3).prop_map(|command| Some(Ready::Command(command))),
+    ]
+}
+
+fn program() -> impl Strategy<Value = Program> {
+    let env = prop::collection::btree_map("[A-Z]{1,4}", text(), 0..3);
+    let timeout = prop::option::of((1..100_000_u64).prop_map(Duration::from_millis));
+    (prop::collection::vec(text(), 1..3), env, prop::option::of(text()), ready(), timeout).prop_map(
+        |(command, env, directory, ready, timeout)| Program {
+            name: None,
+            command,
+            env,
+            directory,
+            ready,
+            timeout,
+        },
+    )
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    (prop::option::of(1..32766_u32), any::<u8>(), any::<bool>(), 1..1000_u32).prop_map(
+        |(priority, net, ipv6, table)| {
+            let from: IpAddr = if ipv6 { "fd01::".parse().unwrap() } else { [172, 16, net, 0].into() };
+            Rule {
+                priority,
+                family: Family::of(from),
+                from: (net % 3 > 0).then(|| ipnet::IpNet::new(from, 24).unwrap()),
+                to: None,
+                iif: (net.is_multiple_of(2)).then(|| "lo".to_owned().into()),
+                oif: None,
+                fwmark: (net.is_multiple_of(5)).then_some((1, 0xff)),
+                action: if net.is_multiple_of(4) { RuleAction::Prohibit } else { RuleAction::Table(table) },
+            }
+        },
+    )
+}
+
+fn node(name: String) -> impl Strategy<Value = Node> {
+    let env = prop::collection::btree_map("[A-Z]{1,4}", text(), 0..3);
+    let parts = (
+        any::<bool>(),
+        any::<u8>(),
+        prop::collection::vec(program(), 0..3),
+        prop::collection::vec(rule(), 0..3),
+    );
+    (parts, env).prop_map(move |((forward, number, programs, rules), env)| {
+        let mut node = Node::new(name.clone());
+        node.forward = forward;
+        node.programs = programs;
+        node.rules = rules.into_iter().map(Into::into).collect();
+        node.env = env;
+        if number.is_multiple_of(3) {
+            node.addresses
+                .push(format!("192.0.2.{}/32", number / 3 + 1).parse::<ipnet::IpNet>().unwrap().into());
+            node.sysctls.push(("net/ipv4/conf/eth0.1/rp_filter".to_owned().into(), "0".to_owned()));
+            node.hosts.insert("www".to_owned(), vec![[10, 0, 0, 1].into(), "fd00::".parse().unwrap()]);
+        }
+        if number.is_multiple_of(4) {
+            node.gateway_ipv6 = Gateway::None;
+        }
+        if number.is_multiple_of(5) {
+            let to = Destination::Net(format!("198.51.{number}.0/24").parse().unwrap());
+            let action = RouteAction::Unreachable;
+            node.routes.push(
+                Route { to, action, metric: Some(7), table: Some(100), source: None, mtu: None }.into(),
+            );
+        }
+        node
+    })
+}
+
+fn end(device: String, number: usize, choice: u8, side: usize) -> End {
+    let mut end = End::new(device);
+    if choice.is_multiple_of(3) {
+        end.interface = Some(format!("a-rather-long-name-{number}-{side}").into());
+    }
+    if choice.is_multiple_of(5) {
+        end.mac = Some(mac(number, side).into());
+    }
+    if choice.is_multiple_of(7) {
+        end.up = false;
+    }
+    if choice.is_multiple_of(11) {
+        end.mtu = Some(1400.into());
+    }
+    end
+}
+
+fn mac(number: usize, side: usize) -> nslab_types::MacAddr {
+    nslab_types::MacAddr::from_seed(&format!("{number}/{side}"))
+}
+
+fn lab() -> impl Strategy<Value = Lab> {
+    let links = prop::collection::vec(
+        (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>(), any::<u8>()),
+        0..12,
+    );
+    (1..7_usize, 0..3_usize, links, any::<u8>()).prop_flat_map(|(nodes, switches, links, choice)| {
+        let nodes: Vec<_> = (0..nodes).map(|index| node(format!("node-{index}"))).collect();
+        nodes.prop_map(move |nodes| {
+            let mut lab = Lab::empty("lab.x");
+            lab.prefix = (choice.is_multiple_of(2)).then(|| "x-".to_owned().into());
+            lab.addressing = if choice.is_multiple_of(3) { Addressing::NONE } else { Addressing::default() };
+            lab.routing = if choice.is_multiple_of(5) { Routing::None } else { Routing::Auto };
+            lab.switches = (0..switches)
+                .map(|index| Switch {
+                    mtu: (choice.is_multiple_of(7)).then(|| 9000.into()),
+                    ageing: (choice.is_multiple_of(4)).then_some(Duration::from_secs(30)),
+                    stp: choice % 4 == 1,
+                    multicast_snooping: choice % 4 != 2,
+                    ..Switch::new(format!("a-switch-of-a-long-name-{index}"))
+                })
+                .collect();
+            lab.nodes = nodes;
+            let names: Vec<String> = lab.device_names().map(str::to_owned).collect();
+            let node_names = lab.nodes.len();
+            for (number, (one, two, left, right)) in links.iter().enumerate() {
+                let (one, two) = (one.index(node_names), two.index(names.len()));
+                if one == two {
+                    continue;
+                }
+                let mut ends =
+                    [end(names[one].clone(), number, *left, 0), end(names[two].clone(), number, *right, 1)];
+                if two < node_names && left.is_multiple_of(2) {
+                    for (side, end) in ends.iter_mut().enumerate() {
+                        let net: ipnet::IpNet = format!("172.20.{number}.{}/24", side + 1).parse().unwrap();
+                        end.addresses = Some(vec![net.into()]);
+                    }
+                    // By name or by address; a name that is ambiguous makes the lab an invalid one.
+                    let via = if right.is_multiple_of(4) {
+                        Via::Node(names[two].clone())
+                    } else {
+                        Via::Address([172, 20, u8::try_from(number).unwrap(), 2].into())
+                    };
+                    let hop = NextHop { via: Some(via.into()), ..NextHop::default() };
+                    let action = RouteAction::Forward(vec![hop]);
+                    let to = Destination::Net(format!("203.0.{number}.0/24").parse().unwrap());
+                    lab.nodes[one].routes.push(
+                        Route { to, action, metric: None, table: None, source: None, mtu: Some(1400) }.into(),
+                    );
+                } else if left.is_multiple_of(13) {
+                    ends[0].addresses = Some(Vec::new());
+                }
+                lab.links.push(Link { ends, mtu: (right.is_multiple_of(6)).then(|| 1300.into()) });
+            }
+            lab
+        })
+    })
+}
+
+fn without_derived(mut topology: Topology) -> Topology {
+    for route in topology.nodes.iter_mut().flat_map(|node| &mut node.routes) {
+        route.derived = false;
+    }
+    topology
+}
+
+fn reread(yaml: &str) -> Topology {
+    match load(yaml, "other.yaml", &[]) {
+        Ok(loaded) => loaded.topology,
+        Err(errors) => panic!("{errors}\n{yaml}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn labs_and_topologies_read_back(lab in lab()) {
+        let resolved = resolve(&lab);
+        prop_assume!(resolved.is_ok());
+        let topology = resolved.unwrap().topology;
+        prop_assert_eq!(&resolve(&lab).unwrap().topology, &topology, "the same in every run");
+        prop_assert_eq!(&reread(&lab.to_yaml()), &topology);
+        let topology = without_derived(topology);
+        prop_assert_eq!(&reread(&to_yaml(&topology)), &topology);
+        let json = serde_json::to_string(&lab).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Lab>(&json).unwrap(), &lab);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let source = String::from_utf8_lossy(&bytes);
+        let _ = load(&source, "lab.yaml", &[]);
+    }
+
+    #[test]
+    fn arbitrary_yaml_never_panics(source in "([a-z]{1,3}|[\\[\\]{}:,&*!|>'\"%@`#?<~$-]|\n|  |\\$\\{|[0-9./]{1,4}|ü|nodes:|links:|\t){0,60}") {
+        let _ = load(&source, "lab.yaml", &[]);
+    }
+
+    #[test]
+    fn damaged_files_never_panic(which in 0..EXAMPLES.len(), from in any::<prop::sample::Index>(), length in 0..40_usize, with in "[ -~\n\u{e4}]{0,8}") {
+        let characters: Vec<char> = EXAMPLES[which].chars().collect();
+        let from = from.index(characters.len());
+        let to = (from + length).min(characters.len());
+        let damaged: String = characters[..from].iter().copied().chain(with.chars()).chain(characters[to..].iter().copied()).collect();
+        for problem in load(&damaged, "lab.yaml", &[]).err().into_iter().flat_map(|errors| errors.list) {
+            for label in problem.labels {
+                prop_assert!(damaged.get(label.span.start..label.span.end).is_some(), "{label:?}");
+                let line = damaged.split('\n').nth(label.span.line - 1);
+                prop_assert!(line.is_some_and(|line| label.span.column <= line.chars().count() + 1), "{label:?}");
+            }
+        }
+    }
+}
+
+const EXAMPLES: [&str; 4] = [
+    include_str!("../../../examples/guide.yaml"),
+    include_str!("../../../examples/routers.yaml"),
+    include_str!("../../../examples/services.yaml"),
+    "name: three-tier\nvars: {n: 3}\nnodes:\n  fw: {forward: true, sysctl: {net: {ipv4: {ip_forward: 1}}}, rules: [from all lookup 5],\n    routes: [default via 10.0.0.2, {to: 10.9.0.0/16, via: 10.0.0.2}], firewall: {default: drop}}\n  web: {count: ${n}, env: {ü: \"é${i}\"}}\nswitches: {lan: {subnet: 10.1.0.0/24}}\nlinks:\n  - [web, lan]\n  - [fw 10.0.0.1/24, web1 10.0.0.2/24, {mtu: 1400}]\nexpect:\n  - web1 -> fw tcp/80: ok\n",
+];
+
+#[test]
+fn empty_labs_read_back() {
+    let lab = Lab::empty("nothing");
+    assert_eq!(parse(&lab.to_yaml(), "x.yaml", &[]).unwrap(), lab);
+    assert_eq!(reread(&lab.to_yaml()).name, "nothing");
+}
+
+#[test]
+fn places_count_characters_and_bytes() {
+    let source = "nodes: {a: {env: {ä: \"é\"}, zebra: 1}}\n";
+    let errors = load(source, "lab.yaml", &[]).unwrap_err();
+    let span = errors.list[0].span().unwrap();
+    assert_eq!(&source[span.start..span.end], "zebra");
+    assert_eq!((span.line, span.column), (1, 28));
+    let with_mark = format!("\u{feff}{source}");
+    let span = load(&with_mark, "lab.yaml", &[]).unwrap_err().list[0].span().unwrap();
+    assert_eq!(&with_mark[span.start..span.end], "zebra");
+    let crlf = "nodes:\r\n  a: {zebra: 1}\r\n";
+    let span = load(crlf, "lab.yaml", &[]).unwrap_err().list[0].span().unwrap();
+    assert_eq!((&crlf[span.start..span.end], span.line, span.column), ("zebra", 2, 7));
+}
