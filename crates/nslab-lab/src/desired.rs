@@ -4,9 +4,30 @@ use std::collections::HashMap;
 
 use ipnet::{IpNet, Ipv6Net};
 use nslab_topology::model::{Device, Node, Program, Route, Rule, Topology};
+use nslab_kernel::{Namespace, sysctl};
 use nslab_types::{IfName, MacAddr};
 
+use crate::error::Result;
 use crate::plan::{BridgeSettings, NamespaceRef, Role};
+
+const FORWARD_IPV4: &str = "net.ipv4.ip_forward";
+const FORWARD_IPV6: &str = "net.ipv6.conf.all.forwarding";
+
+/// What new namespaces begin with on this machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NewNamespaces {
+    /// IPv4 forwarding is on: a new namespace takes its IPv4 settings from the first one, unless
+    /// `net.core.devconf_inherit_init_net` says otherwise (`inet_init_net`, net/ipv4/devinet.c), and a host that runs
+    /// containers forwards.
+    pub forward: bool,
+}
+
+impl NewNamespaces {
+    /// Looks at this machine: the calling thread's namespace is the first one, or began as new ones do.
+    pub fn of_this_machine() -> Self {
+        Self { forward: nslab_kernel::sysctl::read(FORWARD_IPV4).is_ok_and(|value| value == "1") }
+    }
+}
 
 /// The whole lab.
 #[derive(Debug, Clone)]
@@ -51,6 +72,14 @@ pub struct DesiredSysctl {
     pub value: String,
     /// Do without where the kernel has no such sysctl.
     pub optional: bool,
+    /// A new namespace has the value already.
+    pub is_default: bool,
+}
+
+impl DesiredSysctl {
+    fn new(key: &str, value: &str) -> Self {
+        Self { key: key.to_owned(), value: value.to_owned(), optional: false, is_default: false }
+    }
 }
 
 /// An end of a cable in its namespace.
@@ -83,9 +112,9 @@ pub struct DesiredCable {
 }
 
 impl Desired {
-    /// Sorts a topology by namespace.
-    pub fn new(topology: &Topology) -> Self {
-        let mut namespaces: Vec<DesiredNamespace> = topology.nodes.iter().map(node).collect();
+    /// Sorts a topology by namespace, for a machine whose new namespaces are as `new` says.
+    pub fn new(topology: &Topology, new: NewNamespaces) -> Self {
+        let mut namespaces: Vec<DesiredNamespace> = topology.nodes.iter().map(|one| node(one, new)).collect();
         let first_switch = namespaces.len();
         namespaces.extend(topology.switches.iter().map(|switch| {
             let settings = BridgeSettings {
@@ -97,11 +126,8 @@ impl Desired {
             };
             // A switch has no business at layer 3. Without this every port would get a link-local address and
             // announce it to all others: N² packets on a switch with N ports.
-            let sysctl = DesiredSysctl {
-                key: "net.ipv6.conf.all.disable_ipv6".to_owned(),
-                value: "1".to_owned(),
-                optional: true,
-            };
+            let sysctl =
+                DesiredSysctl { optional: true, ..DesiredSysctl::new("net.ipv6.conf.all.disable_ipv6", "1") };
             DesiredNamespace {
                 bridge: Some((switch.bridge, settings)),
                 sysctls: vec![sysctl],
@@ -143,6 +169,32 @@ impl Desired {
         Self { lab: topology.name.clone(), namespaces, cables }
     }
 
+    /// Adds the sysctls that the lab file set before and does not set any more: they shall be as in a new namespace.
+    pub fn reset_dropped_sysctls(&mut self, before: &Topology) -> Result<()> {
+        let mut fresh = None;
+        let places: HashMap<String, usize> =
+            self.places().into_iter().map(|(node, place)| (node.to_owned(), place)).collect();
+        for node in &before.nodes {
+            let Some(&place) = places.get(&node.name) else { continue };
+            for key in node.sysctls.keys() {
+                if self.namespaces[place].sysctls.iter().any(|wanted| wanted.key == *key) {
+                    continue;
+                }
+                let namespace = match &fresh {
+                    Some(namespace) => namespace,
+                    None => fresh.insert(Namespace::create()?),
+                };
+                // One of an interface begins as the default for interfaces.
+                let common = of_any_interface(key);
+                if let Ok(value) = namespace.run(|| sysctl::read(&common))? {
+                    let wanted = DesiredSysctl { is_default: true, optional: true, ..DesiredSysctl::new(key, &value) };
+                    self.namespaces[place].sysctls.push(wanted);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Each namespace's place by the name of its node.
     pub fn places(&self) -> HashMap<&str, usize> {
         self.namespaces.iter().enumerate().map(|(place, space)| (&space.reference.node[..], place)).collect()
@@ -152,6 +204,17 @@ impl Desired {
     pub fn link(&self, (namespace, link): (usize, usize)) -> &DesiredLink {
         &self.namespaces[namespace].links[link]
     }
+}
+
+/// The sysctl that an interface's own begins as: `net.ipv4.conf.default.…` for `net.ipv4.conf.eth0.…`. Others as they
+/// are.
+fn of_any_interface(key: &str) -> String {
+    let separator = if key.contains('/') { '/' } else { '.' };
+    let mut parts: Vec<&str> = key.split(separator).collect();
+    if parts.len() > 4 && matches!(parts[2], "conf" | "neigh") && parts[3] != "all" {
+        parts[3] = "default";
+    }
+    parts.join(&separator.to_string())
 }
 
 fn empty(node: &str, name: &str, role: Role) -> DesiredNamespace {
@@ -168,19 +231,18 @@ fn empty(node: &str, name: &str, role: Role) -> DesiredNamespace {
     }
 }
 
-fn node(node: &Node) -> DesiredNamespace {
-    let mut sysctls = Vec::new();
-    if node.forward {
-        for key in ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"] {
-            let optional = key.starts_with("net.ipv6");
-            sysctls.push(DesiredSysctl { key: key.to_owned(), value: "1".to_owned(), optional });
-        }
+fn node(node: &Node, new: NewNamespaces) -> DesiredNamespace {
+    let mut sysctls = Vec::with_capacity(2 + node.sysctls.len());
+    let forward = if node.forward { "1" } else { "0" };
+    if !node.sysctls.contains_key(FORWARD_IPV4) {
+        let is_default = node.forward == new.forward;
+        sysctls.push(DesiredSysctl { is_default, ..DesiredSysctl::new(FORWARD_IPV4, forward) });
     }
-    sysctls.extend(node.sysctls.iter().map(|(key, value)| DesiredSysctl {
-        key: key.clone(),
-        value: value.clone(),
-        optional: false,
-    }));
+    if !node.sysctls.contains_key(FORWARD_IPV6) {
+        let is_default = !node.forward;
+        sysctls.push(DesiredSysctl { is_default, optional: true, ..DesiredSysctl::new(FORWARD_IPV6, forward) });
+    }
+    sysctls.extend(node.sysctls.iter().map(|(key, value)| DesiredSysctl::new(key, value)));
     DesiredNamespace {
         sysctls,
         loopback: node.loopback.clone(),

@@ -1,1 +1,20 @@
-//! Labs as text.
+//! Labs, namespaces and results as text.
+//!
+//! Every function here is pure: values in, a `String` out. Nothing is printed, and neither environment nor terminal is
+//! looked at: what a caller knows of them it puts into a [`Style`].
+
+mod diagnostic;
+mod matrix;
+mod names;
+mod namespace;
+mod picture;
+pub mod ping;
+mod style;
+mod table;
+
+pub use diagnostic::diagnostic;
+pub use matrix::{Cell, Matrix, matrix};
+pub use namespace::namespace_state;
+pub use picture::picture;
+pub use style::Style;
+pub use table::table;

@@ -98,6 +98,9 @@ fn sysctls(
     for wanted in &space.sysctls {
         let before = is.and_then(|is| is.sysctls.get(&wanted.key).cloned().flatten());
         let missing = is.is_some() && before.is_none();
+        if is.is_none() && wanted.is_default {
+            continue;
+        }
         if before.as_deref().is_some_and(|before| same_value(before, &wanted.value)) || (missing && wanted.optional) {
             continue;
         }

@@ -8,7 +8,7 @@ use nslab_topology::Topology;
 use super::Labs;
 use crate::actual::Actual;
 use crate::apply::{self, Event, Failure, Site};
-use crate::desired::Desired;
+use crate::desired::{Desired, NewNamespaces};
 use crate::diff;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, Past};
@@ -54,7 +54,7 @@ impl Labs<'_> {
     /// The plan that [`Labs::up`] would carry out now. Changes nothing.
     pub fn plan(&self, wanted: &Wanted) -> Result<Plan> {
         let paths = self.lab(&wanted.topology.name);
-        let desired = Desired::new(&wanted.topology);
+        let desired = desired(wanted, State::read(&paths)?.as_ref())?;
         let _limit = FileLimit::raise();
         Ok(Look::at(&paths, &desired)?.plan)
     }
@@ -64,15 +64,14 @@ impl Labs<'_> {
     pub fn up(&self, wanted: &Wanted) -> Result<Built> {
         let began = Instant::now();
         let paths = self.lab(&wanted.topology.name);
-        let desired = Desired::new(&wanted.topology);
         let _limit = FileLimit::raise();
-        check_names(&paths, &desired)?;
+        check_names(&paths, &wanted.topology)?;
         let _lock = Lock::create(paths.root(), &mut || (self.waiting)())?;
         if Past::read(&paths.journal())?.is_some_and(|past| past.going_down) {
             super::down::take_away(&paths, self.observer)?;
             crate::pins::make_directory(paths.root())?;
         }
-        let result = self.up_locked(wanted, &paths, &desired, began);
+        let result = self.up_locked(wanted, &paths, began);
         match result {
             Err(error) if State::read(&paths).is_ok_and(|state| state.is_none()) => {
                 // It never was: not even its directory stays.
@@ -84,8 +83,9 @@ impl Labs<'_> {
         }
     }
 
-    fn up_locked(&self, wanted: &Wanted, paths: &LabPaths, desired: &Desired, began: Instant) -> Result<Built> {
+    fn up_locked(&self, wanted: &Wanted, paths: &LabPaths, began: Instant) -> Result<Built> {
         let before = State::read(paths)?;
+        let desired = &desired(wanted, before.as_ref())?;
         let mut look = Look::at(paths, desired)?;
         refuse_conflicts(&look.plan)?;
         let mut state = State::new(
@@ -198,13 +198,21 @@ impl Drop for FileLimit {
     }
 }
 
+fn desired(wanted: &Wanted, before: Option<&State>) -> Result<Desired> {
+    let mut desired = Desired::new(&wanted.topology, NewNamespaces::of_this_machine());
+    if let Some(before) = before {
+        desired.reset_dropped_sysctls(&before.topology)?;
+    }
+    Ok(desired)
+}
+
 /// Refuses names for `ip netns` that somebody else holds, before anything is touched.
-fn check_names(paths: &LabPaths, desired: &Desired) -> Result<()> {
-    for space in &desired.namespaces {
-        let reference = &space.reference;
-        if let Some(holder) = pins::foreign_holder(paths, &reference.node, &reference.name)? {
-            let name = format!("the namespace {}", paths.netns_link(&reference.name).display());
-            return Err(Error::Conflict { lab: desired.lab.clone(), name, holder });
+fn check_names(paths: &LabPaths, topology: &Topology) -> Result<()> {
+    let nodes = topology.nodes.iter().map(|node| (&node.name, &node.namespace));
+    for (node, namespace) in nodes.chain(topology.switches.iter().map(|switch| (&switch.name, &switch.namespace))) {
+        if let Some(holder) = pins::foreign_holder(paths, node, namespace)? {
+            let name = format!("the namespace {}", paths.netns_link(namespace).display());
+            return Err(Error::Conflict { lab: topology.name.clone(), name, holder });
         }
     }
     Ok(())

@@ -88,7 +88,7 @@ impl Plan {
                 ip(format!("{}route del {words}", family(route.to)))
             },
             Op::AddRule(rule) => {
-                ip(format!("{}rule add {}", if rule.ipv6 { "-6 " } else { "" }, RuleWords(rule)))
+                ip(format!("{}rule add {} protocol static", if rule.ipv6 { "-6 " } else { "" }, RuleWords(rule)))
             }
             Op::DeleteRule(rule) => {
                 ip(format!("{}rule del {}", if rule.ipv6 { "-6 " } else { "" }, RuleWords(rule)))

@@ -12,6 +12,15 @@ use nslab_lab::{Labs, Paths};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// Sysctls that the tests' labs set.
+const SYSCTLS: [&str; 5] = [
+    "net.ipv4.ip_forward",
+    "net.ipv6.conf.all.forwarding",
+    "net.ipv6.conf.all.disable_ipv6",
+    "net.ipv4.conf.all.rp_filter",
+    "net.ipv4.tcp_syn_retries",
+];
+
 /// A place for labs that goes away with the test, and fails it if something is left there.
 pub struct Site {
     directory: TempDir,
@@ -56,7 +65,15 @@ impl Site {
         let nodes = topology.nodes.iter().map(|node| &node.name);
         nodes
             .chain(topology.switches.iter().map(|switch| &switch.name))
-            .map(|node| (node.clone(), normalised(&state(&self.node(&topology.name, node)))))
+            .map(|node| {
+                let namespace = self.node(&topology.name, node);
+                let mut shown = normalised(&state(&namespace));
+                let value = |key: &&str| ((*key).to_owned(), nslab_kernel::sysctl::read(key).ok());
+                let sysctls: BTreeMap<_, _> =
+                    namespace.run(|| SYSCTLS.iter().map(value).collect()).expect("a namespace can be entered");
+                shown["sysctls"] = json!(sysctls);
+                (node.clone(), shown)
+            })
             .collect()
     }
 

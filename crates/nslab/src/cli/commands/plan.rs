@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use nslab_lab::Plan;
 use nslab_lab::actual::Actual;
-use nslab_lab::desired::Desired;
+use nslab_lab::desired::{Desired, NewNamespaces};
 
 use super::{DONE, up};
 use crate::cli::args;
@@ -43,7 +43,7 @@ pub(super) fn run(args: &args::Plan, output: Output) -> Result<ExitCode, CliErro
 
 /// The plan of a first build.
 pub(super) fn fresh(topology: &nslab_topology::Topology) -> Plan {
-    let desired = Desired::new(topology);
+    let desired = Desired::new(topology, NewNamespaces::default());
     let nothing = Actual::nothing(&desired);
     nslab_lab::diff::plan(&desired, &nothing, &[])
 }
