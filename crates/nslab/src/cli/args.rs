@@ -323,10 +323,12 @@ pub enum LinkCommand {
         #[command(flatten)]
         lab: LabArg,
     },
-    /// Remove the cable of an interface
+    /// Remove a cable
     Del {
-        /// NODE:INTERFACE
-        interface: String,
+        /// One end: NODE:INTERFACE, or NODE together with the other end's
+        one: String,
+        /// The other end
+        other: Option<String>,
         /// Where
         #[command(flatten)]
         lab: LabArg,

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use nslab_topology::{Diagnostic, Loaded};
+use nslab_topology::{Diagnostic, Diagnostics, Loaded, Spanned};
 use rustix::fs::{Mode, OFlags};
 
 use super::args::FileArgs;
@@ -44,30 +44,30 @@ pub(super) fn load(args: &FileArgs, output: Output) -> Result<LabFile, CliError>
     let path = std::path::absolute(&shown)
         .map_err(|error| CliError::bad_input(format!("cannot use {}: {error}", shown.display())))?;
     let name = shown.display().to_string();
-    let render = |diagnostics: &[Diagnostic]| {
-        let style = output.error_style();
-        diagnostics.iter().map(|one| nslab_view::diagnostic(one, &source, &name, &style)).collect::<Vec<_>>().join("\n")
+    let style = output.error_style();
+    let render = |one: &Diagnostic| nslab_view::diagnostic(one, &source, &name, &style);
+    let wrong = |diagnostics: Diagnostics| {
+        let mut error = CliError::bad_input("the lab file is wrong");
+        error.rendered = Some(diagnostics.list.iter().map(|one| render(one) + "\n").collect());
+        error
     };
-    match nslab_topology::load(&source, &name, &args.set, args.name.as_deref()) {
-        Ok(loaded) => {
-            if !loaded.warnings.is_empty() {
-                output.note(&render(&loaded.warnings));
-            }
-            Ok(LabFile { path, loaded })
-        }
-        Err(diagnostics) => {
-            let mut error = CliError::bad_input("the lab file is wrong");
-            error.rendered = Some(render(diagnostics.as_slice()) + "\n");
-            Err(error)
-        }
+    let mut loaded = nslab_topology::load(&source, &name, &args.set).map_err(wrong)?;
+    if let Some(other) = &args.name {
+        loaded.lab.name = Spanned::new(other.clone(), None);
+        let resolved = nslab_topology::resolve(&loaded.lab).map_err(wrong)?;
+        (loaded.topology, loaded.warnings) = (resolved.topology, resolved.warnings);
     }
+    for warning in &loaded.warnings {
+        output.note(&render(warning));
+    }
+    Ok(LabFile { path, loaded })
 }
 
 /// The name of the lab whose file is in this directory.
 pub(super) fn lab_of_this_directory() -> Option<String> {
     let path = default_file()?;
     let source = read(&path).ok()?;
-    let loaded = nslab_topology::load(&source, &path.display().to_string(), &[], None).ok()?;
+    let loaded = nslab_topology::load(&source, &path.display().to_string(), &[]).ok()?;
     Some(loaded.topology.name)
 }
 

@@ -4,7 +4,9 @@
 
 use std::process::ExitCode;
 
+use nslab_lab::State;
 use nslab_lab::labs::Wanted;
+use nslab_topology::model::End;
 use nslab_topology::{EditError, Lab, LinkOptions};
 
 use super::{DONE, up};
@@ -38,17 +40,18 @@ pub(super) fn switch(command: SwitchCommand, output: Output) -> Result<ExitCode,
 pub(super) fn link(command: LinkCommand, output: Output) -> Result<ExitCode, CliError> {
     match command {
         LinkCommand::Add { one, other, mtu, lab } => {
-            let options = LinkOptions { mtu, ..LinkOptions::default() };
+            let options = LinkOptions { mtu };
             edit(lab.lab.as_deref(), output, |lab| lab.add_link(&one, &other, &options))
         }
-        LinkCommand::Del { interface, lab } => {
-            edit(lab.lab.as_deref(), output, |lab| lab.remove_link(&interface))
-        }
+        LinkCommand::Del { one, other, lab } => edit(lab.lab.as_deref(), output, |lab| {
+            let other = other.or_else(|| other_end(lab, &one)).unwrap_or_default();
+            lab.remove_link(&one, &other)
+        }),
         LinkCommand::Up { interface, lab } => {
-            edit(lab.lab.as_deref(), output, |lab| lab.set_link_up(&interface, true))
+            edit(lab.lab.as_deref(), output, |lab| lab.set_up(&interface, true))
         }
         LinkCommand::Down { interface, lab } => {
-            edit(lab.lab.as_deref(), output, |lab| lab.set_link_up(&interface, false))
+            edit(lab.lab.as_deref(), output, |lab| lab.set_up(&interface, false))
         }
     }
 }
@@ -75,6 +78,34 @@ pub(super) fn route(command: RouteCommand, output: Output) -> Result<ExitCode, C
     }
 }
 
+/// The other end of the cable whose one end is `NODE:INTERFACE`.
+fn other_end(lab: &Lab, interface: &str) -> Option<String> {
+    let topology = nslab_topology::resolve(lab).ok()?.topology;
+    let name = |end: &End| format!("{}:{}", topology.device_name(end.device), end.name);
+    topology.links.iter().find_map(|link| {
+        let [one, other] = link.ends.each_ref().map(name);
+        if one == interface {
+            Some(other)
+        } else {
+            (other == interface).then_some(one)
+        }
+    })
+}
+
+/// What a lab remembers, in a form in which a change of one thing moves no other: all that was chosen is written out.
+/// What comes new is chosen as the lab file would have had it.
+fn settled(state: &State) -> Lab {
+    let mut topology = state.topology.clone();
+    for node in &mut topology.nodes {
+        node.routes.retain(|route| !route.derived);
+    }
+    let mut lab = Lab::from_topology(&topology);
+    lab.addressing = state.lab.addressing.clone();
+    lab.routing = state.lab.routing;
+    lab.prefix = state.lab.prefix.clone();
+    lab
+}
+
 /// Changes what the lab remembers and brings the kernel to it; nothing is changed if either is refused.
 fn edit(
     named: Option<&str>,
@@ -83,22 +114,13 @@ fn edit(
 ) -> Result<ExitCode, CliError> {
     let context = Context::open(output)?;
     let state = context.lab(named)?;
-    let mut lab = state.lab;
-    change(&mut lab).map_err(|error| {
-        let hint = error.hint();
-        let error = CliError::bad_input(error.to_string()).detail("nothing was changed");
-        hint.into_iter().fold(error, CliError::hint)
-    })?;
+    let mut lab = settled(&state);
+    change(&mut lab).map_err(|error| CliError::bad_input(error.to_string()).detail("nothing was changed"))?;
     let resolved = nslab_topology::resolve(&lab).map_err(|diagnostics| {
-        let mut error = CliError::bad_input("the lab would be wrong with this change");
-        for one in diagnostics.as_slice() {
-            error = error.detail(one.to_string());
-        }
+        let error = CliError::bad_input("the lab would be wrong with this change");
+        let error = diagnostics.errors().fold(error, |error, one| error.detail(one.message.clone()));
         error.detail("nothing was changed")
     })?;
-    for warning in &resolved.warnings {
-        output.note(&warning.to_string());
-    }
     let wanted =
         Wanted { lab, topology: resolved.topology, file: state.file.clone(), directory: state.directory.clone() };
     let built = up::build(&context, &wanted)?;

@@ -1,0 +1,178 @@
+//! The client's side of a keeper.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nslab_topology::model::Program;
+
+use super::message::{Reply, Request, Start};
+use super::{ProgramStatus, ready, socket};
+use crate::error::{Context, Error, Result};
+use crate::exec::spawn_detached;
+use crate::paths::LabPaths;
+
+/// A connection to a lab's keeper.
+#[derive(Debug)]
+pub struct Keeper {
+    paths: LabPaths,
+    stream: BufReader<UnixStream>,
+}
+
+impl Keeper {
+    /// Connects to the lab's keeper, if it has one.
+    pub fn connect(paths: &LabPaths) -> Result<Option<Self>> {
+        let path = paths.keeper();
+        let stream = socket::connect(&path).context(|| format!("connect to {}", path.display()))?;
+        Ok(stream.map(|stream| Self { paths: paths.clone(), stream: BufReader::new(stream) }))
+    }
+
+    /// Connects to the lab's keeper, and starts it first if there is none. Call it while the lab is locked.
+    ///
+    /// `launcher` makes the command that ends up in [`keeper_main`](super::keeper_main) for this lab.
+    pub fn launch(paths: &LabPaths, launcher: &dyn Fn() -> Command) -> Result<Self> {
+        if let Some(keeper) = Self::connect(paths)? {
+            return Ok(keeper);
+        }
+        let path = paths.keeper();
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).context(|| format!("remove {}", path.display()));
+            }
+            _ => {}
+        }
+        // The socket listens before the keeper runs: there is nothing to wait for, and nothing to come too early for.
+        let listener = socket::listen(&path).context(|| format!("listen on {}", path.display()))?;
+        let mut command = launcher();
+        command.stdin(listener).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Err(error) = spawn_detached(command) {
+            let _ = std::fs::remove_file(&path);
+            return Err(error).context(|| "start the process that runs the lab's programs");
+        }
+        let mut keeper = Self::connect(paths)?.ok_or_else(|| gone(&path))?;
+        keeper.status()?;
+        Ok(keeper)
+    }
+
+    /// Starts a program. It has been executed when this returns; whether it is ready is another question
+    /// ([`Keeper::wait_ready`]). `lab_directory` is the lab file's: a program's directory is relative to it.
+    pub fn start(&mut self, node: &str, program: &Program, lab_directory: &Path) -> Result<u32> {
+        let start = Start {
+            node: node.to_owned(),
+            name: program.name.clone(),
+            command: program.command.clone(),
+            env: program.env.clone(),
+            // What is not UTF-8 cannot be written as JSON; nobody has missed it yet.
+            inherited: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            directory: directory_of(program, lab_directory),
+        };
+        match self.ask(&Request::Start(Box::new(start)))? {
+            Reply::Started { pid } => Ok(pid),
+            Reply::Failed { problem } => Err(Error::Program {
+                node: node.to_owned(),
+                program: program.name.clone(),
+                problem,
+                log: Vec::new(),
+            }),
+            reply => Err(self.unexpected(&reply)),
+        }
+    }
+
+    /// Waits until a program that was started is ready, or has been started for sure if it does not say what shows
+    /// that it is. Fails when it ended before, and when its time is up.
+    pub fn wait_ready(&mut self, node: &str, program: &Program, lab_directory: &Path) -> Result<()> {
+        let paths = self.paths.clone();
+        ready::wait(self, &paths, node, program, &directory_of(program, lab_directory))
+    }
+
+    /// What became of the programs, in the order they were started.
+    pub fn status(&mut self) -> Result<Vec<ProgramStatus>> {
+        match self.ask(&Request::Status)? {
+            Reply::Status { programs } => Ok(programs),
+            reply => Err(self.unexpected(&reply)),
+        }
+    }
+
+    /// Stops a program and everything that it left behind, and forgets it. Nothing is left of it on return, and one
+    /// that was never started is no error.
+    pub fn stop(&mut self, node: &str, name: &str, grace: Duration) -> Result<()> {
+        self.expect_done(&Request::Stop { node: node.to_owned(), name: name.to_owned(), grace })
+    }
+
+    /// Stops all programs, the last started first, and forgets them. They share one time of grace.
+    pub fn stop_all(&mut self, grace: Duration) -> Result<()> {
+        self.expect_done(&Request::StopAll { grace })
+    }
+
+    /// Stops all programs and then the keeper itself, which takes its socket away.
+    pub fn end(mut self, grace: Duration) -> Result<()> {
+        self.expect_done(&Request::End { grace })
+    }
+
+    /// Asks to be told when none of these programs runs; the stream becomes readable then.
+    pub(super) fn watch(mut self, programs: Vec<(String, String)>) -> Result<UnixStream> {
+        self.send(&Request::Wait { programs })?;
+        Ok(self.stream.into_inner())
+    }
+
+    fn expect_done(&mut self, request: &Request) -> Result<()> {
+        match self.ask(request)? {
+            Reply::Done => Ok(()),
+            reply => Err(self.unexpected(&reply)),
+        }
+    }
+
+    fn send(&mut self, request: &Request) -> Result<()> {
+        let mut line =
+            serde_json::to_vec(request).map_err(std::io::Error::from).context(|| "write a request")?;
+        line.push(b'\n');
+        self.stream
+            .get_mut()
+            .write_all(&line)
+            .context(|| format!("talk to the keeper at {}", self.paths.keeper().display()))
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Reply> {
+        self.send(request)?;
+        let path = self.paths.keeper();
+        let mut line = String::new();
+        let length = self
+            .stream
+            .read_line(&mut line)
+            .context(|| format!("hear from the keeper at {}", path.display()))?;
+        if length == 0 {
+            return Err(gone(&path));
+        }
+        serde_json::from_str(&line).map_err(|error| Error::Damaged {
+            path,
+            problem: format!("the keeper's answer is no JSON: {error}"),
+        })
+    }
+
+    fn unexpected(&self, reply: &Reply) -> Error {
+        let problem = match reply {
+            Reply::Failed { problem } => problem.clone(),
+            _ => "the keeper's answer is to another question".to_owned(),
+        };
+        Error::Damaged { path: self.paths.keeper(), problem }
+    }
+}
+
+/// Where a program runs: its directory is relative to the lab file's.
+fn directory_of(program: &Program, lab_directory: &Path) -> PathBuf {
+    program
+        .directory
+        .as_ref()
+        .map_or_else(|| lab_directory.to_owned(), |directory| lab_directory.join(directory))
+}
+
+fn gone(path: &Path) -> Error {
+    Error::Io {
+        action: format!("hear from the keeper at {}", path.display()),
+        source: std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "it has ended"),
+    }
+}

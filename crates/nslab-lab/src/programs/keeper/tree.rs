@@ -1,0 +1,134 @@
+//! The host's processes, as far as they descend from this one.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+/// One process at the moment it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) pid: Pid,
+    parent: Option<Pid>,
+    pub(super) session: Pid,
+    /// In clock ticks since boot: with the pid it tells processes apart.
+    started: u64,
+    /// It has ended and waits for its parent to take note.
+    is_dead: bool,
+}
+
+impl Process {
+    fn read(pid: Pid) -> Option<Self> {
+        // One read gets all of it, which matters where there are thousands.
+        let mut stat = [0; 1024];
+        let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
+        Self::parse(pid, &stat[..length])
+    }
+
+    /// Reads `/proc/PID/stat`, see `proc_pid_stat(5)`.
+    fn parse(pid: Pid, stat: &[u8]) -> Option<Self> {
+        // The second field is a name in parentheses, which may hold anything, also parentheses.
+        let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+        let mut fields = std::str::from_utf8(&stat[name_end + 1..]).ok()?.split_ascii_whitespace();
+        let is_dead = matches!(fields.next()?, "Z" | "X" | "x");
+        let parent = Pid::from_raw(fields.next()?.parse().ok()?);
+        let _group = fields.next()?;
+        let session = Pid::from_raw(fields.next()?.parse().ok()?)?;
+        // The session is field 6, the start time 22.
+        let started = fields.nth(15)?.parse().ok()?;
+        Some(Self { pid, parent, session, started, is_dead })
+    }
+
+    /// Sends it a signal: to it, never to a process that got its pid later.
+    pub(super) fn signal(&self, signal: Signal) {
+        let Ok(handle) = rustix::process::pidfd_open(self.pid, PidfdFlags::empty()) else { return };
+        // The handle is of the process that was looked at, if that has the pid now.
+        if Self::read(self.pid).is_some_and(|now| now.started == self.started) {
+            let _ = rustix::process::pidfd_send_signal(&handle, signal);
+        }
+    }
+
+    /// A variable of the environment that it was executed with.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let environment = std::fs::read(format!("/proc/{}/environ", self.pid)).ok()?;
+        environment
+            .split(|byte| *byte == 0)
+            .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+            .and_then(|value| String::from_utf8(value.to_vec()).ok())
+    }
+}
+
+/// All processes of the host.
+#[derive(Debug)]
+pub(super) struct Processes {
+    by_pid: HashMap<Pid, Process>,
+}
+
+impl Processes {
+    pub(super) fn read() -> Self {
+        let by_pid = std::fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let pid = Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?)?;
+                Some((pid, Process::read(pid)?))
+            })
+            .collect();
+        Self { by_pid }
+    }
+
+    /// The living descendants of this process, each with what `of_child` says of the child of this process that it
+    /// descends from.
+    pub(super) fn below_this_process<T>(&self, mut of_child: impl FnMut(&Process) -> T) -> Vec<(Process, T)> {
+        let own = rustix::process::getpid();
+        self.by_pid
+            .values()
+            .filter(|process| !process.is_dead)
+            .filter_map(|process| Some((*process, of_child(self.ancestor_below(own, process)?))))
+            .collect()
+    }
+
+    /// The ancestor, or the process itself, whose parent is `top`.
+    fn ancestor_below<'a>(&'a self, top: Pid, process: &'a Process) -> Option<&'a Process> {
+        let mut ancestor = process;
+        // The list was not read at once, so that reused pids could make it a ring.
+        for _ in 0..self.by_pid.len() {
+            let parent = ancestor.parent?;
+            if parent == top {
+                return Some(ancestor);
+            }
+            ancestor = self.by_pid.get(&parent)?;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_with_an_awkward_name() {
+        let pid = Pid::from_raw(42).unwrap();
+        let stat = b"42 (a) b (c) S 7 40 39 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 98765 1000 10";
+        let process = Process::parse(pid, stat).unwrap();
+        assert_eq!(process.parent.map(|pid| pid.as_raw_nonzero().get()), Some(7));
+        assert_eq!(process.session.as_raw_nonzero().get(), 39);
+        assert_eq!(process.started, 98765);
+        assert!(!process.is_dead);
+        assert!(Process::parse(pid, b"42 (a) S").is_none());
+    }
+
+    #[test]
+    fn finds_its_own_child() {
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let below = Processes::read().below_this_process(|process| process.pid);
+        let found = below.iter().find(|(process, _)| process.pid == Pid::from_child(&child)).copied();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (process, top) = found.expect("the child is below this process");
+        assert_eq!(top, process.pid);
+    }
+}

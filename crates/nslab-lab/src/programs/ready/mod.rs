@@ -1,0 +1,203 @@
+//! Waiting for a program to be ready.
+
+mod sockets;
+mod trial;
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nslab_kernel::Namespace;
+use nslab_topology::model::{Program, Ready};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags};
+
+use self::sockets::Sockets;
+use super::{Keeper, Log, ProgramStatus, State};
+use crate::error::{Error, Result};
+use crate::paths::LabPaths;
+
+/// How often to look: soon at first, as most programs are quick, then less and less often.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// How long a shell may take to get to its command. A shell that is busy with itself for longer has started.
+const START: Duration = Duration::from_millis(50);
+/// How many lines of its log are shown of a program that failed.
+const LOG_LINES: usize = 10;
+
+/// Waits until the program is ready. `directory` is the one that it runs in.
+pub(super) fn wait(
+    keeper: &mut Keeper,
+    paths: &LabPaths,
+    node: &str,
+    program: &Program,
+    directory: &Path,
+) -> Result<()> {
+    let failed = |problem: String| Error::Program {
+        node: node.to_owned(),
+        program: program.name.clone(),
+        problem,
+        log: last_lines(paths, node, &program.name),
+    };
+    let status = find(keeper, node, program)?.ok_or_else(|| failed("it was not started".to_owned()))?;
+    let mut sign = Sign::of(program, paths, node, directory, &status)?;
+    let mut end = EndOf::new(keeper, node, program, &status)?;
+    let limit = if program.ready.is_some() { program.timeout } else { START };
+    let deadline = Instant::now() + limit;
+    let mut pause = if program.ready.is_some() { FIRST_PAUSE } else { FIRST_PAUSE / 8 };
+    loop {
+        // In this order: a port may be another program's, and ours have failed because of it.
+        if end.has_come()
+            && let Some(status) = find(keeper, node, program)?
+            && status.state != State::Running
+        {
+            let succeeded = status.state == State::Exited { code: 0 };
+            if succeeded && sign.is_seen(deadline)? {
+                return Ok(());
+            }
+            if !succeeded || status.left_behind == 0 {
+                return Err(failed(match program.ready {
+                    Some(_) => format!("{} before it was ready: {}", status.state, sign.lacking()),
+                    None => status.state.to_string(),
+                }));
+            }
+            // It went into the background, and may yet become ready there.
+            end = EndOf::Unknown;
+        } else if sign.is_seen(deadline)? {
+            return Ok(());
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return match program.ready {
+                Some(_) => Err(failed(format!("was not ready within {limit:?}: {}", sign.lacking()))),
+                None => Ok(()),
+            };
+        }
+        end.wait(pause.min(left));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// What shows that a program is ready, set up so that looking is cheap.
+enum Sign<'a> {
+    Port(Sockets, &'a Ready),
+    File(std::path::PathBuf),
+    Command(trial::Trial<'a>),
+    /// Nothing was said, so having started is enough: the shell got to its command.
+    Started(Option<Pid>),
+}
+
+impl<'a> Sign<'a> {
+    fn of(
+        program: &'a Program,
+        paths: &'a LabPaths,
+        node: &'a str,
+        directory: &'a Path,
+        status: &ProgramStatus,
+    ) -> Result<Self> {
+        Ok(match &program.ready {
+            Some(ready @ (Ready::Tcp(port) | Ready::Udp(port))) => {
+                let namespace = Namespace::open(&paths.pin(node))?;
+                Self::Port(Sockets::open(&namespace, matches!(ready, Ready::Tcp(_)), *port)?, ready)
+            }
+            Some(Ready::File(path)) => Self::File(directory.join(path)),
+            Some(Ready::Command(words)) => {
+                Self::Command(trial::Trial { paths, node, directory, env: &program.env, words })
+            }
+            None if program.command.len() == 1 => Self::Started(pid_of(status)),
+            None => Self::Started(None),
+        })
+    }
+
+    /// Looks once.
+    fn is_seen(&mut self, deadline: Instant) -> Result<bool> {
+        Ok(match self {
+            Self::Port(sockets, _) => sockets.is_there()?,
+            Self::File(path) => path.exists(),
+            Self::Command(trial) => trial.succeeds(deadline)?,
+            Self::Started(shell) => shell.is_none_or(is_past_start),
+        })
+    }
+
+    /// What is not there, as a sentence's part.
+    fn lacking(&self) -> String {
+        match self {
+            Self::Port(_, Ready::Udp(port)) => format!("no socket is bound to UDP port {port}"),
+            Self::Port(_, Ready::Tcp(port)) => format!("nothing listens on TCP port {port}"),
+            Self::Port(..) | Self::Started(_) => "it has not started".to_owned(),
+            Self::File(path) => format!("there is no {}", path.display()),
+            Self::Command(trial) => format!("{:?} does not succeed", trial.words.join(" ")),
+        }
+    }
+}
+
+/// Whether a shell has got to its command: it has become that, or is the parent of it. Before, the command might
+/// turn out not to exist.
+fn is_past_start(shell: Pid) -> bool {
+    let of = |file: &str| format!("/proc/{shell}/{file}");
+    let Ok(executed) = std::fs::read_link(of("exe")) else { return true };
+    let is_shell = std::fs::canonicalize("/bin/sh").is_ok_and(|shell| shell == executed);
+    !is_shell
+        || std::fs::read(of(&format!("task/{shell}/children"))).is_ok_and(|children| !children.is_empty())
+}
+
+/// The end of a program's process.
+enum EndOf {
+    /// Its descriptor becomes readable then.
+    Process(OwnedFd),
+    /// It has ended already, but another sign is still to come.
+    Unknown,
+    /// It has ended.
+    Come,
+}
+
+impl EndOf {
+    fn new(keeper: &mut Keeper, node: &str, program: &Program, status: &ProgramStatus) -> Result<Self> {
+        let handle =
+            pid_of(status).and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+        // The pid may have passed to another process before it was opened; not if it is the program's still.
+        let now = find(keeper, node, program)?;
+        let runs = now.is_some_and(|now| now.state == State::Running && now.pid == status.pid);
+        Ok(match handle {
+            Some(handle) if runs => Self::Process(handle),
+            _ => Self::Come,
+        })
+    }
+
+    fn has_come(&self) -> bool {
+        match self {
+            Self::Process(handle) => wait_for(handle, Duration::ZERO),
+            Self::Come => true,
+            Self::Unknown => false,
+        }
+    }
+
+    /// Waits until it comes, at most that long.
+    fn wait(&self, limit: Duration) {
+        match self {
+            // Readable already means that the keeper has yet to take note, which it does at once.
+            Self::Process(handle) if !self.has_come() => drop(wait_for(handle, limit)),
+            _ => std::thread::sleep(limit.min(FIRST_PAUSE)),
+        }
+    }
+}
+
+/// Waits until the process has ended; says whether it has.
+fn wait_for(handle: &OwnedFd, limit: Duration) -> bool {
+    let timeout = Timespec::try_from(limit).ok();
+    poll(&mut [PollFd::new(handle, PollFlags::IN)], timeout.as_ref()).is_ok_and(|ready| ready > 0)
+}
+
+fn pid_of(status: &ProgramStatus) -> Option<Pid> {
+    (status.state == State::Running).then(|| Pid::from_raw(status.pid.cast_signed())).flatten()
+}
+
+fn find(keeper: &mut Keeper, node: &str, program: &Program) -> Result<Option<ProgramStatus>> {
+    Ok(keeper.status()?.into_iter().find(|status| status.node == node && status.name == program.name))
+}
+
+fn last_lines(paths: &LabPaths, node: &str, program: &str) -> Vec<String> {
+    let log = Log { node: node.to_owned(), program: program.to_owned(), path: paths.log(node, program) };
+    let text = log.last(LOG_LINES).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+}
