@@ -15,8 +15,9 @@ use crate::error::{Error, Result};
 use crate::paths::{LabPaths, Paths};
 use crate::state::State;
 
-/// How this program starts a copy of itself that goes on by itself (the keeper of a lab's programs).
-pub type Launcher<'a> = dyn Fn() -> Command + 'a;
+/// How this program starts a copy of itself that ends up in [`keeper_main`](crate::programs::keeper_main) for the lab
+/// named.
+pub type Launcher<'a> = dyn Fn(&str) -> Command + 'a;
 
 /// All labs that this process can see.
 pub struct Labs<'a> {

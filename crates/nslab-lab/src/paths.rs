@@ -80,6 +80,11 @@ impl LabPaths {
         &self.root
     }
 
+    /// The lab's name.
+    pub fn name(&self) -> &str {
+        self.root.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or_default()
+    }
+
     /// The mount below which the pins are.
     pub fn pins(&self) -> PathBuf {
         self.root.join("ns")

@@ -9,40 +9,84 @@ use crate::diff::RunningProgram;
 use crate::error::Result;
 use crate::labs::Launcher;
 use crate::paths::LabPaths;
+use crate::programs::{GRACE, Keeper, ProgramStatus, State as ProgramState};
+use crate::state::State;
 
 /// Starts and stops programs through the lab's keeper, which it starts when the first program needs it.
 pub struct KeeperRunner<'a> {
-    #[allow(dead_code)]
     paths: &'a LabPaths,
-    #[allow(dead_code)]
     launcher: &'a Launcher<'a>,
-    #[allow(dead_code)]
     directory: &'a Path,
+    keeper: Option<Keeper>,
 }
 
 impl<'a> KeeperRunner<'a> {
     /// A runner for the lab at `paths`; `directory` is where programs run unless told otherwise.
     pub fn new(paths: &'a LabPaths, launcher: &'a Launcher<'a>, directory: &'a Path) -> Self {
-        Self { paths, launcher, directory }
+        Self { paths, launcher, directory, keeper: None }
+    }
+
+    fn keeper(&mut self) -> Result<&mut Keeper> {
+        let keeper = match self.keeper.take() {
+            Some(keeper) => keeper,
+            None => Keeper::launch(self.paths, &|| (self.launcher)(self.paths.name()))?,
+        };
+        Ok(self.keeper.insert(keeper))
     }
 }
 
 impl Runner for KeeperRunner<'_> {
-    fn start(&mut self, _node: &str, _program: &Program) -> Result<()> {
-        Ok(())
+    fn start(&mut self, node: &str, program: &Program) -> Result<()> {
+        let directory = self.directory;
+        let keeper = self.keeper()?;
+        keeper.start(node, program, directory)?;
+        keeper.wait_ready(node, program, directory)
     }
 
-    fn stop(&mut self, _node: &str, _program: &Program) -> Result<()> {
-        Ok(())
+    fn stop(&mut self, node: &str, program: &Program) -> Result<()> {
+        self.keeper()?.stop(node, &program.name, GRACE)
     }
 }
 
-/// The lab's programs that its keeper runs.
-pub fn running(_paths: &LabPaths) -> Result<Vec<RunningProgram>> {
-    Ok(Vec::new())
+/// What became of the lab's programs.
+pub fn status(paths: &LabPaths) -> Result<Vec<ProgramStatus>> {
+    Keeper::connect(paths)?.map_or_else(|| Ok(Vec::new()), |mut keeper| keeper.status())
 }
 
-/// Ends the lab's programs and their keeper.
-pub fn end(_paths: &LabPaths) -> Result<()> {
-    Ok(())
+/// The lab's programs that need not be started: they run, or they came to a good end by themselves.
+pub fn running(paths: &LabPaths) -> Result<Vec<RunningProgram>> {
+    let programs = status(paths)?;
+    if programs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let state = State::read(paths)?;
+    let nodes = state.iter().flat_map(|state| &state.topology.nodes);
+    let known: std::collections::HashMap<(&str, &str), &Program> = nodes
+        .flat_map(|node| node.programs.iter().map(|program| ((&node.name[..], &program.name[..]), program)))
+        .collect();
+    Ok(programs
+        .iter()
+        .filter(|one| one.is_alive() || one.state == ProgramState::Exited { code: 0 })
+        .map(|one| RunningProgram {
+            node: one.node.clone(),
+            // One that no state tells of was started by a change that was interrupted: it is nobody's.
+            program: known.get(&(&one.node[..], &one.name[..])).map_or_else(|| unknown(one), |&known| known.clone()),
+        })
+        .collect())
+}
+
+fn unknown(status: &ProgramStatus) -> Program {
+    Program {
+        name: status.name.clone(),
+        command: status.command.clone(),
+        env: std::collections::BTreeMap::new(),
+        directory: None,
+        ready: None,
+        timeout: std::time::Duration::ZERO,
+    }
+}
+
+/// Ends the lab's programs, last started first, and their keeper.
+pub fn end(paths: &LabPaths) -> Result<()> {
+    Keeper::connect(paths)?.map_or(Ok(()), |keeper| keeper.end(GRACE))
 }

@@ -55,13 +55,3 @@ impl Open {
         index
     }
 }
-
-/// Raises the number of files that this process may have open as far as the system lets it: a lab needs two for each
-/// namespace while it is built. Returns what it was before.
-pub fn raise_file_limit() -> rustix::process::Rlimit {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let before = getrlimit(Resource::Nofile);
-    // A refusal is no harm: opening too many files says so itself.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, maximum: before.maximum });
-    before
-}

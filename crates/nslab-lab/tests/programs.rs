@@ -244,6 +244,7 @@ processes! {
         start(&mut keeper, &lab, &ready_with("command", &["sleep", "1000"], Ready::Command(test)));
         start(&mut keeper, &lab, &ready_with("one-shot", &["sh", "-c", ": > done"], Ready::File("done".into())));
         start(&mut keeper, &lab, &program("line", &["sleep 1000"]));
+        wait_end(&lab, "one-shot");
         assert_eq!(keeper.status().unwrap().iter().filter(|status| status.state == State::Running).count(), 6);
         keeper.end(GRACE).unwrap();
     }
@@ -265,7 +266,7 @@ processes! {
         assert_eq!(problem, "cannot run \"no-such-program\": there is no such program in PATH");
         let (problem, log) = fails(&mut keeper, &lab, &program("line", &["no-such-program"]));
         assert_eq!(problem, "exited with status 127");
-        assert!(log[0].contains("not found"), "{log:?}");
+        assert!(log[0].contains("no-such-program"), "{log:?}");
         let nowhere = Program { directory: Some("nowhere".into()), ..program("nowhere", &["true"]) };
         let (problem, _) = fails(&mut keeper, &lab, &nowhere);
         assert!(problem.starts_with("cannot change to the directory"), "{problem}");

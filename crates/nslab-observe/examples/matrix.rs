@@ -66,5 +66,5 @@ fn main() {
         );
     }
     let left: usize = namespaces.iter().map(support::neighbours).sum();
-    println!("ARP entries left in the namespaces: {left}");
+    println!("neighbours left in the namespaces: {left}");
 }

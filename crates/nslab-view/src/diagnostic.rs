@@ -32,8 +32,9 @@ pub fn diagnostic(diagnostic: &Diagnostic, source: &str, file: &str, style: &Sty
 
 /// The range as far as it lies in the text and between its characters.
 fn within(source: &str, start: usize, end: usize) -> std::ops::Range<usize> {
-    let start = source.floor_char_boundary(start.min(source.len()));
-    start..source.ceil_char_boundary(end.clamp(start, source.len()))
+    let boundary = |place: &usize| source.is_char_boundary(*place);
+    let start = (0..=start.min(source.len())).rev().find(boundary).unwrap_or(0);
+    start..(end.clamp(start, source.len())..source.len()).find(boundary).unwrap_or(source.len())
 }
 
 #[cfg(test)]
@@ -66,10 +67,14 @@ error[unknown-node]: there is no node or switch \"bleu\"
 
     #[test]
     fn survives_places_that_are_not_there() {
-        let problem = Diagnostic::warning("w", "text").at(Span { start: 1, end: 900, line: 1, column: 2 }, "");
+        let problem =
+            Diagnostic::warning("w", "text").at(Span { start: 1, end: 900, line: 1, column: 2 }, "");
         for source in ["", "ü", "x\n"] {
             assert!(diagnostic(&problem, source, "f", &Style::default()).contains("warning[w]: text"));
         }
-        assert_eq!(diagnostic(&Diagnostic::error("e", "no place"), "", "f", &Style::default()), "error[e]: no place\n");
+        assert_eq!(
+            diagnostic(&Diagnostic::error("e", "no place"), "", "f", &Style::default()),
+            "error[e]: no place\n"
+        );
     }
 }

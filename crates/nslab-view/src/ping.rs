@@ -34,7 +34,9 @@ pub fn event(event: &Event, link: &dyn Fn(u32) -> Option<String>, style: &Style)
                 Cause::Icmp { from, error } => format!("From {from} icmp_seq={sequence} {error}"),
                 Cause::Unresolved { link: number } => {
                     let link = link(*number).unwrap_or_else(|| format!("interface {number}"));
-                    format!("icmp_seq={sequence} no answer to ARP or ND on {link}: nobody there has the address")
+                    format!(
+                        "icmp_seq={sequence} no answer to ARP or ND on {link}: nobody there has the address"
+                    )
                 }
                 Cause::Refused(error) => format!("icmp_seq={sequence} sendmsg: {error}"),
                 other => format!("icmp_seq={sequence} {other}"),
@@ -71,7 +73,8 @@ pub fn summary(name: &str, outcome: &Outcome, took: Duration) -> String {
     }
     let _ = writeln!(text, ", {}% packet loss, time {}ms", loss(outcome), took.as_millis());
     if let Some(times) = outcome.round_trip() {
-        let [min, avg, max, mdev] = [times.min, times.avg, times.max, times.mdev].map(|time| time.as_secs_f64() * 1e3);
+        let [min, avg, max, mdev] =
+            [times.min, times.avg, times.max, times.mdev].map(|time| time.as_secs_f64() * 1e3);
         let _ = writeln!(text, "rtt min/avg/max/mdev = {min:.3}/{avg:.3}/{max:.3}/{mdev:.3} ms");
     }
     text
@@ -135,7 +138,9 @@ mod tests {
 
     #[test]
     fn times_have_three_digits() {
-        for (micros, text) in [(45, "0.045"), (1_234, "1.23"), (12_345, "12.3"), (123_456, "123"), (2_000_000, "2000")] {
+        for (micros, text) in
+            [(45, "0.045"), (1_234, "1.23"), (12_345, "12.3"), (123_456, "123"), (2_000_000, "2000")]
+        {
             assert_eq!(milliseconds(Duration::from_micros(micros)), text);
         }
     }

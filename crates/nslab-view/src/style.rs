@@ -88,7 +88,9 @@ mod tests {
 
     #[test]
     fn counts_columns_not_bytes() {
-        for (text, columns) in [("", 0), ("red", 3), ("grün", 4), ("─┬─", 3), ("開発", 4), ("\x1b[1;36mbr0\x1b[0m", 3)] {
+        for (text, columns) in
+            [("", 0), ("red", 3), ("grün", 4), ("─┬─", 3), ("開発", 4), ("\x1b[1;36mbr0\x1b[0m", 3)]
+        {
             assert_eq!(width(text), columns, "{text}");
         }
         assert_eq!(left("開", 4), "開  ");

@@ -45,7 +45,8 @@ mod tests {
     #[test]
     fn aligns_by_columns_on_the_screen() {
         let rows = [["grün", "", "10.0.0.1/24"], ["開発", "", "x"], ["", "", "y"]];
-        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
         assert_eq!(lines(&rows, 2), ["grün  10.0.0.1/24", "開発  x", "      y"]);
         assert_eq!(table(&["A", "B"], &[], &Style::default()), "A   B\n");
         assert!(lines(&[], 2).is_empty());

@@ -11,13 +11,14 @@ use crate::apply::{self, Event, Failure, Site};
 use crate::desired::{Desired, NewNamespaces};
 use crate::diff;
 use crate::error::{Error, Result};
+use crate::exec::limits;
 use crate::journal::{Journal, Past};
 use crate::lock::Lock;
 use crate::paths::LabPaths;
 use crate::pins;
 use crate::plan::Plan;
 use crate::runner::KeeperRunner;
-use crate::session::{Open, raise_file_limit};
+use crate::session::Open;
 use crate::state::State;
 
 /// After a change the kernel is looked at again, at most this often, until nothing is left to do: deleting an address,
@@ -55,7 +56,7 @@ impl Labs<'_> {
     pub fn plan(&self, wanted: &Wanted) -> Result<Plan> {
         let paths = self.lab(&wanted.topology.name);
         let desired = desired(wanted, State::read(&paths)?.as_ref())?;
-        let _limit = FileLimit::raise();
+        limits::raise();
         Ok(Look::at(&paths, &desired)?.plan)
     }
 
@@ -64,7 +65,7 @@ impl Labs<'_> {
     pub fn up(&self, wanted: &Wanted) -> Result<Built> {
         let began = Instant::now();
         let paths = self.lab(&wanted.topology.name);
-        let _limit = FileLimit::raise();
+        limits::raise();
         check_names(&paths, &wanted.topology)?;
         let _lock = Lock::create(paths.root(), &mut || (self.waiting)())?;
         if Past::read(&paths.journal())?.is_some_and(|past| past.going_down) {
@@ -179,22 +180,6 @@ impl Look {
         let running = crate::runner::running(paths)?;
         let plan = diff::plan(desired, &actual, &running);
         Ok(Self { plan, open, fresh })
-    }
-}
-
-/// More open files for the time of the work.
-struct FileLimit(rustix::process::Rlimit);
-
-impl FileLimit {
-    fn raise() -> Self {
-        Self(raise_file_limit())
-    }
-}
-
-impl Drop for FileLimit {
-    fn drop(&mut self) {
-        // Lowering a soft limit is always allowed.
-        let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, self.0.clone());
     }
 }
 

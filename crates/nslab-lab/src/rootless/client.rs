@@ -98,37 +98,39 @@ fn connect_or_launch(
     if let Some(found) = connect(runtime)? {
         return Ok(found);
     }
-    let launched = launch(runtime, &locked, launcher);
-    if let Err(error) = launched {
+    launch(runtime, &locked, launcher).inspect_err(|_| {
         let _ = locked.remove_socket();
         locked.remove();
-        return Err(error);
-    }
-    connect(runtime)?.ok_or_else(|| Error::Machine {
-        what: "the holder of the user's namespaces ended as soon as it had started".to_owned(),
-        hint: None,
     })
 }
 
-fn launch(runtime: &RuntimeDir, locked: &Locked, launcher: &dyn Fn() -> Command) -> Result<()> {
+fn launch(
+    runtime: &RuntimeDir,
+    locked: &Locked,
+    launcher: &dyn Fn() -> Command,
+) -> Result<(UnixStream, Namespaces)> {
     let action = || "start the holder of the user's namespaces";
     let path = runtime.socket();
     locked.remove_socket()?;
     let listener = socket::listen(&path).context(|| format!("listen on {}", path.display()))?;
+    // Connected before the holder runs: it cannot end, for want of clients, before it has seen this one.
+    let stream = socket::connect(&path).context(action)?;
     let (mut reader, writer) = std::io::pipe().context(action)?;
     let mut command = launcher();
     command.current_dir(runtime.path()).stdin(listener).stdout(writer).stderr(Stdio::null());
     spawn_detached(command).context(action)?;
     let mut text = String::new();
     reader.read_to_string(&mut text).context(action)?;
-    match serde_json::from_str(&text) {
-        Ok(Report::Ready) => Ok(()),
-        Ok(Report::Machine { what, hint }) => Err(Error::Machine { what, hint }),
-        Err(_) => Err(Error::Machine {
-            what: "the holder of the user's namespaces ended before it was ready".to_owned(),
-            hint: None,
-        }),
+    if let Ok(Report::Machine { what, hint }) = serde_json::from_str(&text) {
+        return Err(Error::Machine { what, hint });
     }
+    let ended = || Error::Machine {
+        what: "the holder of the user's namespaces ended before it was ready".to_owned(),
+        hint: None,
+    };
+    let stream = stream.ok_or_else(ended)?;
+    let namespaces = Namespaces::receive(&stream).context(action)?.ok_or_else(ended)?;
+    Ok((stream, namespaces))
 }
 
 /// The working directory, which entering a mount namespace changes to `/`.

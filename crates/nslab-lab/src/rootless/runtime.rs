@@ -107,7 +107,7 @@ impl Locked {
     }
 
     /// Takes the directory away, unless it is in use.
-    pub(super) fn remove(self) {
+    pub(super) fn remove(&self) {
         let _ = std::fs::remove_dir(&self.path);
     }
 }

@@ -22,45 +22,45 @@ const SYSCTLS: [&str; 5] = [
 ];
 
 /// A place for labs that goes away with the test, and fails it if something is left there.
-pub struct Site {
+pub(crate) struct Site {
     directory: TempDir,
-    pub paths: Paths,
+    pub(crate) paths: Paths,
 }
 
 impl Site {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("nslab-test-").tempdir().expect("a directory can be made");
         let paths = Self::paths_in(directory.path());
         Self { directory, paths }
     }
 
-    pub fn paths_in(directory: &Path) -> Paths {
+    pub(crate) fn paths_in(directory: &Path) -> Paths {
         Paths { netns: directory.join("netns"), state: directory.join("nslab") }
     }
 
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    pub fn labs<T>(&self, work: impl FnOnce(&Labs<'_>) -> T) -> T {
+    pub(crate) fn labs<T>(&self, work: impl FnOnce(&Labs<'_>) -> T) -> T {
         with_labs(&self.paths, &|_| {}, false, work)
     }
 
-    pub fn up(&self, wanted: &Wanted) -> nslab_lab::labs::Built {
+    pub(crate) fn up(&self, wanted: &Wanted) -> nslab_lab::labs::Built {
         self.labs(|labs| labs.up(wanted)).unwrap_or_else(|error| panic!("up: {error} ({error:?})"))
     }
 
-    pub fn down(&self, name: &str) {
+    pub(crate) fn down(&self, name: &str) {
         self.labs(|labs| labs.down(name)).unwrap_or_else(|error| panic!("down: {error} ({error:?})"));
     }
 
     /// The namespace of a node.
-    pub fn node(&self, lab: &str, node: &str) -> Namespace {
+    pub(crate) fn node(&self, lab: &str, node: &str) -> Namespace {
         Namespace::open(&self.paths.lab(lab).pin(node)).expect("the node has a namespace")
     }
 
     /// What the kernel shows of a lab, without numbers that may differ between two builds.
-    pub fn shown(&self, wanted: &Wanted) -> BTreeMap<String, Value> {
+    pub(crate) fn shown(&self, wanted: &Wanted) -> BTreeMap<String, Value> {
         let topology = &wanted.topology;
         let nodes = topology.nodes.iter().map(|node| &node.name);
         nodes
@@ -78,7 +78,7 @@ impl Site {
     }
 
     /// Fails if a file or mount is left.
-    pub fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         let left: Vec<_> = walk(self.directory());
         assert!(left.is_empty(), "files are left: {left:?}");
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts can be read");
@@ -111,24 +111,24 @@ impl Drop for Site {
     }
 }
 
-pub fn with_labs<T>(
+pub(crate) fn with_labs<T>(
     paths: &Paths,
     observer: &(dyn Fn(Event<'_>) + Sync),
     one_by_one: bool,
     work: impl FnOnce(&Labs<'_>) -> T,
 ) -> T {
-    let launcher = || unreachable!("these labs have no programs");
+    let launcher = |_: &str| unreachable!("these labs have no programs");
     work(&Labs { paths: paths.clone(), launcher: &launcher, observer, waiting: &|| {}, one_by_one })
 }
 
 /// The lab that a lab file describes; warnings are of no concern here.
-pub fn wanted(source: &str) -> Wanted {
+pub(crate) fn wanted(source: &str) -> Wanted {
     let loaded = nslab_topology::load(source, "test.yaml", &[])
         .unwrap_or_else(|errors| panic!("the test's lab file is wrong: {errors}\n{source}"));
     Wanted { lab: loaded.lab, topology: loaded.topology, file: None, directory: "/".into() }
 }
 
-pub fn state(namespace: &Namespace) -> NamespaceState {
+pub(crate) fn state(namespace: &Namespace) -> NamespaceState {
     let mut socket = namespace
         .run(|| Socket::open(Protocol::Route))
         .expect("a namespace can be entered")
@@ -137,7 +137,7 @@ pub fn state(namespace: &Namespace) -> NamespaceState {
 }
 
 /// A namespace's state by names instead of numbers, without what comes and goes by itself.
-pub fn normalised(state: &NamespaceState) -> Value {
+pub(crate) fn normalised(state: &NamespaceState) -> Value {
     let name = |index: Option<u32>| {
         index.and_then(|index| state.links.iter().find(|link| link.index == index)).map(|link| link.name.to_string())
     };
@@ -188,7 +188,7 @@ fn by_name(value: &Value, name: &dyn Fn(Option<u32>) -> Option<String>) -> Value
 }
 
 /// Fails with the differences only.
-pub fn assert_same(is: &BTreeMap<String, Value>, wanted: &BTreeMap<String, Value>, when: &str) {
+pub(crate) fn assert_same(is: &BTreeMap<String, Value>, wanted: &BTreeMap<String, Value>, when: &str) {
     let (is, wanted) = (lines(is), lines(wanted));
     let more: Vec<_> = is.difference(&wanted).collect();
     let less: Vec<_> = wanted.difference(&is).collect();

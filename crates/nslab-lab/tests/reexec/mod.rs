@@ -8,8 +8,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use nslab_kernel::{Namespace, mount};
+use nslab_lab::programs::Keeper;
 use nslab_lab::{LabPaths, Paths};
 
 /// The environment variable that names the role.
@@ -137,6 +139,10 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        // A test that failed left it running.
+        if let Ok(Some(keeper)) = Keeper::connect(&self.paths) {
+            let _ = keeper.end(Duration::ZERO);
+        }
         mount::detach(&self.paths.pins()).unwrap();
     }
 }

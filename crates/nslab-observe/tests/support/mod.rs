@@ -202,8 +202,9 @@ pub(crate) fn host_v6(host: usize) -> IpAddr {
     Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, u16::try_from(host + 1).unwrap()).into()
 }
 
-/// How many neighbours a namespace has.
+/// How many neighbours of either family a namespace has, without multicast groups.
 pub(crate) fn neighbours(namespace: &Namespace) -> usize {
-    let table = namespace.run(|| std::fs::read_to_string("/proc/thread-self/net/arp")).unwrap().unwrap();
-    table.lines().count() - 1
+    const NUD_NOARP: u16 = 0x40;
+    let all = nslab_kernel::neighbour::list(&mut socket(namespace)).unwrap();
+    all.iter().filter(|neighbour| neighbour.state != NUD_NOARP).count()
 }

@@ -25,7 +25,7 @@ pub(super) fn lines(matrix: &Matrix<'_>, style: &Style) -> String {
     let rest = groups.get(MOST..).unwrap_or_default();
     if !rest.is_empty() {
         let pairs: usize = rest.iter().map(|group| group.pairs).sum();
-        text += &format!("{} {} more lines like these ({pairs})\n", style.sign("…", "..."), rest.len());
+        text.extend([style.sign("…", "..."), &format!(" {} more lines like these ({pairs})\n", rest.len())]);
     }
     text
 }
@@ -67,7 +67,9 @@ fn groups<'a>(matrix: &Matrix<'a>) -> Vec<Group<'a>> {
     for (reason, pairs) in failed {
         let ways = [(false, false), (true, false), (false, true), (true, true)];
         let ways = ways.into_iter().filter(|(_, with_itself)| square || !with_itself);
-        let best = ways.map(|(by_column, with_itself)| group(reason, &pairs, by_column, with_itself)).min_by_key(Vec::len);
+        let best = ways
+            .map(|(by_column, with_itself)| group(reason, &pairs, by_column, with_itself))
+            .min_by_key(Vec::len);
         groups.extend(best.unwrap_or_default());
     }
     // The order of the list where they stand for equally many.
@@ -75,7 +77,12 @@ fn groups<'a>(matrix: &Matrix<'a>) -> Vec<Group<'a>> {
     groups
 }
 
-fn group<'a>(reason: &'a str, pairs: &[(usize, usize)], by_column: bool, with_itself: bool) -> Vec<Group<'a>> {
+fn group<'a>(
+    reason: &'a str,
+    pairs: &[(usize, usize)],
+    by_column: bool,
+    with_itself: bool,
+) -> Vec<Group<'a>> {
     let mut others_of: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for &(row, column) in pairs {
         let (own, other) = if by_column { (column, row) } else { (row, column) };
@@ -105,17 +112,26 @@ mod tests {
 
     fn text(names: usize, failed: impl Fn(usize, usize) -> bool) -> String {
         let all: Vec<String> = (1..=names).map(|number| format!("h{number}")).collect();
-        let cell = |from, to| if from != to && failed(from, to) { Cell::Failed("no answer".into()) } else { Cell::None };
-        let cells: Vec<Vec<Cell>> = (0..names).map(|from| (0..names).map(|to| cell(from, to)).collect()).collect();
+        let cell = |from, to| {
+            if from != to && failed(from, to) { Cell::Failed("no answer".into()) } else { Cell::None }
+        };
+        let cells: Vec<Vec<Cell>> =
+            (0..names).map(|from| (0..names).map(|to| cell(from, to)).collect()).collect();
         lines(&Matrix { sources: &all, destinations: &all, cells: &cells }, &Style::default())
     }
 
     #[test]
     fn finds_the_short_way_to_say_it() {
         assert_eq!(text(50, |_, _| true), "all → each other: no answer (2450)\n");
-        assert_eq!(text(50, |from, to| from == 0 || to == 0), "h1 → all others: no answer (49)\nall others → h1: no answer (49)\n");
+        assert_eq!(
+            text(50, |from, to| from == 0 || to == 0),
+            "h1 → all others: no answer (49)\nall others → h1: no answer (49)\n"
+        );
         assert_eq!(text(50, |_, to| to < 2), "all → h1, h2: no answer (98)\n");
-        assert_eq!(text(9, |from, to| (from < 4) != (to < 4)), "h1..h4 → h5..h9: no answer (20)\nh5..h9 → h1..h4: no answer (20)\n");
+        assert_eq!(
+            text(9, |from, to| (from < 4) != (to < 4)),
+            "h1..h4 → h5..h9: no answer (20)\nh5..h9 → h1..h4: no answer (20)\n"
+        );
         assert_eq!(text(3, |from, to| from == 0 && to == 2), "h1 → h3: no answer\n");
         assert_eq!(text(3, |_, _| false), "");
     }

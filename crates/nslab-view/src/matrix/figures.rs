@@ -25,10 +25,10 @@ pub(super) fn line(matrix: &Matrix<'_>, style: &Style) -> String {
             format!("{} answered, {lost}", times.len())
         }
     };
-    let mut text = format!("{pairs} {pairs_word}: {answered}");
+    let text = format!("{pairs} {pairs_word}: {answered}");
     if let (Some(min), Some(max)) = (times.first(), times.last()) {
         let [min, median, p99, max] = [*min, rank(&times, 50), rank(&times, 99), *max].map(milliseconds);
-        text += &format!("   RTT min {min}, median {median}, p99 {p99}, max {max} ms");
+        return format!("{text}   RTT min {min}, median {median}, p99 {p99}, max {max} ms\n");
     }
     text + "\n"
 }
@@ -60,9 +60,14 @@ mod tests {
         assert_eq!(rank(&times, 50), Duration::from_micros(100));
         assert_eq!(rank(&times, 99), Duration::from_micros(198));
         assert_eq!(rank(&times[..1], 99), Duration::from_micros(1));
-        for (part, whole, text) in
-            [(1, 3, "33%"), (2, 3, "67%"), (1, 10_000, "<0.1%"), (9, 1640, "0.5%"), (999, 1000, ">99%"), (5, 5, "100%")]
-        {
+        for (part, whole, text) in [
+            (1, 3, "33%"),
+            (2, 3, "67%"),
+            (1, 10_000, "<0.1%"),
+            (9, 1640, "0.5%"),
+            (999, 1000, ">99%"),
+            (5, 5, "100%"),
+        ] {
             assert_eq!(share(part, whole), text);
         }
     }

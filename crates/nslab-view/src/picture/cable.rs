@@ -15,7 +15,8 @@ pub(super) fn lines(topology: &Topology, style: &Style) -> String {
     let sides: Vec<[String; 3]> = cables
         .map(|link| {
             let [from, to] = &link.ends;
-            let name = |end: &End| style.paint(role(end.device), topology.device_name(end.device)).into_owned();
+            let name =
+                |end: &End| style.paint(role(end.device), topology.device_name(end.device)).into_owned();
             let near = join(&[format!("{}:{}", name(from), from.name), addresses(from)]);
             let far = join(&[addresses(to), format!("{}:{}", to.name, name(to))]);
             let both = [remarks(from), remarks(to)];

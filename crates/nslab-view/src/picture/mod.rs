@@ -4,8 +4,8 @@ mod cable;
 mod router;
 mod switch;
 
-use nslab_topology::model::{Device, End};
 use nslab_topology::Topology;
+use nslab_topology::model::{Device, End};
 
 use crate::Style;
 use crate::style::Role;
@@ -47,9 +47,14 @@ fn alone(topology: &Topology, style: &Style) -> String {
             cabled[node] = true;
         }
     }
-    let alone = topology.nodes.iter().zip(cabled).filter(|(_, cabled)| !cabled).map(|(node, _)| node.name.as_str());
+    let alone =
+        topology.nodes.iter().zip(cabled).filter(|(_, cabled)| !cabled).map(|(node, _)| node.name.as_str());
     let names = crate::names::fold(alone);
-    if names.is_empty() { names } else { format!("{} {names}\n", style.paint(Role::Faint, "without a cable:")) }
+    if names.is_empty() {
+        names
+    } else {
+        format!("{} {names}\n", style.paint(Role::Faint, "without a cable:"))
+    }
 }
 
 /// The addresses of an end, in one text.

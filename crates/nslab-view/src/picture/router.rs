@@ -31,9 +31,7 @@ fn router(topology: &Topology, node: usize, style: &Style) -> String {
         rows.push(vec!["lo".to_owned(), loopback.join(", ")]);
     }
     let name = style.paint(Role::Node, topology.nodes[node].name.as_str());
-    let mut text = format!("{name} {}\n", style.paint(Role::Faint, "(router)"));
-    for line in lines(&rows, 2) {
-        text += &format!("  {line}\n");
-    }
-    text
+    let title = format!("{name} {}\n", style.paint(Role::Faint, "(router)"));
+    let rows = lines(&rows, 2).into_iter().map(|line| format!("  {line}\n"));
+    std::iter::once(title).chain(rows).collect()
 }

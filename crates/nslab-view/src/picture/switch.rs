@@ -24,8 +24,7 @@ pub(super) fn tree(topology: &Topology, switch: usize, style: &Style) -> String 
     }
     let rows = rows(topology, &ports, style);
     let (last, count) = (rows.len() - 1, rows.len());
-    let mut text = String::new();
-    for (place, row) in lines(&rows, 2).into_iter().enumerate() {
+    let line = |(place, row): (usize, String)| {
         let branch = match place {
             0 if count == 1 => style.sign("───", "---"),
             0 => style.sign("─┬─", "-+-"),
@@ -33,9 +32,9 @@ pub(super) fn tree(topology: &Topology, switch: usize, style: &Style) -> String 
             _ => style.sign(" ├─", " |-"),
         };
         let before = if place == 0 { painted.clone().into_owned() } else { " ".repeat(width(name)) };
-        text += &format!("{before} {} {row}\n", style.paint(Role::Faint, branch));
-    }
-    text
+        format!("{before} {} {row}\n", style.paint(Role::Faint, branch))
+    };
+    lines(&rows, 2).into_iter().enumerate().map(line).collect()
 }
 
 /// What is plugged into the switch by this link, and the port it is plugged into. A cable from the switch to itself has
@@ -66,7 +65,8 @@ fn rows(topology: &Topology, ports: &[(&End, &End)], style: &Style) -> Vec<Vec<S
             row.extend([end.name.to_string(), addresses(end)]);
         }
         // The port of a switch has remarks of its own where the other end has none.
-        let remarks = [remarks(end), remarks(port)].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        let remarks =
+            [remarks(end), remarks(port)].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
         row.push(style.paint(Role::Faint, remarks).into_owned());
         rows.push(row);
         rest = others;
@@ -93,7 +93,8 @@ fn run(topology: &Topology, ports: &[(&End, &End)]) -> usize {
 /// One row for all from the first end to the last.
 fn folded(topology: &Topology, first: &End, last: &End, style: &Style) -> Vec<String> {
     let dots = style.sign("…", "...");
-    let names = [first, last].map(|end| style.paint(role(end.device), topology.device_name(end.device)).into_owned());
+    let names =
+        [first, last].map(|end| style.paint(role(end.device), topology.device_name(end.device)).into_owned());
     let address = |(first, last): (&IpNet, &IpNet)| format!("{first} {dots} {last}");
     let addresses: Vec<String> = first.addresses.iter().zip(&last.addresses).map(address).collect();
     vec![

@@ -147,7 +147,9 @@ fn routers_tell_where_they_lead() {
     let mut fw = node("fw", true);
     fw.loopback = vec!["192.0.2.1/32".parse().unwrap()];
     let mut narrow = [end(N(2), "eth0", &["10.0.1.2/24"]), end(N(1), "web", &["10.0.1.1/24"])];
-    narrow.iter_mut().for_each(|end| end.mtu = 1400);
+    for end in &mut narrow {
+        end.mtu = 1400;
+    }
     let [web, fw_web] = narrow;
     let topology = lab(
         "three-tier",

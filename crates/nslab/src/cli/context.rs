@@ -33,8 +33,11 @@ impl Context {
     }
 
     fn enter(output: Output, create: bool) -> Result<Self, CliError> {
-        let entered =
-            if rootless::needed() { rootless::enter(&rootless::RuntimeDir::of_user()?, create, &own("__holder"))? } else { None };
+        let entered = if rootless::needed() {
+            rootless::enter(&rootless::RuntimeDir::find(), create, &own("__holder", None))?
+        } else {
+            None
+        };
         Ok(Self { output, entered })
     }
 
@@ -50,7 +53,7 @@ impl Context {
                 self.output.note("waiting for another nslab that is changing this lab …");
             }
         };
-        let launcher = own("__keeper");
+        let launcher = |lab: &str| own("__keeper", Some(lab))();
         work(&Labs { paths: Paths::default(), launcher: &launcher, observer, waiting: &waiting, one_by_one: false })
     }
 
@@ -100,10 +103,10 @@ impl Context {
 }
 
 /// Starts a copy of this program with a hidden command.
-fn own(command: &'static str) -> impl Fn() -> Command {
+fn own(command: &'static str, argument: Option<&str>) -> impl Fn() -> Command {
     move || {
         let mut program = Command::new(PathBuf::from("/proc/self/exe"));
-        program.arg(command);
+        program.arg(command).args(argument);
         program
     }
 }

@@ -7,26 +7,26 @@ use serde::Serialize;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy)]
-pub struct Output {
+pub(super) struct Output {
     /// As JSON.
-    pub json: bool,
+    pub(super) json: bool,
     /// No progress, no summary.
-    pub quiet: bool,
+    pub(super) quiet: bool,
 }
 
 impl Output {
     /// How text for standard output is to look.
-    pub fn style(self) -> Style {
+    pub(super) fn style(self) -> Style {
         style(std::io::stdout().is_terminal())
     }
 
     /// How text for standard error is to look.
-    pub fn error_style(self) -> Style {
+    pub(super) fn error_style(self) -> Style {
         style(std::io::stderr().is_terminal())
     }
 
     /// Prints a result; a reader that went away (`nslab ls | head -1`) is no error.
-    pub fn print(self, text: &str) {
+    pub(super) fn print(self, text: &str) {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(text.as_bytes());
         if !text.ends_with('\n') && !text.is_empty() {
@@ -36,7 +36,7 @@ impl Output {
     }
 
     /// Prints a result as JSON, on several lines for a person and on one for a pipe.
-    pub fn print_json(self, value: &impl Serialize) {
+    pub(super) fn print_json(self, value: &impl Serialize) {
         let text = if std::io::stdout().is_terminal() {
             serde_json::to_string_pretty(value)
         } else {
@@ -48,7 +48,7 @@ impl Output {
 
     /// Tells the user something that is not the result.
     #[expect(clippy::print_stderr, reason = "the one place where notes are shown")]
-    pub fn note(self, text: &str) {
+    pub(super) fn note(self, text: &str) {
         if !self.quiet {
             eprintln!("{}", text.trim_end_matches('\n'));
         }
@@ -76,4 +76,14 @@ fn is_utf8() -> bool {
         let value = value.to_ascii_lowercase();
         value.contains("utf-8") || value.contains("utf8")
     })
+}
+
+/// A time as people read it: three figures and a unit.
+pub(super) fn duration(time: std::time::Duration) -> String {
+    let milliseconds = time.as_secs_f64() * 1000.0;
+    match milliseconds {
+        ..10.0 => format!("{milliseconds:.1} ms"),
+        10.0..1000.0 => format!("{milliseconds:.0} ms"),
+        _ => format!("{:.2} s", milliseconds / 1000.0),
+    }
 }

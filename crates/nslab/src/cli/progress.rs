@@ -57,3 +57,10 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 }
+
+/// A bar over `total` things that are counted; invisible without a terminal, and where there are few.
+pub(super) fn counter(output: Output, total: usize) -> ProgressBar {
+    let visible = !output.quiet && !output.json && std::io::stderr().is_terminal() && total > 20_000;
+    let target = if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+    ProgressBar::with_draw_target(Some(total as u64), target)
+}

@@ -98,7 +98,7 @@ impl Target {
     pub(super) fn place(&self) -> Result<Place, CliError> {
         Ok(match self {
             Self::Node { lab, node } => Place::for_node(&Paths::default().lab(lab), node)?,
-            _ => Place::bare(self.namespace()?),
+            _ => Place::of_namespace(self.namespace()?),
         })
     }
 }
@@ -144,8 +144,8 @@ pub(super) fn complete_nodes() -> Vec<CompletionCandidate> {
 /// An ordinary user's labs are seen from inside the user's namespaces. A failure means no candidates.
 fn enter_for_completion() {
     if rootless::needed()
-        && let Ok(runtime) = rootless::RuntimeDir::of_user()
-        && let Ok(Some(entered)) = rootless::enter(&runtime, false, &|| std::process::Command::new("true"))
+        && let Ok(Some(entered)) =
+            rootless::enter(&rootless::RuntimeDir::find(), false, &|| std::process::Command::new("true"))
     {
         // The process ends after it has answered.
         std::mem::forget(entered);

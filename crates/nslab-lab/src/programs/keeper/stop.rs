@@ -1,5 +1,6 @@
 //! Stopping: ask, wait, make them.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -22,6 +23,8 @@ pub(super) struct Stop {
     scope: Scope,
     deadline: Instant,
     killing: bool,
+    /// Those that were found at the last look. A process that is about to end has lost what tells whose it is.
+    known: Vec<Process>,
 }
 
 /// While processes are being killed they may make new ones behind one's back, so one looks again that soon.
@@ -32,9 +35,10 @@ impl Stop {
     pub(super) fn begin(table: &Table, scope: Scope, grace: Duration) -> Self {
         let now = Instant::now();
         let deadline = now.checked_add(grace).unwrap_or(now + Duration::from_secs(3600));
-        let stop = Self { scope, deadline, killing: grace.is_zero() };
+        let mut stop = Self { scope, deadline, killing: grace.is_zero(), known: Vec::new() };
         if !stop.killing {
-            for process in stop.processes(table) {
+            stop.look(table);
+            for process in &stop.known {
                 process.signal(Signal::TERM);
                 // One that is stopped would not get to know.
                 process.signal(Signal::CONT);
@@ -58,30 +62,40 @@ impl Stop {
         if self.scope == Scope::All && !self.killing {
             return has_children();
         }
-        let left = self.processes(table);
+        self.look(table);
         if self.killing {
-            for process in &left {
+            for process in &self.known {
                 process.signal(Signal::KILL);
             }
         }
         // Zombies are no longer counted among the living, but they are not reaped either.
-        !left.is_empty() || self.scope == Scope::All && has_children()
+        !self.known.is_empty() || self.scope == Scope::All && has_children()
     }
 
-    fn processes(&self, table: &Table) -> Vec<Process> {
+    /// Finds those that are concerned and alive.
+    fn look(&mut self, table: &Table) {
         let all = Processes::read();
-        match &self.scope {
+        let mut found = match &self.scope {
             Scope::Program(program) => table.processes_of(program, &all),
-            Scope::All => {
-                let mut processes: Vec<_> = all.below_this_process(|child| (child.pid, child.session));
-                let order: std::collections::HashMap<_, _> =
-                    table.latest_first().enumerate().map(|(place, entry)| (entry.pid, place)).collect();
-                let place = |(pid, session)| order.get(&pid).or_else(|| order.get(&session)).copied();
-                processes.sort_by_key(|(_, top)| place(*top).unwrap_or(usize::MAX));
-                processes.into_iter().map(|(process, _)| process).collect()
+            Scope::All => latest_first(table, &all),
+        };
+        for process in self.known.drain(..) {
+            if all.still_has(&process) && !found.iter().any(|other| other.is_same(&process)) {
+                found.push(process);
             }
         }
+        self.known = found;
     }
+}
+
+/// All processes below the keeper, those of the last started program first, and those of none last.
+fn latest_first(table: &Table, all: &Processes) -> Vec<Process> {
+    let order: HashMap<_, _> =
+        table.latest_first().enumerate().map(|(place, entry)| (entry.pid, place)).collect();
+    let place = |(pid, session)| order.get(&pid).or_else(|| order.get(&session)).copied();
+    let mut processes = all.below_this_process(|child| (child.pid, child.session));
+    processes.sort_by_key(|(_, top)| place(*top).unwrap_or(usize::MAX));
+    processes.into_iter().map(|(process, _)| process).collect()
 }
 
 /// Whether this process has children, dead ones too. A subreaper without children has no descendants.

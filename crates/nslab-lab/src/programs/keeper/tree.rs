@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 
@@ -40,22 +41,37 @@ impl Process {
         Some(Self { pid, parent, session, started, is_dead })
     }
 
+    /// Whether both are the same process, seen at two times.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (self.pid, self.started) == (other.pid, other.started)
+    }
+
     /// Sends it a signal: to it, never to a process that got its pid later.
     pub(super) fn signal(&self, signal: Signal) {
         let Ok(handle) = rustix::process::pidfd_open(self.pid, PidfdFlags::empty()) else { return };
         // The handle is of the process that was looked at, if that has the pid now.
-        if Self::read(self.pid).is_some_and(|now| now.started == self.started) {
+        if Self::read(self.pid).is_some_and(|now| now.is_same(self)) {
             let _ = rustix::process::pidfd_send_signal(&handle, signal);
         }
     }
 
     /// A variable of the environment that it was executed with.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        let environment = std::fs::read(format!("/proc/{}/environ", self.pid)).ok()?;
-        environment
+        self.environment()
             .split(|byte| *byte == 0)
             .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
             .and_then(|value| String::from_utf8(value.to_vec()).ok())
+    }
+
+    /// While another program is being executed the environment seems empty, so an empty one is looked at again.
+    fn environment(&self) -> Vec<u8> {
+        for _ in 0..10 {
+            match std::fs::read(format!("/proc/{}/environ", self.pid)) {
+                Ok(environment) if environment.is_empty() => std::thread::sleep(Duration::from_micros(200)),
+                result => return result.unwrap_or_default(),
+            }
+        }
+        Vec::new()
     }
 }
 
@@ -76,6 +92,11 @@ impl Processes {
             })
             .collect();
         Self { by_pid }
+    }
+
+    /// Whether a process that was seen before still lives.
+    pub(super) fn still_has(&self, process: &Process) -> bool {
+        self.by_pid.get(&process.pid).is_some_and(|now| now.is_same(process) && !now.is_dead)
     }
 
     /// The living descendants of this process, each with what `of_child` says of the child of this process that it

@@ -52,7 +52,8 @@ pub(super) fn wait(
             && status.state != State::Running
         {
             let succeeded = status.state == State::Exited { code: 0 };
-            if succeeded && sign.is_seen(deadline)? {
+            // A command that has done its work is fine; if there is a sign, the work includes that.
+            if succeeded && (program.ready.is_none() || sign.is_seen(deadline)?) {
                 return Ok(());
             }
             if !succeeded || status.left_behind == 0 {
@@ -135,7 +136,8 @@ impl<'a> Sign<'a> {
 /// turn out not to exist.
 fn is_past_start(shell: Pid) -> bool {
     let of = |file: &str| format!("/proc/{shell}/{file}");
-    let Ok(executed) = std::fs::read_link(of("exe")) else { return true };
+    // There is no such link any more when it has ended, which is for others to see.
+    let Ok(executed) = std::fs::read_link(of("exe")) else { return false };
     let is_shell = std::fs::canonicalize("/bin/sh").is_ok_and(|shell| shell == executed);
     !is_shell
         || std::fs::read(of(&format!("task/{shell}/children"))).is_ok_and(|children| !children.is_empty())

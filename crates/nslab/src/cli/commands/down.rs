@@ -9,7 +9,7 @@ use super::DONE;
 use crate::cli::args::Down;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, duration};
 
 /// What `down --json` prints for each lab.
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Down, output: Output) -> Result<ExitCode, CliError> {
     for name in names {
         let gone = context.labs(|labs| labs.down(&name))?;
         if !output.json {
-            let mut text = format!("lab {name} is gone ({})", nslab_view::duration(gone.time));
+            let mut text = format!("lab {name} is gone ({})", duration(gone.time));
             if gone.processes > 0 {
                 let plural = if gone.processes == 1 { "" } else { "es" };
                 text += &format!("; ended {} process{plural} in its namespaces", gone.processes);

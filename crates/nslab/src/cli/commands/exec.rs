@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use nslab_lab::exec::Failure;
+
 use crate::cli::args::{Exec, Shell};
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, Kind};
 use crate::cli::output::Output;
 use crate::cli::target::Target;
 
@@ -12,18 +14,23 @@ pub(super) fn run(args: &Exec, output: Output) -> Result<ExitCode, CliError> {
     let context = Context::open(output)?;
     let place = Target::parse(&args.target, &context)?.place()?;
     // Returns only if the program cannot be run.
-    Ok(failed(&nslab_lab::exec::exec(&place, &args.command)))
+    failed(nslab_lab::exec::exec(&place, &args.command))
 }
 
 pub(super) fn shell(args: &Shell, output: Output) -> Result<ExitCode, CliError> {
     let context = Context::open(output)?;
     let place = Target::parse(&args.target, &context)?.place()?;
-    Ok(failed(&nslab_lab::exec::shell(&place, &args.target)))
+    failed(nslab_lab::exec::shell(&place))
 }
 
-/// The statuses that shells give: 127 not found, 126 found but not to be run.
-#[expect(clippy::print_stderr, reason = "the exit status is not one of nslab's own kinds")]
-fn failed(error: &nslab_lab::exec::ExecError) -> ExitCode {
-    eprintln!("nslab: {error}");
-    ExitCode::from(error.exit_code())
+/// A program that cannot be run gives the statuses that shells give: 127 not found, 126 not to be run.
+fn failed(failure: Failure) -> Result<ExitCode, CliError> {
+    let status = failure.exit_status();
+    match (failure, status) {
+        (Failure::Place(error), _) => Err(error.into()),
+        (failure, status) => {
+            CliError::new(Kind::Machine, failure.to_string()).report();
+            Ok(ExitCode::from(status.unwrap_or(126)))
+        }
+    }
 }

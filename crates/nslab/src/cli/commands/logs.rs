@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use nslab_lab::Paths;
+use nslab_lab::programs::{self, Follow};
 
 use super::DONE;
 use crate::cli::args::Logs;
@@ -24,14 +25,40 @@ pub(super) fn run(args: &Logs, output: Output) -> Result<ExitCode, CliError> {
         },
     };
     let paths = Paths::default().lab(&lab);
-    let mut out = std::io::stdout().lock();
-    let options = nslab_lab::programs::LogOptions { tail: args.tail, follow: args.follow };
-    let shown = nslab_lab::programs::logs(&paths, node.as_deref(), args.program.as_deref(), options, &mut |line| {
-        // A reader that went away ends it.
-        out.write_all(line).is_ok() && out.flush().is_ok()
-    })?;
-    if shown == 0 {
+    let logs = programs::logs(&paths, node.as_deref(), args.program.as_deref())?;
+    if logs.is_empty() {
         output.note("no program has run there");
+        return Ok(DONE);
+    }
+    // Whose line it is, where there is more than one program.
+    let several = logs.len() > 1;
+    let names: Vec<String> = logs.iter().map(|log| format!("{}.{}", log.node, log.program)).collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let mut out = std::io::stdout().lock();
+    let mut show = |log: usize, text: &[u8]| -> bool {
+        let written = if several {
+            text.split_inclusive(|&byte| byte == b'\n')
+                .try_for_each(|line| write!(out, "{:width$} | ", names[log]).and_then(|()| out.write_all(line)))
+        } else {
+            out.write_all(text)
+        };
+        // A reader that went away ends it.
+        written.and_then(|()| out.flush()).is_ok()
+    };
+    if args.follow {
+        for chunk in Follow::new(&paths, logs, args.tail)? {
+            let chunk = chunk?;
+            if !show(chunk.log, &chunk.text) {
+                break;
+            }
+        }
+        return Ok(DONE);
+    }
+    for (number, log) in logs.iter().enumerate() {
+        let text = args.tail.map_or_else(|| log.read(), |count| log.last(count))?;
+        if !show(number, &text) {
+            break;
+        }
     }
     Ok(DONE)
 }

@@ -44,7 +44,7 @@ fn labs(context: &Context, output: Output) -> Result<ExitCode, CliError> {
         output.note("no lab is running");
     } else {
         let rows: Vec<Vec<String>> = labs.iter().map(row).collect();
-        output.print(&nslab_view::table(&["LAB", "STATUS", "NODES", "SWITCHES", "LINKS", "FILE"], &rows));
+        output.print(&nslab_view::table(&["LAB", "STATUS", "NODES", "SWITCHES", "LINKS", "FILE"], &rows, &output.style()));
     }
     Ok(DONE)
 }
@@ -90,7 +90,7 @@ fn nodes(context: &Context, lab: &str, output: Output) -> Result<ExitCode, CliEr
                 vec![row.name.clone(), row.kind.to_owned(), row.namespace.clone(), shown, programs.join(", ")]
             })
             .collect();
-        output.print(&nslab_view::table(&["NAME", "KIND", "NAMESPACE", "INTERFACES", "PROGRAMS"], &text));
+        output.print(&nslab_view::table(&["NAME", "KIND", "NAMESPACE", "INTERFACES", "PROGRAMS"], &text, &output.style()));
     }
     Ok(DONE)
 }

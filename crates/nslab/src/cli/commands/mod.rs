@@ -15,7 +15,7 @@ mod up;
 use std::process::ExitCode;
 
 use super::args::{Cli, Command};
-use super::error::{CliError, Kind};
+use super::error::CliError;
 use super::output::Output;
 
 /// Success.
@@ -44,13 +44,13 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Export(args) => export::run(&args, output),
         Command::Completions(args) => surroundings::completions(&args, output),
         Command::Man(args) => surroundings::man(&args, output),
-        Command::Keeper { lab } => match nslab_lab::programs::keeper_main(&nslab_lab::Paths::default(), &lab) {
-            Ok(()) => Ok(DONE),
-            Err(error) => Err(error.into()),
-        },
-        Command::Holder => match nslab_lab::rootless::holder_main() {
-            Ok(()) => Ok(DONE),
-            Err(error) => Err(CliError::new(Kind::Machine, error.to_string())),
-        },
+        Command::Keeper { lab } => {
+            nslab_lab::programs::keeper_main(&nslab_lab::Paths::default().lab(&lab))?;
+            Ok(DONE)
+        }
+        Command::Holder => {
+            nslab_lab::rootless::holder_main()?;
+            Ok(DONE)
+        }
     }
 }

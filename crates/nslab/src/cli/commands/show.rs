@@ -1,10 +1,13 @@
 //! `nslab show`.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use nslab_kernel::NamespaceState;
+use nslab_kernel::link::Link;
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::state::Select;
+use nslab_types::IfName;
 use serde::Serialize;
 
 use super::DONE;
@@ -41,14 +44,34 @@ pub(super) fn run(args: &Show, output: Output) -> Result<ExitCode, CliError> {
         return Ok(DONE);
     }
     let name = args.target.as_deref().unwrap_or_default();
-    let namespace = Target::parse(name, &context)?.namespace()?;
+    let target = Target::parse(name, &context)?;
+    let namespace = target.namespace()?;
     let mut socket = namespace.run(|| Socket::open(Protocol::Route))??;
     let state = NamespaceState::read(&mut socket, Select { tables: true })?;
     if output.json {
         let namespace = namespace.id()?.to_string();
         output.print_json(&Report { target: name, namespace, state: &state });
     } else {
-        output.print(&nslab_view::namespace_state(&state, &output.style()));
+        let peers = peers(&target, &context);
+        let peer = |link: &Link| peers.get(&link.name).cloned();
+        output.print(&nslab_view::namespace_state(&state, &peer, &output.style()));
     }
     Ok(DONE)
+}
+
+/// What is at the other end of each interface, as the lab has it; nothing for what is no lab's.
+fn peers(target: &Target, context: &Context) -> HashMap<IfName, String> {
+    let Target::Node { lab, node } = target else { return HashMap::new() };
+    let Ok(state) = context.lab(Some(lab)) else { return HashMap::new() };
+    let topology = &state.topology;
+    let mut peers = HashMap::new();
+    for link in &topology.links {
+        let [one, other] = &link.ends;
+        for (near, far) in [(one, other), (other, one)] {
+            if topology.device_name(near.device) == node {
+                peers.insert(near.name, format!("{}:{}", topology.device_name(far.device), far.name));
+            }
+        }
+    }
+    peers
 }

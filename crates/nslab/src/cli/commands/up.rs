@@ -12,7 +12,7 @@ use crate::cli::args::Up;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::file;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, duration};
 use crate::cli::progress::Progress;
 
 /// What `up --json` prints.
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Up, output: Output) -> Result<ExitCode, CliError> {
         }
     };
     let topology = &wanted.topology;
-    let pinged = args.ping.then(|| ping::every_pair(&context, topology, output)).transpose()?;
+    let pinged = args.ping.then(|| ping::every_pair(topology, output)).transpose()?;
     if output.json {
         output.print_json(&Report {
             lab: &topology.name,
@@ -116,7 +116,7 @@ pub(super) fn refuse_pending(pending: &[Pending]) -> Result<(), CliError> {
 
 fn summary(built: &Built, wanted: &Wanted) -> String {
     let name = &wanted.topology.name;
-    let time = nslab_view::duration(built.time);
+    let time = duration(built.time);
     if built.new {
         let topology = &wanted.topology;
         let count = |count: usize, what: &str, plural: &str| format!("{count} {}", if count == 1 { what } else { plural });
