@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// Packets that one CPU's queue takes, with a margin below the default for what else is going on.
 const QUEUE: usize = 900;
 /// After this long without an answer, the queues are looked at.
-const PATIENCE: Duration = Duration::from_micros(150);
+const PATIENCE: Duration = Duration::from_micros(50);
 /// After this long without an answer, what was sent is taken to be through or lost, where the queues cannot be seen.
 const LONG_PATIENCE: Duration = Duration::from_millis(20);
 

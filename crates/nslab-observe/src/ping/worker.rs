@@ -5,7 +5,8 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use nslab_kernel::error::Context;
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll};
+use rustix::io::Errno;
 
 use super::icmp::Family;
 use super::message::Buffer;
@@ -376,8 +377,17 @@ impl<'a> Worker<'a> {
             tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: wait.subsec_nanos().into(),
         };
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(ready), Some(&wait)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        if wait != (Timespec { tv_sec: 0, tv_nsec: 0 }) {
+            // epoll_wait(2) itself counts in milliseconds, which here is a long time.
+            let mut epoll = [PollFd::new(&self.epoll, PollFlags::IN)];
+            match rustix::event::poll(&mut epoll, Some(&wait)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno).context(|| "wait for answers")?,
+            }
+        }
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(ready), Some(&now)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(errno).context(|| "wait for answers")?,
         }
     }
