@@ -50,7 +50,8 @@ pub(super) struct Report {
 ///
 /// It takes two file descriptors for each namespace that probes start in, or four for dual-stack ones. Where more than
 /// a few hundred neighbour entries will come of it, they are made and taken away by this call, which takes
-/// `CAP_NET_ADMIN`; then the neighbour tables of the namespaces are afterwards what they were before.
+/// `CAP_NET_ADMIN`; then the neighbour tables of the namespaces are afterwards what they were before. (A process that is
+/// killed meanwhile leaves the entries of the pairs in hand behind, until their interfaces go.)
 pub fn ping(
     namespaces: &[Namespace],
     probes: &[Probe],

@@ -5,7 +5,7 @@ mod figures;
 
 use std::time::Duration;
 
-use nslab_observe::ping::Outcome;
+use nslab_observe::ping::{Cause, Outcome};
 
 use crate::Style;
 use crate::style::{Role, left, right, width};
@@ -44,8 +44,13 @@ impl From<&Outcome> for Cell {
             Some(times) if outcome.lost() == 0 => Self::Answered(times.avg),
             _ if outcome.sent == 0 => Self::None,
             some => {
-                let reason = outcome.failures.first().map(|failure| failure.cause.to_string());
-                let reason = reason.unwrap_or_else(|| "no answer".to_owned());
+                // Without addresses and interfaces, which would make each failure one of its own.
+                let reason = match outcome.failures.first().map(|failure| failure.cause) {
+                    None => "no answer".to_owned(),
+                    Some(Cause::Icmp { error, .. }) => error.to_string(),
+                    Some(Cause::Unresolved { .. }) => "no answer to ARP or ND".to_owned(),
+                    Some(cause) => cause.to_string(),
+                };
                 let lost = format!("{} of {} lost: ", outcome.lost(), outcome.sent);
                 Self::Failed(if some.is_some() { lost + &reason } else { reason })
             }
@@ -242,13 +247,16 @@ h1..h9 → db: no answer (9)
 
     #[test]
     fn an_outcome_is_a_cell() {
-        use nslab_observe::ping::{Cause, Failure, SendError};
+        use nslab_observe::ping::{Failure, SendError};
         assert_eq!(Cell::from(&Outcome::default()), Cell::None);
         let lost = Outcome { sent: 1, ..Outcome::default() };
         assert_eq!(Cell::from(&lost), Cell::Failed("no answer".into()));
         let failure = Failure { sequence: 1, cause: Cause::Refused(SendError::NetworkUnreachable) };
         let refused = Outcome { sent: 1, failures: vec![failure], ..Outcome::default() };
         assert_eq!(Cell::from(&refused), Cell::Failed("Network is unreachable".into()));
+        let failure = Failure { sequence: 1, cause: Cause::Unresolved { link: 7 } };
+        let unresolved = Outcome { sent: 1, failures: vec![failure], ..Outcome::default() };
+        assert_eq!(Cell::from(&unresolved), Cell::Failed("no answer to ARP or ND".into()));
     }
 
     #[test]

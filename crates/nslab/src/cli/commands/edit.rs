@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use nslab_lab::State;
 use nslab_lab::labs::Wanted;
 use nslab_topology::model::End;
+use nslab_types::MacAddr;
 use nslab_topology::{EditError, Lab, LinkOptions};
 
 use super::{DONE, up};
@@ -100,6 +101,16 @@ fn settled(state: &State) -> Lab {
         node.routes.retain(|route| !route.derived);
     }
     let mut lab = Lab::from_topology(&topology);
+    // A MAC that follows from the names would be chosen again.
+    for (link, resolved) in lab.links.iter_mut().zip(&topology.links) {
+        for (end, chosen) in link.ends.iter_mut().zip(&resolved.ends) {
+            let name = chosen.full_name.as_deref().unwrap_or(chosen.name.as_str());
+            let seed = format!("{}/{}:{name}", topology.name, topology.device_name(chosen.device));
+            if MacAddr::from_seed(&seed) == chosen.mac {
+                end.mac = None;
+            }
+        }
+    }
     lab.addressing = state.lab.addressing.clone();
     lab.routing = state.lab.routing;
     lab.prefix = state.lab.prefix.clone();

@@ -1,5 +1,7 @@
 //! A thread that sends requests and gathers what comes back.
 
+mod expiry;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -8,16 +10,16 @@ use nslab_kernel::error::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll};
 use rustix::io::Errno;
 
-use super::icmp::Family;
-use super::message::Buffer;
-use super::neighbours::{Reserved, Unresolved};
-use super::outcome::{Cause, Failure, SendError};
-use super::pace::Pace;
-use super::port::{Arrival, Attempt, Incoming, Port, State};
-use super::run::{Job, Report};
-use super::socket::{NotSent, Socket, time_of_day};
-use super::{Event, Outcome};
 use crate::Result;
+use crate::ping::icmp::Family;
+use crate::ping::message::Buffer;
+use crate::ping::neighbours::{Reserved, Unresolved};
+use crate::ping::outcome::{Cause, Failure, SendError};
+use crate::ping::pace::Pace;
+use crate::ping::port::{Arrival, Attempt, Incoming, Port, State};
+use crate::ping::run::{Job, Report};
+use crate::ping::socket::{NotSent, Socket, time_of_day};
+use crate::ping::{Event, Outcome};
 
 /// Requests without an answer that a worker has open at most.
 const WINDOW: usize = 16_384;
@@ -29,13 +31,7 @@ const RETRY: Duration = Duration::from_millis(10);
 const REPORT_EVERY: Duration = Duration::from_millis(5);
 /// How soon a wish to stop is noticed.
 const STOP_EVERY: Duration = Duration::from_millis(100);
-/// The kernel asks for a neighbour again after this (`net.ipv4.neigh.*.retrans_time_ms`), three times in all. To give up
-/// in the very moment in which it does would let one lost question look like a host that is not there …
-const ASKS_AGAIN: Duration = Duration::from_secs(1);
-/// … so a request that waits for that, and would be given up then, is given this much longer.
-const OVERTIME: Duration = Duration::from_millis(250);
-
-pub(super) struct Worker<'a> {
+pub(in crate::ping) struct Worker<'a> {
     job: &'a Job<'a>,
     id: u16,
     epoll: std::os::fd::OwnedFd,
@@ -79,7 +75,7 @@ struct Tile {
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(job: &'a Job<'a>, number: u16, sender: Sender<Report>) -> Result<Self> {
+    pub(in crate::ping) fn new(job: &'a Job<'a>, number: u16, sender: Sender<Report>) -> Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context(|| "make an epoll instance")?;
         Ok(Self {
             job,
@@ -107,7 +103,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Works until no probe is left.
-    pub(super) fn run(mut self) -> Result<()> {
+    pub(in crate::ping) fn run(mut self) -> Result<()> {
         let worked = self.work();
         // Also after an error, nothing may be left behind.
         let released = self.tiles.iter_mut().try_for_each(|tile| tile.reserved.release(self.job.namespaces));
@@ -280,58 +276,6 @@ impl<'a> Worker<'a> {
         if let Some(open) = self.probes.get_mut(&attempt.probe) {
             open.outcome.failures.push(failure);
         }
-        self.finish_if_done(attempt.probe)
-    }
-
-    /// Gives up what waited long enough, and tries again what found no room.
-    fn expire(&mut self, now: Instant) -> Result<()> {
-        while let Some(&(deadline, place, number)) = self.deadlines.front() {
-            let Some(sent) = self.ports[place].waiting(number) else {
-                self.deadlines.pop_front();
-                continue;
-            };
-            if deadline > now {
-                break;
-            }
-            self.deadlines.pop_front();
-            let attempt = sent.attempt;
-            let link = self.unresolved.link(self.job, attempt.probe, now)?;
-            if link.is_some() && self.job.options.timeout >= ASKS_AGAIN {
-                self.overtime.push_back((deadline + OVERTIME, place, number));
-            } else {
-                sent.state = State::Closed;
-                self.give_up(attempt, link)?;
-            }
-        }
-        while let Some(&(deadline, place, number)) = self.overtime.front()
-            && deadline <= now
-        {
-            self.overtime.pop_front();
-            if let Some(sent) = self.ports[place].waiting(number) {
-                sent.state = State::Closed;
-                let attempt = sent.attempt;
-                let link = self.unresolved.link(self.job, attempt.probe, now)?;
-                self.give_up(attempt, link)?;
-            }
-        }
-        while let Some(&(due, give_up, attempt)) = self.retries.front()
-            && due <= now
-        {
-            self.retries.pop_front();
-            self.send(attempt, Some(give_up))?;
-        }
-        Ok(())
-    }
-
-    fn give_up(&mut self, attempt: Attempt, unresolved: Option<u32>) -> Result<()> {
-        self.open_requests -= 1;
-        if let Some(open) = self.probes.get_mut(&attempt.probe) {
-            open.waiting -= 1;
-        }
-        if let Some(link) = unresolved {
-            return self.fail(attempt, Cause::Unresolved { link });
-        }
-        self.report.events.push(Event::Silence { probe: attempt.probe as usize, sequence: attempt.sequence });
         self.finish_if_done(attempt.probe)
     }
 
