@@ -37,6 +37,13 @@ pub fn make_private(target: &Path) -> Result<()> {
         .context(|| format!("make the mount {} private", target.display()))
 }
 
+/// Lets mounts made below `target` spread to copies of it in mount namespaces that are made later, and above all lets
+/// unmounting spread (`MS_SHARED`).
+pub fn make_shared(target: &Path) -> Result<()> {
+    rustix::mount::mount_change(target, MountPropagationFlags::SHARED)
+        .context(|| format!("make the mount {} shared", target.display()))
+}
+
 /// Lets mounts of the parent mount namespace come in below `target`, and none go out
 /// (`MS_SLAVE | MS_REC`).
 pub fn make_receiving(target: &Path) -> Result<()> {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use ipnet::{IpNet, Ipv6Net};
-use nslab_topology::model::{Device, Node, Program, Route, Rule, Topology};
 use nslab_kernel::{Namespace, sysctl};
+use nslab_topology::model::{Device, Node, Program, Route, Rule, Topology};
 use nslab_types::{IfName, MacAddr};
 
 use crate::error::Result;
@@ -122,7 +122,9 @@ impl Desired {
                 mtu: switch.mtu,
                 stp: switch.stp,
                 multicast_snooping: switch.multicast_snooping,
-                ageing_time: switch.ageing.map(|time| u32::try_from(time.as_millis() / 10).unwrap_or(u32::MAX)),
+                ageing_time: switch
+                    .ageing
+                    .map(|time| u32::try_from(time.as_millis() / 10).unwrap_or(u32::MAX)),
             };
             // A switch has no business at layer 3. Without this every port would get a link-local address and
             // announce it to all others: N² packets on a switch with N ports.
@@ -187,7 +189,8 @@ impl Desired {
                 // One of an interface begins as the default for interfaces.
                 let common = of_any_interface(key);
                 if let Ok(value) = namespace.run(|| sysctl::read(&common))? {
-                    let wanted = DesiredSysctl { is_default: true, optional: true, ..DesiredSysctl::new(key, &value) };
+                    let wanted =
+                        DesiredSysctl { is_default: true, optional: true, ..DesiredSysctl::new(key, &value) };
                     self.namespaces[place].sysctls.push(wanted);
                 }
             }
@@ -240,7 +243,11 @@ fn node(node: &Node, new: NewNamespaces) -> DesiredNamespace {
     }
     if !node.sysctls.contains_key(FORWARD_IPV6) {
         let is_default = !node.forward;
-        sysctls.push(DesiredSysctl { is_default, optional: true, ..DesiredSysctl::new(FORWARD_IPV6, forward) });
+        sysctls.push(DesiredSysctl {
+            is_default,
+            optional: true,
+            ..DesiredSysctl::new(FORWARD_IPV6, forward)
+        });
     }
     sysctls.extend(node.sysctls.iter().map(|(key, value)| DesiredSysctl::new(key, value)));
     DesiredNamespace {
@@ -258,7 +265,8 @@ fn node(node: &Node, new: NewNamespaces) -> DesiredNamespace {
 /// detection, it can be used at once; the kernel's own would be tentative for up to two seconds.
 fn with_link_local(addresses: &[IpNet], mac: MacAddr) -> Vec<IpNet> {
     let mut all = addresses.to_vec();
-    let is_link_local = |address: &IpNet| matches!(address, IpNet::V6(net) if net.addr().is_unicast_link_local());
+    let is_link_local =
+        |address: &IpNet| matches!(address, IpNet::V6(net) if net.addr().is_unicast_link_local());
     if all.iter().any(|address| address.addr().is_ipv6()) && !all.iter().any(is_link_local) {
         all.extend(Ipv6Net::new(mac.link_local(), 64).map(IpNet::V6));
     }

@@ -10,7 +10,10 @@ use nslab_kernel::{Namespace, mount};
 use crate::error::{Context, Error, Result};
 use crate::paths::LabPaths;
 
-/// Makes the directory of the pins a mount of its own that spreads to nobody. Does nothing if it is one already.
+/// Makes the directory of the pins a mount of its own. Does nothing if it is one already.
+///
+/// First private, so that pins do not spread to where `/run` does; then shared by itself: a mount namespace that is made
+/// while the lab runs (a shell's, a system service's) gets copies of the pins, and must lose them when the lab goes.
 pub fn prepare(paths: &LabPaths) -> Result<()> {
     let pins = paths.pins();
     make_directory(&pins)?;
@@ -19,6 +22,7 @@ pub fn prepare(paths: &LabPaths) -> Result<()> {
     }
     // Always: an `up` may have been interrupted between the two.
     mount::make_private(&pins)?;
+    mount::make_shared(&pins)?;
     prepare_names(paths)
 }
 
@@ -40,6 +44,7 @@ pub fn pin(paths: &LabPaths, node: &str, name: &str, namespace: &Namespace) -> R
     std::fs::OpenOptions::new()
         .write(true)
         .create(true)
+        .truncate(false)
         .mode(0o444)
         .open(&pin)
         .context(|| format!("create {}", pin.display()))?;
@@ -92,7 +97,9 @@ pub fn unpin_all(paths: &LabPaths, progress: &dyn Fn()) -> Result<()> {
         match mount::detach(&pins) {
             // Once more: it may have been mounted over by an interrupted `up`.
             Ok(()) => progress(),
-            Err(error) if matches!(error.errno(), Some(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT)) => {
+            Err(error)
+                if matches!(error.errno(), Some(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT)) =>
+            {
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
@@ -174,7 +181,9 @@ pub fn foreign_holder(paths: &LabPaths, node: &str, name: &str) -> Result<Option
     }
     let owner = target
         .parent()
-        .filter(|directory| directory.ends_with("ns") && directory.parent().and_then(Path::parent) == paths.root().parent())
+        .filter(|directory| {
+            directory.ends_with("ns") && directory.parent().and_then(Path::parent) == paths.root().parent()
+        })
         .and_then(Path::parent)
         .and_then(Path::file_name);
     Ok(Some(match owner {

@@ -86,8 +86,10 @@ fn wait(mut processes: Vec<Process>, time: Duration) -> Result<Vec<Process>> {
             break;
         }
         let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 2, tv_nsec: 0 });
-        let mut polled: Vec<PollFd<'_>> =
-            processes.iter().map(|process| PollFd::from_borrowed_fd(process.handle.as_fd(), PollFlags::IN)).collect();
+        let mut polled: Vec<PollFd<'_>> = processes
+            .iter()
+            .map(|process| PollFd::from_borrowed_fd(process.handle.as_fd(), PollFlags::IN))
+            .collect();
         rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, Some(&timeout)))
             .context(|| "wait for processes to end")?;
         let ended: Vec<bool> = polled.iter().map(|one| !one.revents().is_empty()).collect();

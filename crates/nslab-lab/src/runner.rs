@@ -70,7 +70,9 @@ pub fn running(paths: &LabPaths) -> Result<Vec<RunningProgram>> {
         .map(|one| RunningProgram {
             node: one.node.clone(),
             // One that no state tells of was started by a change that was interrupted: it is nobody's.
-            program: known.get(&(&one.node[..], &one.name[..])).map_or_else(|| unknown(one), |&known| known.clone()),
+            program: known
+                .get(&(&one.node[..], &one.name[..]))
+                .map_or_else(|| unknown(one), |&known| known.clone()),
         })
         .collect())
 }

@@ -36,7 +36,12 @@ pub struct State {
 
 impl State {
     /// A lab that is built now.
-    pub fn new(lab: nslab_topology::Lab, topology: Topology, file: Option<PathBuf>, directory: PathBuf) -> Self {
+    pub fn new(
+        lab: nslab_topology::Lab,
+        topology: Topology,
+        file: Option<PathBuf>,
+        directory: PathBuf,
+    ) -> Self {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         Self { version: VERSION, created, file, directory, lab, topology }
     }
@@ -67,26 +72,46 @@ impl State {
     /// Writes what programs in the nodes see of the lab: names and environment.
     pub fn write_surroundings(&self, paths: &LabPaths) -> Result<()> {
         let common = hosts(&self.topology);
-        replace(&paths.hosts(), common.as_bytes(), 0o644)?;
-        let nodes = paths.root().join("nodes");
-        if let Err(error) = std::fs::remove_dir_all(&nodes)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            return Err(error).context(|| format!("remove {}", nodes.display()));
-        }
+        write_in_place(&paths.hosts(), common.as_bytes())?;
         for node in &self.topology.nodes {
             let directory = paths.node(&node.name);
-            if !node.hosts.is_empty() {
+            let (hosts, env) = (directory.join("hosts"), directory.join("env"));
+            if node.hosts.is_empty() {
+                remove(&hosts)?;
+            } else {
                 make_directory(&directory)?;
                 let text = format!("{common}{}", further_hosts(node));
-                replace(&directory.join("hosts"), text.as_bytes(), 0o644)?;
+                write_in_place(&hosts, text.as_bytes())?;
             }
-            if !node.env.is_empty() {
+            if node.env.is_empty() {
+                remove(&env)?;
+            } else {
                 make_directory(&directory)?;
-                replace(&directory.join("env"), &environment(&node.env), 0o600)?;
+                replace(&env, &environment(&node.env), 0o600)?;
             }
         }
         Ok(())
+    }
+}
+
+/// Writes the same file again: it is bound over `/etc/hosts` of programs that run, which shall see the new names.
+fn write_in_place(path: &Path, content: &[u8]) -> Result<()> {
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(path)
+        .and_then(|mut file| file.write_all(content))
+        .context(|| format!("write {}", path.display()))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }
 

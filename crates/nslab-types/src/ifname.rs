@@ -52,8 +52,9 @@ impl IfName {
         if name.len() <= Self::MAX_LEN || !name.is_ascii() {
             return Self::new(name);
         }
-        let hash =
-            name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let hash = name
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         let folded = (hash >> 16) ^ (hash & 0xffff);
         Self::new(&format!("{}-{folded:04x}", &name[..10]))
     }

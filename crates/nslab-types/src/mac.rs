@@ -44,7 +44,9 @@ impl MacAddr {
 
 /// A text that is not an Ethernet address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a MAC address: six pairs of hexadecimal digits with colons are wanted, as 02:00:5e:10:00:01")]
+#[error(
+    "{0:?} is not a MAC address: six pairs of hexadecimal digits with colons are wanted, as 02:00:5e:10:00:01"
+)]
 pub struct InvalidMac(String);
 
 impl FromStr for MacAddr {
@@ -99,7 +101,14 @@ mod tests {
     fn reads_what_it_writes() {
         let mac: MacAddr = "02:00:5e:10:AB:01".parse().unwrap();
         assert_eq!(mac.to_string(), "02:00:5e:10:ab:01");
-        for bad in ["", "02:00:5e:10:ab", "02:00:5e:10:ab:01:02", "02-00-5e-10-ab-01", "+2:00:5e:10:ab:01", "2:0:5e:10:ab:1"] {
+        for bad in [
+            "",
+            "02:00:5e:10:ab",
+            "02:00:5e:10:ab:01:02",
+            "02-00-5e-10-ab-01",
+            "+2:00:5e:10:ab:01",
+            "2:0:5e:10:ab:1",
+        ] {
             assert!(bad.parse::<MacAddr>().is_err(), "{bad:?}");
         }
     }

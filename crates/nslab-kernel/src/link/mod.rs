@@ -7,11 +7,11 @@ mod kind_codec;
 mod port;
 mod read;
 
+pub use carrier::settled_carrier;
 pub use port::{BridgePort, SetBridgePort};
 pub(crate) use read::lossy_name;
 #[cfg(test)]
 pub(crate) use read::parse;
-pub use carrier::settled_carrier;
 pub use read::{find, find_by_name, list};
 
 pub use kind::{

@@ -43,8 +43,13 @@ impl Request for Lookup {
 /// may need a moment, also without duplicate address detection: its local route is made by a work queue
 /// (`addrconf_dad_work`, `net/ipv6/addrconf.c`).
 pub fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool> {
-    match socket.get(&Lookup { to: address }, |_, payload| Ok(Reader::new(payload).u8(TYPE_OFFSET) == LOCAL)) {
-        Err(error) if matches!(error.errno(), Some(Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::ACCESS)) => Ok(false),
+    match socket.get(&Lookup { to: address }, |_, payload| Ok(Reader::new(payload).u8(TYPE_OFFSET) == LOCAL))
+    {
+        Err(error)
+            if matches!(error.errno(), Some(Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::ACCESS)) =>
+        {
+            Ok(false)
+        }
         result => result,
     }
 }

@@ -96,7 +96,12 @@ impl From<nslab_kernel::Error> for Stop {
 }
 
 /// Sets up a new namespace in which the thread is, and pins it last: what is pinned is marked.
-fn establish(plan: &Plan, job: &Job<'_>, namespace: Namespace, paths: &LabPaths) -> (Option<Open>, Vec<Outcome>) {
+fn establish(
+    plan: &Plan,
+    job: &Job<'_>,
+    namespace: Namespace,
+    paths: &LabPaths,
+) -> (Option<Open>, Vec<Outcome>) {
     let reference = &plan.namespaces[job.namespace];
     let mut outcomes = Vec::with_capacity(1 + job.sysctls.len());
     for &(place, key, value, optional) in &job.sysctls {

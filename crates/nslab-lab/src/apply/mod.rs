@@ -77,7 +77,7 @@ pub struct Failure {
 type Outcome = (usize, std::result::Result<(), Refusal>);
 
 /// Carries out `plan`, stage by stage; stops after the first stage in which a step was refused.
-pub fn apply(plan: &Plan, site: &mut Site<'_>, journal: &mut Journal) -> Result<(), Failure> {
+pub fn apply(plan: &Plan, site: &mut Site<'_>, journal: &mut Journal) -> Result<(), Box<Failure>> {
     let mut done: Vec<Vec<bool>> = plan.stages.iter().map(|stage| vec![false; stage.steps.len()]).collect();
     site.open.resize_with(plan.namespaces.len(), || None);
     let mut is_ready = false;
@@ -86,7 +86,7 @@ pub fn apply(plan: &Plan, site: &mut Site<'_>, journal: &mut Journal) -> Result<
             ready::wait(plan, site);
         }
         if let Err(error) = journal.stage(stage) {
-            return Err(Failure { refusals: Vec::new(), error: Some(error), done });
+            return Err(Box::new(Failure { refusals: Vec::new(), error: Some(error), done }));
         }
         (site.observer)(Event::Stage { kind: stage.kind, steps: stage.steps.len() });
         let (outcomes, error) = carry_out(plan, stage, site);
@@ -95,7 +95,7 @@ pub fn apply(plan: &Plan, site: &mut Site<'_>, journal: &mut Journal) -> Result<
         }
         let refusals: Vec<Refusal> = outcomes.into_iter().filter_map(|(_, outcome)| outcome.err()).collect();
         if error.is_some() || !refusals.is_empty() {
-            return Err(Failure { refusals, error, done });
+            return Err(Box::new(Failure { refusals, error, done }));
         }
     }
     if !is_ready {

@@ -37,7 +37,9 @@ pub(super) fn wait(plan: &Plan, site: &mut Site<'_>) {
                 new[step.namespace].links.push(near.name);
                 new[*far_namespace].links.push(far.name);
             }
-            Op::SetLink { name, change, .. } if change.up == Some(true) => new[step.namespace].links.push(*name),
+            Op::SetLink { name, change, .. } if change.up == Some(true) => {
+                new[step.namespace].links.push(*name);
+            }
             Op::AddAddress { link, address } if address.addr().is_ipv6() => {
                 new[step.namespace].addresses.push((*link, address.addr()));
             }

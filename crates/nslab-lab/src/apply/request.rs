@@ -152,7 +152,12 @@ fn bridge(settings: &BridgeSettings) -> Bridge {
     }
 }
 
-fn new_veth(near: &VethEnd, far_namespace: usize, far: &VethEnd, context: &Context<'_>) -> Result<NewLink, String> {
+fn new_veth(
+    near: &VethEnd,
+    far_namespace: usize,
+    far: &VethEnd,
+    context: &Context<'_>,
+) -> Result<NewLink, String> {
     let far_descriptor = context.descriptors.get(far_namespace).copied().flatten();
     let peer = VethPeer {
         index: context.numbers.map(|numbers| numbers.far),
@@ -175,7 +180,12 @@ fn new_veth(near: &VethEnd, far_namespace: usize, far: &VethEnd, context: &Conte
     })
 }
 
-fn set_link(index: IfIndex, change: &LinkChange, context: &Context<'_>, batch: &mut Batch) -> Result<(), String> {
+fn set_link(
+    index: IfIndex,
+    change: &LinkChange,
+    context: &Context<'_>,
+    batch: &mut Batch,
+) -> Result<(), String> {
     // On its own and first: the kernel looks at it after it has brought an interface up (`do_setlink`,
     // net/core/rtnetlink.c), and then the address is there already.
     if let Some(automatic) = change.automatic_link_local {
@@ -187,7 +197,8 @@ fn set_link(index: IfIndex, change: &LinkChange, context: &Context<'_>, batch: &
         Some(None) => Some(0),
         None => None,
     };
-    let rest = SetLink { index, up: change.up, mtu: change.mtu, mac: change.mac, master, ..SetLink::default() };
+    let rest =
+        SetLink { index, up: change.up, mtu: change.mtu, mac: change.mac, master, ..SetLink::default() };
     if rest.up.is_some() || rest.mtu.is_some() || rest.mac.is_some() || rest.master.is_some() {
         batch.push(&rest);
     }

@@ -79,7 +79,8 @@ fn is_setting(op: &Op) -> bool {
 
 /// Chooses the numbers of the interfaces that a step makes, so that later requests of the same send can name them.
 fn assign(step: &Step, open: &mut [Option<Open>]) -> Option<Numbers> {
-    let mut number = |namespace: usize, name| -> Option<IfIndex> { Some(open[namespace].as_mut()?.assign(name)) };
+    let mut number =
+        |namespace: usize, name| -> Option<IfIndex> { Some(open[namespace].as_mut()?.assign(name)) };
     match &step.op {
         Op::CreateBridge { name, .. } => Some(Numbers { near: number(step.namespace, *name)?, far: 0 }),
         Op::CreateVeth { near, far_namespace, far } => {
@@ -102,7 +103,8 @@ impl Work<'_> {
                 self.send(plan, &steps, &mut batch, &mut owners, observer, &mut outcomes);
                 let result = self.open.namespace.run(|| set_sysctl(key, value, *optional));
                 let result = result.map_err(crate::error::Error::from).and_then(|result| result);
-                let refusal = |error: crate::error::Error| Refusal::new(plan.describe(step), error.to_string());
+                let refusal =
+                    |error: crate::error::Error| Refusal::new(plan.describe(step), error.to_string());
                 outcomes.push((*place, result.map_err(refusal)));
                 observer(Event::Steps(1));
                 continue;
@@ -157,9 +159,10 @@ impl Work<'_> {
         observer(Event::Steps(owners.len()));
         for owner in owners.drain(..) {
             let (place, step) = steps[owner];
-            let refusal = reasons.iter().find(|(refused, ..)| *refused == owner).map(|(_, reason, unsupported)| {
-                Refusal { unsupported: *unsupported, ..Refusal::new(plan.describe(step), reason.clone()) }
-            });
+            let refusal =
+                reasons.iter().find(|(refused, ..)| *refused == owner).map(|(_, reason, unsupported)| {
+                    Refusal { unsupported: *unsupported, ..Refusal::new(plan.describe(step), reason.clone()) }
+                });
             outcomes.push((place, refusal.map_or(Ok(()), Err)));
         }
         batch.clear();

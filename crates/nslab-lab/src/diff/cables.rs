@@ -35,7 +35,9 @@ pub(super) fn diff(desired: &Desired, actual: &Actual, steps: &mut Steps) -> Vec
         let DesiredCable { near, far } = *cable;
         let there = |place: (usize, usize)| shown[place.0].get(&desired.link(place).name).copied();
         if let (Some(one), Some(other)) = (there(near), there(far))
-            && actual.peer(near.0, one.index).is_some_and(|(place, peer)| (place, peer.index) == (far.0, other.index))
+            && actual
+                .peer(near.0, one.index)
+                .is_some_and(|(place, peer)| (place, peer.index) == (far.0, other.index))
         {
             ends[near.0].kept.insert(one.name);
             ends[far.0].kept.insert(other.name);
@@ -98,7 +100,8 @@ fn remove(desired: &Desired, actual: &Actual, ends: &[Ends], steps: &mut Steps) 
             continue;
         }
         let (namespace, link) = going[number];
-        let peer = actual.peer(namespace, link.index).and_then(|(place, peer)| places.get(&(place, peer.index)));
+        let peer =
+            actual.peer(namespace, link.index).and_then(|(place, peer)| places.get(&(place, peer.index)));
         let is_needed = |(place, link): (usize, &Link)| {
             place < wanted && desired.namespaces[place].links.iter().any(|wanted| wanted.name == link.name)
         };

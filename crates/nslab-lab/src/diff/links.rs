@@ -11,32 +11,34 @@ use crate::desired::{DesiredLink, DesiredNamespace};
 use crate::plan::{BridgeSettings, Conflict, LinkChange, Op, Role, Step};
 
 /// A switch's bridge device.
-pub(super) fn bridge(place: usize, space: &DesiredNamespace, is: Option<&ActualNamespace>, steps: &mut Steps) {
+pub(super) fn bridge(
+    place: usize,
+    space: &DesiredNamespace,
+    is: Option<&ActualNamespace>,
+    steps: &mut Steps,
+) {
     let Some((name, settings)) = &space.bridge else { return };
     let step = |op| Step { namespace: place, op };
     let shown = is.and_then(|is| is.state.links.iter().find(|link| link.name == *name));
     let up = SetUp { name: *name, up: true };
-    match shown {
-        Some(link) => {
-            if let Some(LinkKind::Bridge(bridge)) = &link.kind {
-                let before = shown_bridge(link, bridge, settings);
-                if before != *settings {
-                    steps.configure.push(step(Op::SetBridge { name: *name, settings: settings.clone(), before }));
-                }
-                if !link.up {
-                    steps.switches_up.push(step(up.op()));
-                }
-            } else {
-                steps.conflicts.push(Conflict {
-                    name: format!("the interface {name} in {}", space.reference.node),
-                    holder: "it is not a bridge".to_owned(),
-                });
-            }
-        }
-        None => {
-            steps.bridges.push(step(Op::CreateBridge { name: *name, settings: settings.clone() }));
-            steps.switches_up.push(step(up.op()));
-        }
+    let Some(link) = shown else {
+        steps.bridges.push(step(Op::CreateBridge { name: *name, settings: settings.clone() }));
+        steps.switches_up.push(step(up.op()));
+        return;
+    };
+    let Some(LinkKind::Bridge(bridge)) = &link.kind else {
+        steps.conflicts.push(Conflict {
+            name: format!("the interface {name} in {}", space.reference.node),
+            holder: "it is not a bridge".to_owned(),
+        });
+        return;
+    };
+    let before = shown_bridge(link, bridge, settings);
+    if before != *settings {
+        steps.configure.push(step(Op::SetBridge { name: *name, settings: settings.clone(), before }));
+    }
+    if !link.up {
+        steps.switches_up.push(step(up.op()));
     }
 }
 
@@ -104,9 +106,9 @@ fn set_link(
         if shown.mtu != wanted.mtu {
             (change.mtu, before.mtu) = (Some(wanted.mtu), Some(shown.mtu));
         }
-        let master = shown.master.and_then(|index| {
-            is?.state.links.iter().find(|link| link.index == index).map(|link| link.name)
-        });
+        let master = shown
+            .master
+            .and_then(|index| is?.state.links.iter().find(|link| link.index == index).map(|link| link.name));
         // The bridge itself may have been lost and made again under its name.
         if master != wanted.master {
             (change.master, before.master) = (Some(wanted.master), Some(master));
@@ -132,7 +134,9 @@ fn set_link(
         }
     }
     if change != LinkChange::default() {
-        steps.configure.push(Step { namespace: place, op: Op::SetLink { name: wanted.name, change, before } });
+        steps
+            .configure
+            .push(Step { namespace: place, op: Op::SetLink { name: wanted.name, change, before } });
     }
 }
 
@@ -165,7 +169,8 @@ impl LoopbackAddresses<'_> {
 }
 
 fn addresses(place: usize, link: IfName, wanted: &[IpNet], is: Option<&ActualNamespace>, steps: &mut Steps) {
-    let index = is.and_then(|is| is.state.links.iter().find(|shown| shown.name == link)).map(|shown| shown.index);
+    let index =
+        is.and_then(|is| is.state.links.iter().find(|shown| shown.name == link)).map(|shown| shown.index);
     let shown: Vec<IpNet> = is
         .into_iter()
         .flat_map(|is| &is.state.addresses)

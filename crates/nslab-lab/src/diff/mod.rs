@@ -73,7 +73,8 @@ impl Steps {
         let mut remove = self.remove_routing;
         remove.extend(self.remove_addresses);
         remove.extend(self.remove_links);
-        let mut plan = Plan { lab, namespaces, stages: Vec::new(), notes: self.notes, conflicts: self.conflicts };
+        let mut plan =
+            Plan { lab, namespaces, stages: Vec::new(), notes: self.notes, conflicts: self.conflicts };
         plan.push(StageKind::StopPrograms, self.stop);
         plan.push(StageKind::Remove, remove);
         plan.push(StageKind::Namespaces, self.namespaces);
@@ -101,7 +102,9 @@ fn sysctls(
         if is.is_none() && wanted.is_default {
             continue;
         }
-        if before.as_deref().is_some_and(|before| same_value(before, &wanted.value)) || (missing && wanted.optional) {
+        if before.as_deref().is_some_and(|before| same_value(before, &wanted.value))
+            || (missing && wanted.optional)
+        {
             continue;
         }
         let op = Op::SetSysctl {
@@ -176,10 +179,14 @@ mod tests {
 
     #[test]
     fn knows_sysctls_of_interfaces() {
-        for late in ["net.ipv4.conf.eth0.rp_filter", "net/ipv4/conf/eth0.100/rp_filter", "net.ipv6.neigh.eth0.x"] {
+        for late in
+            ["net.ipv4.conf.eth0.rp_filter", "net/ipv4/conf/eth0.100/rp_filter", "net.ipv6.neigh.eth0.x"]
+        {
             assert!(is_of_an_interface(late), "{late}");
         }
-        for early in ["net.ipv4.conf.all.rp_filter", "net.ipv4.ip_forward", "net.ipv6.conf.default.accept_dad"] {
+        for early in
+            ["net.ipv4.conf.all.rp_filter", "net.ipv4.ip_forward", "net.ipv6.conf.default.accept_dad"]
+        {
             assert!(!is_of_an_interface(early), "{early}");
         }
     }

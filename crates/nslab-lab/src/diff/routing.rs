@@ -28,11 +28,8 @@ pub(super) fn diff(
     kept: &HashSet<IfName>,
     steps: &mut Steps,
 ) {
-    let names: HashMap<IfIndex, IfName> = is
-        .into_iter()
-        .flat_map(|is| &is.state.links)
-        .map(|link| (link.index, link.name))
-        .collect();
+    let names: HashMap<IfIndex, IfName> =
+        is.into_iter().flat_map(|is| &is.state.links).map(|link| (link.index, link.name)).collect();
     rules(place, space, is, steps);
     routes(place, space, is, &names, kept, steps);
     neighbours(place, space, is, &names, kept, steps);
@@ -54,10 +51,9 @@ fn routes(
         .collect();
     // Routes over an interface that is made anew are gone with the old one.
     let stays = |route: &Route| match &route.action {
-        RouteAction::Forward(hops) => hops
-            .iter()
-            .filter_map(|hop| hop.dev)
-            .all(|dev| dev == IfName::LOOPBACK || kept.contains(&dev) || !space.links.iter().any(|link| link.name == dev)),
+        RouteAction::Forward(hops) => hops.iter().filter_map(|hop| hop.dev).all(|dev| {
+            dev == IfName::LOOPBACK || kept.contains(&dev) || !space.links.iter().any(|link| link.name == dev)
+        }),
         _ => true,
     };
     let mut unclaimed: Vec<&Route> = shown.iter().filter(|route| stays(route)).collect();
@@ -152,17 +148,15 @@ fn same_hops(wanted: &[NextHop], shown: &[NextHop]) -> bool {
             && wanted.onlink == shown.onlink
             && (wanted.weight == shown.weight)
     };
-    match (wanted, shown) {
-        // The weight of an only next hop means nothing and is not kept.
-        ([wanted], [shown]) => same(&NextHop { weight: 1, ..wanted.clone() }, &NextHop { weight: 1, ..shown.clone() }),
-        _ => {
-            let mut left: Vec<&NextHop> = shown.iter().collect();
-            wanted.len() == shown.len()
-                && wanted.iter().all(|wanted| {
-                    left.iter().position(|shown| same(wanted, shown)).map(|found| left.swap_remove(found)).is_some()
-                })
-        }
+    // The weight of an only next hop means nothing and is not kept.
+    if let ([wanted], [shown]) = (wanted, shown) {
+        return same(&NextHop { weight: 1, ..wanted.clone() }, &NextHop { weight: 1, ..shown.clone() });
     }
+    let mut left: Vec<&NextHop> = shown.iter().collect();
+    wanted.len() == shown.len()
+        && wanted.iter().all(|wanted| {
+            left.iter().position(|shown| same(wanted, shown)).map(|found| left.swap_remove(found)).is_some()
+        })
 }
 
 fn rules(place: usize, space: &DesiredNamespace, is: Option<&ActualNamespace>, steps: &mut Steps) {

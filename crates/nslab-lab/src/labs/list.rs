@@ -73,7 +73,11 @@ impl Labs<'_> {
                 Some(topology) => topology.nodes.iter().map(|node| node.name.clone()).collect(),
                 None => pins::list(&paths)?,
             },
-            switches: topology.iter().flat_map(|all| &all.switches).map(|switch| switch.name.clone()).collect(),
+            switches: topology
+                .iter()
+                .flat_map(|all| &all.switches)
+                .map(|switch| switch.name.clone())
+                .collect(),
             links: topology.map_or(0, |topology| topology.links.len()),
             created: state.as_ref().map(|state| state.created),
             file: state.and_then(|state| state.file),

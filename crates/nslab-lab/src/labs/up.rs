@@ -148,18 +148,18 @@ impl Labs<'_> {
         journal.undo()?;
         if before.is_none() {
             // It never was whole: `up` takes all of it away.
-            return Err(refused(failure, Vec::new()));
+            return Err(refused(*failure, Vec::new()));
         }
         let undo = look.plan.undo(|stage, place| failure.done[stage][place]);
         let left = match apply::apply(&undo, &mut site, journal) {
             Ok(()) => Vec::new(),
-            Err(failed) => left_behind(failed),
+            Err(failed) => left_behind(*failed),
         };
         if let Some(before) = before {
             before.write_surroundings(paths)?;
         }
         journal.done()?;
-        Err(refused(failure, left))
+        Err(refused(*failure, left))
     }
 }
 
@@ -175,8 +175,7 @@ impl Look {
     fn at(paths: &LabPaths, desired: &Desired) -> Result<Self> {
         let fresh = pins::list(paths)?.is_empty();
         let mut open = Vec::new();
-        let actual =
-            if fresh { Actual::nothing(desired) } else { Actual::read(paths, desired, &mut open)? };
+        let actual = if fresh { Actual::nothing(desired) } else { Actual::read(paths, desired, &mut open)? };
         let running = crate::runner::running(paths)?;
         let plan = diff::plan(desired, &actual, &running);
         Ok(Self { plan, open, fresh })
@@ -194,7 +193,9 @@ fn desired(wanted: &Wanted, before: Option<&State>) -> Result<Desired> {
 /// Refuses names for `ip netns` that somebody else holds, before anything is touched.
 fn check_names(paths: &LabPaths, topology: &Topology) -> Result<()> {
     let nodes = topology.nodes.iter().map(|node| (&node.name, &node.namespace));
-    for (node, namespace) in nodes.chain(topology.switches.iter().map(|switch| (&switch.name, &switch.namespace))) {
+    for (node, namespace) in
+        nodes.chain(topology.switches.iter().map(|switch| (&switch.name, &switch.namespace)))
+    {
         if let Some(holder) = pins::foreign_holder(paths, node, namespace)? {
             let name = format!("the namespace {}", paths.netns_link(namespace).display());
             return Err(Error::Conflict { lab: topology.name.clone(), name, holder });

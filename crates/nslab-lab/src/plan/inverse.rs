@@ -36,7 +36,9 @@ impl Op {
             Self::SetNeighbour { link, address, mac, before: Some(before) } => {
                 Self::SetNeighbour { link, address, mac: before, before: Some(mac) }
             }
-            Self::SetNeighbour { link, address, mac, before: None } => Self::DeleteNeighbour { link, address, mac },
+            Self::SetNeighbour { link, address, mac, before: None } => {
+                Self::DeleteNeighbour { link, address, mac }
+            }
             Self::DeleteNeighbour { link, address, mac } => {
                 Self::SetNeighbour { link, address, mac, before: None }
             }
@@ -66,8 +68,7 @@ impl Plan {
             new[step.namespace]
                 && !matches!(step.op, Op::CreateVeth { far_namespace, .. } if !new[far_namespace])
         };
-        let mut undo =
-            Self { lab: self.lab.clone(), namespaces: self.namespaces.clone(), ..Self::default() };
+        let mut undo = Self { lab: self.lab.clone(), namespaces: self.namespaces.clone(), ..Self::default() };
         for (number, stage) in self.stages.iter().enumerate().rev() {
             let steps: Vec<Step> = stage
                 .steps

@@ -6,7 +6,8 @@ mod shell;
 mod step;
 
 pub use step::{
-    BridgeSettings, LinkChange, NamespaceRef, Op, Role, Stage, StageKind, Step, VethEnd, LINK_GROUP, namespace_mark,
+    BridgeSettings, LINK_GROUP, LinkChange, NamespaceRef, Op, Role, Stage, StageKind, Step, VethEnd,
+    namespace_mark,
 };
 
 use serde::{Deserialize, Serialize};

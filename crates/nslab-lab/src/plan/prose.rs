@@ -134,16 +134,14 @@ impl fmt::Display for Words<'_> {
             RouteAction::Prohibit => f.write_str("prohibit ")?,
             RouteAction::Throw => f.write_str("throw ")?,
         }
-        match (route.to.prefix_len(), route.to.addr().is_ipv6(), &route.action) {
-            (0, false, RouteAction::Forward(_)) => f.write_str("default")?,
-            (0, true, RouteAction::Forward(_)) => f.write_str("default")?,
+        match (route.to.prefix_len(), &route.action) {
+            (0, RouteAction::Forward(_)) => f.write_str("default")?,
             _ => write!(f, "{}", route.to)?,
         }
-        if let RouteAction::Forward(hops) = &route.action {
-            match &hops[..] {
-                [hop] => write_hop(f, hop, route.to.addr().is_ipv6())?,
-                _ => {}
-            }
+        if let RouteAction::Forward(hops) = &route.action
+            && let [hop] = &hops[..]
+        {
+            write_hop(f, hop, route.to.addr().is_ipv6())?;
         }
         if self.is_static {
             f.write_str(" proto static")?;

@@ -32,13 +32,18 @@ impl Plan {
         match &step.op {
             Op::CreateNamespace => vec![
                 format!("ip netns add {ns}"),
-                format!("ip -n {ns} link set dev lo up alias {}", quote(&namespace_mark(&self.lab, &namespace.node))),
+                format!(
+                    "ip -n {ns} link set dev lo up alias {}",
+                    quote(&namespace_mark(&self.lab, &namespace.node))
+                ),
             ],
             Op::DeleteNamespace => vec![format!("ip netns del {ns}")],
             Op::RenameNamespace { from, to } => {
                 let (from, to) = (quote(from), quote(to));
                 // A second pin of the same namespace, then the first goes.
-                vec![format!("touch /run/netns/{to} && mount --bind /run/netns/{from} /run/netns/{to} && ip netns del {from}")]
+                vec![format!(
+                    "touch /run/netns/{to} && mount --bind /run/netns/{from} /run/netns/{to} && ip netns del {from}"
+                )]
             }
             Op::SetSysctl { key, value, .. } => {
                 let set = format!("sysctl -qw {}", quote(&format!("{key}={value}")));
@@ -54,7 +59,9 @@ impl Plan {
                 format!("ip -n {ns} link set dev {name} address {} mtu {}", settings.mac, settings.mtu),
                 format!("ip -n {ns} link set dev {name} type bridge {}", bridge_words(settings)),
             ],
-            Op::DeleteBridge { name, .. } | Op::DeleteStrayLink { name } => ip(format!("link del dev {name}")),
+            Op::DeleteBridge { name, .. } | Op::DeleteStrayLink { name } => {
+                ip(format!("link del dev {name}"))
+            }
             Op::CreateVeth { near, far_namespace, far } => {
                 let far_ns = quote(&self.namespaces[*far_namespace].name);
                 let mut commands = ip(format!(
@@ -72,24 +79,33 @@ impl Plan {
                 commands
             }
             Op::DeleteVeth { near, .. } => ip(format!("link del dev {}", near.name)),
-            Op::SetLink { name, change, .. } => {
-                change_words(change).into_iter().flat_map(|words| ip(format!("link set dev {name} {words}"))).collect()
+            Op::SetLink { name, change, .. } => change_words(change)
+                .into_iter()
+                .flat_map(|words| ip(format!("link set dev {name} {words}")))
+                .collect(),
+            Op::AddAltName { link, name } => {
+                ip(format!("link property add dev {link} altname {}", quote(name)))
             }
-            Op::AddAltName { link, name } => ip(format!("link property add dev {link} altname {}", quote(name))),
-            Op::DeleteAltName { link, name } => ip(format!("link property del dev {link} altname {}", quote(name))),
-            Op::AddAddress { link, address } => ip(format!("address add {address} dev {link}{}", nodad(address))),
+            Op::DeleteAltName { link, name } => {
+                ip(format!("link property del dev {link} altname {}", quote(name)))
+            }
+            Op::AddAddress { link, address } => {
+                ip(format!("address add {address} dev {link}{}", nodad(address)))
+            }
             Op::DeleteAddress { link, address } => ip(format!("address del {address} dev {link}")),
             Op::AddRoute(route) => {
                 let words = Words { route, is_static: true };
                 ip(format!("{}route add {words}", family(route.to)))
-            },
+            }
             Op::DeleteRoute(route) => {
                 let words = Words { route, is_static: false };
                 ip(format!("{}route del {words}", family(route.to)))
-            },
-            Op::AddRule(rule) => {
-                ip(format!("{}rule add {} protocol static", if rule.ipv6 { "-6 " } else { "" }, RuleWords(rule)))
             }
+            Op::AddRule(rule) => ip(format!(
+                "{}rule add {} protocol static",
+                if rule.ipv6 { "-6 " } else { "" },
+                RuleWords(rule)
+            )),
             Op::DeleteRule(rule) => {
                 ip(format!("{}rule del {}", if rule.ipv6 { "-6 " } else { "" }, RuleWords(rule)))
             }

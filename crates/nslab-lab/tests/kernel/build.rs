@@ -27,8 +27,14 @@ fn builds_the_guides_network_and_takes_it_away() {
         let built = site.up(&lab);
         assert!(built.new);
         assert!(reaches(&site.node("guide", "blue"), &site.node("guide", "red"), "10.0.0.2"));
-        assert!(!reaches(&site.node("guide", "green"), &site.node("guide", "red"), "10.0.0.3"), "as the guide has it");
-        assert_eq!(std::fs::read_link(site.paths.netns.join("red")).unwrap(), site.paths.lab("guide").pin("red"));
+        assert!(
+            !reaches(&site.node("guide", "green"), &site.node("guide", "red"), "10.0.0.3"),
+            "as the guide has it"
+        );
+        assert_eq!(
+            std::fs::read_link(site.paths.netns.join("red")).unwrap(),
+            site.paths.lab("guide").pin("red")
+        );
         let again = site.up(&lab);
         assert!(!again.new && again.steps == 0, "nothing to change: {:?}", again.plan);
         site.down("guide");
@@ -52,7 +58,10 @@ fn routes_between_networks_in_both_families() {
         assert_eq!(addresses.len(), 2, "one of each family: {addresses:?}");
         for address in addresses {
             let address = address.addr().to_string();
-            assert!(reaches(&site.node("r", "b"), &site.node("r", "a"), &address), "a reaches {address} at once");
+            assert!(
+                reaches(&site.node("r", "b"), &site.node("r", "a"), &address),
+                "a reaches {address} at once"
+            );
         }
         site.down("r");
     });
@@ -61,12 +70,14 @@ fn routes_between_networks_in_both_families() {
 /// Whether a TCP connection from one namespace to an address of the other carries data.
 fn reaches(to: &Namespace, from: &Namespace, address: &str) -> bool {
     let address: std::net::IpAddr = address.parse().unwrap();
-    let any: std::net::IpAddr = if address.is_ipv6() { "::".parse().unwrap() } else { "0.0.0.0".parse().unwrap() };
+    let any: std::net::IpAddr =
+        if address.is_ipv6() { "::".parse().unwrap() } else { "0.0.0.0".parse().unwrap() };
     let listener = to.run(|| TcpListener::bind((any, 0))).unwrap().unwrap();
     let port = listener.local_addr().unwrap().port();
     // Where a connection is possible, its first packet must get through: the second would come after a second.
     let limit = std::time::Duration::from_millis(900);
-    let Ok(mut stream) = from.run(|| TcpStream::connect_timeout(&(address, port).into(), limit)).unwrap() else {
+    let Ok(mut stream) = from.run(|| TcpStream::connect_timeout(&(address, port).into(), limit)).unwrap()
+    else {
         return false;
     };
     let (mut other, _) = listener.accept().unwrap();
@@ -88,14 +99,18 @@ fn leaves_foreign_namespaces_and_files_alone() {
                 None => std::os::unix::fs::symlink("/proc/self/ns/net", &place).unwrap(),
             }
             let error = site.labs(|labs| labs.up(&wanted(GUIDE))).unwrap_err();
-            assert!(matches!(&error, Error::Conflict { name, .. } if name.contains("red")), "{holder}: {error}");
+            assert!(
+                matches!(&error, Error::Conflict { name, .. } if name.contains("red")),
+                "{holder}: {error}"
+            );
             assert!(std::fs::symlink_metadata(&place).is_ok(), "{holder} is still there");
             assert!(!site.paths.state.exists(), "nothing was made");
             std::fs::remove_file(&place).unwrap();
         }
         // Another lab's name.
         site.up(&wanted(GUIDE));
-        let error = site.labs(|labs| labs.up(&wanted(&GUIDE.replace("name: guide", "name: other")))).unwrap_err();
+        let error =
+            site.labs(|labs| labs.up(&wanted(&GUIDE.replace("name: guide", "name: other")))).unwrap_err();
         assert!(matches!(&error, Error::Conflict { holder, .. } if holder.contains("guide")), "{error}");
         assert_eq!(site.paths.labs().unwrap(), ["guide"]);
         site.down("guide");
@@ -136,7 +151,8 @@ fn many_labs_at_once() {
             for number in 0..20 {
                 let site = &site;
                 scope.spawn(move || {
-                    let lab = wanted(&format!("name: lab{number}\nnodes: {{a: {{}}, b: {{}}}}\nlinks: [[a, b]]\n"));
+                    let lab =
+                        wanted(&format!("name: lab{number}\nnodes: {{a: {{}}, b: {{}}}}\nlinks: [[a, b]]\n"));
                     site.up(&lab);
                     assert_eq!(site.up(&lab).steps, 0);
                     site.down(&format!("lab{number}"));
@@ -152,7 +168,8 @@ fn two_builders_of_one_lab_do_not_mix() {
     privileged(|| {
         let site = Site::new();
         let one = wanted("name: same\nnodes: {h: {count: 12}}\nswitches: {s: {}}\nlinks: [[h, s]]\n");
-        let other = wanted("name: same\nnodes: {h: {count: 5}, x: {}}\nswitches: {s: {}}\nlinks: [[h, s], [x, s]]\n");
+        let other =
+            wanted("name: same\nnodes: {h: {count: 5}, x: {}}\nswitches: {s: {}}\nlinks: [[h, s], [x, s]]\n");
         std::thread::scope(|scope| {
             for number in 0..8 {
                 let (site, lab) = (&site, if number % 2 == 0 { &one } else { &other });
@@ -195,7 +212,8 @@ fn ends_what_runs_in_the_namespaces() {
         let mut child = site
             .node("busy", "a")
             .run(|| {
-                std::process::Command::new("sh").args(["-c", "trap '' HUP TERM; echo on; while :; do sleep 1000; done"])
+                std::process::Command::new("sh")
+                    .args(["-c", "trap '' HUP TERM; echo on; while :; do sleep 1000; done"])
                     .stdout(std::process::Stdio::piped())
                     .spawn()
             })
@@ -226,7 +244,11 @@ fn finds_a_lab_without_its_directory_by_its_marks() {
     privileged(|| {
         let site = Site::new();
         site.up(&wanted("name: lost\nnodes: {a: {}}\n"));
-        let mut child = site.node("lost", "a").run(|| std::process::Command::new("sleep").arg("1000").spawn()).unwrap().unwrap();
+        let mut child = site
+            .node("lost", "a")
+            .run(|| std::process::Command::new("sleep").arg("1000").spawn())
+            .unwrap()
+            .unwrap();
         // Somebody took the state away by force.
         nslab_kernel::mount::detach(&site.paths.lab("lost").pins()).unwrap();
         std::fs::remove_dir_all(&site.paths.state).unwrap();

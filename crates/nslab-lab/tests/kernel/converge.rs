@@ -24,7 +24,10 @@ fn an_edit_changes_only_what_it_says() {
         let built = site.up(&edited);
         let ops: Vec<&Op> = built.plan.steps().map(|step| &step.op).collect();
         assert_eq!(ops.len(), 2, "{ops:?}");
-        assert!(ops.iter().all(|op| matches!(op, Op::SetLink { change, .. } if change.mtu == Some(1400))), "{ops:?}");
+        assert!(
+            ops.iter().all(|op| matches!(op, Op::SetLink { change, .. } if change.mtu == Some(1400))),
+            "{ops:?}"
+        );
         site.down("c");
     });
 }
@@ -71,10 +74,14 @@ fn mends_what_was_broken_by_hand() {
             let mut socket = site.node("c", "h1").run(|| Socket::open(Protocol::Route)).unwrap().unwrap();
             nslab_kernel::link::find_by_name(&mut socket, name("eth0")).unwrap().index
         };
-        change(&site, "h1", &[
-            &SetLink { index: eth0, up: Some(false), ..SetLink::default() },
-            &ChangeAddress { link: eth0, address: "192.0.2.9/24".parse().unwrap(), delete: false },
-        ]);
+        change(
+            &site,
+            "h1",
+            &[
+                &SetLink { index: eth0, up: Some(false), ..SetLink::default() },
+                &ChangeAddress { link: eth0, address: "192.0.2.9/24".parse().unwrap(), delete: false },
+            ],
+        );
         change(&site, "h2", &[&DelLink::Name(name("eth0"))]);
         change(&site, "s", &[&DelLink::Name(name("s"))]);
         site.node("c", "r").run(|| nslab_kernel::sysctl::write("net.ipv4.ip_forward", "0")).unwrap().unwrap();
@@ -82,7 +89,8 @@ fn mends_what_was_broken_by_hand() {
         let built = site.up(&lab);
         assert!(!built.plan.is_empty());
         assert_same(&site.shown(&lab), &whole, &format!("after {:?}", built.plan));
-        let forwards = site.node("c", "r").run(|| nslab_kernel::sysctl::read("net.ipv4.ip_forward")).unwrap().unwrap();
+        let forwards =
+            site.node("c", "r").run(|| nslab_kernel::sysctl::read("net.ipv4.ip_forward")).unwrap().unwrap();
         assert_eq!(forwards, "1");
         site.down("c");
     });
@@ -103,7 +111,10 @@ fn leaves_alone_what_programs_made() {
         change(&site, "h2", &[&NewLink::new(name("eth1"), LinkKind::Ifb)]);
         let needs = wanted(&BASE.replace("[r, out]]", "[r, out], [h2:eth1, r]]"));
         let error = site.labs(|labs| labs.up(&needs)).unwrap_err();
-        assert!(matches!(&error, nslab_lab::Error::Conflict { name, .. } if name.contains("eth1")), "{error}");
+        assert!(
+            matches!(&error, nslab_lab::Error::Conflict { name, .. } if name.contains("eth1")),
+            "{error}"
+        );
         change(&site, "h2", &[&DelLink::Name(name("eth1"))]);
         assert_eq!(site.up(&lab).steps, 0);
         site.down("c");

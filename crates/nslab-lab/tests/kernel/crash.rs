@@ -85,13 +85,17 @@ fn up_killed_at_any_step_is_completed() {
         let reference = Site::new();
         reference.up(&lab);
         let whole = reference.shown(&lab);
-        let kills = at_every_step("up", |_| {}, |site, steps| {
-            site.up(&lab);
-            assert_same(&site.shown(&lab), &whole, &format!("killed after {steps} steps"));
-            assert_eq!(site.up(&lab).steps, 0);
-            site.down("k");
-            site.assert_clean();
-        });
+        let kills = at_every_step(
+            "up",
+            |_| {},
+            |site, steps| {
+                site.up(&lab);
+                assert_same(&site.shown(&lab), &whole, &format!("killed after {steps} steps"));
+                assert_eq!(site.up(&lab).steps, 0);
+                site.down("k");
+                site.assert_clean();
+            },
+        );
         assert!(kills > 100, "{kills}");
         reference.down("k");
     });
@@ -100,10 +104,14 @@ fn up_killed_at_any_step_is_completed() {
 #[test]
 fn up_killed_at_any_step_is_taken_away() {
     privileged(|| {
-        let kills = at_every_step("up", |_| {}, |site, _| {
-            site.down("k");
-            site.assert_clean();
-        });
+        let kills = at_every_step(
+            "up",
+            |_| {},
+            |site, _| {
+                site.down("k");
+                site.assert_clean();
+            },
+        );
         assert!(kills > 100, "{kills}");
     });
 }
@@ -115,12 +123,16 @@ fn a_change_killed_at_any_step_is_completed() {
         let reference = Site::new();
         reference.up(&edited);
         let whole = reference.shown(&edited);
-        let kills = at_every_step("edit", |site| drop(site.up(&lab)), |site, steps| {
-            site.up(&edited);
-            assert_same(&site.shown(&edited), &whole, &format!("killed after {steps} steps"));
-            site.down("k");
-            site.assert_clean();
-        });
+        let kills = at_every_step(
+            "edit",
+            |site| drop(site.up(&lab)),
+            |site, steps| {
+                site.up(&edited);
+                assert_same(&site.shown(&edited), &whole, &format!("killed after {steps} steps"));
+                site.down("k");
+                site.assert_clean();
+            },
+        );
         assert!(kills > 20, "{kills}");
         reference.down("k");
     });
@@ -130,18 +142,22 @@ fn a_change_killed_at_any_step_is_completed() {
 fn down_killed_at_any_step_is_completed() {
     privileged(|| {
         let lab = wanted(LAB);
-        let kills = at_every_step("down", |site| drop(site.up(&lab)), |site, steps| {
-            if steps % 2 == 0 {
-                // `up` begins anew.
-                site.up(&lab);
-                assert_eq!(site.up(&lab).steps, 0);
-            }
-            if !site.labs(|labs| labs.list()).unwrap().is_empty() {
-                site.down("k");
-            }
-            let _ = site.labs(|labs| labs.down("k"));
-            site.assert_clean();
-        });
+        let kills = at_every_step(
+            "down",
+            |site| drop(site.up(&lab)),
+            |site, steps| {
+                if steps % 2 == 0 {
+                    // `up` begins anew.
+                    site.up(&lab);
+                    assert_eq!(site.up(&lab).steps, 0);
+                }
+                if !site.labs(nslab_lab::Labs::list).unwrap().is_empty() {
+                    site.down("k");
+                }
+                drop(site.labs(|labs| labs.down("k")));
+                site.assert_clean();
+            },
+        );
         assert!(kills > 10, "{kills}");
     });
 }

@@ -49,17 +49,27 @@ fn is_what_the_file_says() {
         }
         let a = site.node("o", "a");
         let routes = oracle.ip(&a, "route show");
-        assert!(entries(&routes).any(|one| one["dst"] == "203.0.113.0/24" && one["gateway"] == "10.1.0.2" && one["metric"] == 7));
+        assert!(
+            entries(&routes).any(|one| one["dst"] == "203.0.113.0/24"
+                && one["gateway"] == "10.1.0.2"
+                && one["metric"] == 7)
+        );
         assert!(entries(&routes).any(|one| one["dst"] == "198.51.100.0/24" && one["type"] == "blackhole"));
-        assert!(entries(&routes).any(|one| one["dst"] == "default" && one["gateway"] == "10.1.0.2"), "{routes}");
+        assert!(
+            entries(&routes).any(|one| one["dst"] == "default" && one["gateway"] == "10.1.0.2"),
+            "{routes}"
+        );
         let routes = oracle.ip(&a, "-6 route show default");
         assert!(entries(&routes).any(|one| one["gateway"] == "2001:db8:1::2"), "{routes}");
         let rules = oracle.ip(&site.node("o", "c"), "rule show");
         assert!(entries(&rules).any(|one| one["priority"] == 1000 && one["table"] == "100"), "{rules}");
         let neighbours = oracle.ip(&site.node("o", "b"), "neighbour show nud permanent");
-        assert!(entries(&neighbours).any(|one| one["dst"] == "10.1.0.77" && one["lladdr"] == "02:00:00:00:00:77"));
+        assert!(
+            entries(&neighbours).any(|one| one["dst"] == "10.1.0.77" && one["lladdr"] == "02:00:00:00:00:77")
+        );
         let ports = oracle.bridge(&site.node("o", "sw"), "link show");
-        let ports: BTreeSet<String> = entries(&ports).filter(|one| one["master"] == "sw").map(|one| text(&one["ifname"])).collect();
+        let ports: BTreeSet<String> =
+            entries(&ports).filter(|one| one["master"] == "sw").map(|one| text(&one["ifname"])).collect();
         assert_eq!(ports, ["b", "c"].map(str::to_owned).into());
         assert_eq!(oracle.link(&site.node("o", "sw"), "sw")["mtu"], 1400);
         site.down("o");

@@ -20,11 +20,15 @@ struct Draft {
 
 impl Draft {
     fn source(&self) -> String {
-        let mut text = format!("name: p\naddressing: {{ipv4: 10.0.0.0/8, ipv6: {}}}\nnodes:\n", if self.ipv6 { "\"fd00::/48\"" } else { "none" });
+        let mut text = format!(
+            "name: p\naddressing: {{ipv4: 10.0.0.0/8, ipv6: {}}}\nnodes:\n",
+            if self.ipv6 { "\"fd00::/48\"" } else { "none" }
+        );
         for (number, (router, sysctl, loopback)) in self.nodes.iter().enumerate() {
             let mut options = vec![format!("forward: {router}")];
             if *sysctl {
-                options.push("sysctl: {net.ipv4.conf.all.rp_filter: 2, net.ipv4.tcp_syn_retries: 3}".to_owned());
+                options
+                    .push("sysctl: {net.ipv4.conf.all.rp_filter: 2, net.ipv4.tcp_syn_retries: 3}".to_owned());
             }
             if *loopback {
                 options.push(format!("addresses: [192.0.2.{}/32]", number + 1));
@@ -45,7 +49,13 @@ impl Draft {
         }
         for (node, switch, size) in &self.ports {
             if !self.switches.is_empty() {
-                let _ = writeln!(links, "  - [n{}, s{}{}]", node % self.nodes.len(), switch % self.switches.len(), mtu(size));
+                let _ = writeln!(
+                    links,
+                    "  - [n{}, s{}{}]",
+                    node % self.nodes.len(),
+                    switch % self.switches.len(),
+                    mtu(size)
+                );
             }
         }
         if links.is_empty() { text } else { text + "links:\n" + &links }
@@ -61,7 +71,13 @@ fn drafts() -> impl Strategy<Value = Draft> {
         proptest::collection::vec((0..6_usize, 0..3_usize, mtu()), 0..7),
         any::<bool>(),
     )
-        .prop_map(|(nodes, switches, cables, ports, ipv6)| Draft { nodes, switches, cables, ports, ipv6 })
+        .prop_map(|(nodes, switches, cables, ports, ipv6)| Draft {
+            nodes,
+            switches,
+            cables,
+            ports,
+            ipv6,
+        })
 }
 
 #[test]

@@ -24,7 +24,8 @@ links:
 "#;
 
 /// What ip(8) is asked of each namespace.
-const QUESTIONS: [&str; 6] = ["link", "address", "route show table all", "-6 route show table all", "rule", "neighbour"];
+const QUESTIONS: [&str; 6] =
+    ["link", "address", "route show table all", "-6 route show table all", "rule", "neighbour"];
 
 #[test]
 fn makes_the_same_network() {
@@ -48,7 +49,10 @@ fn makes_the_same_network() {
                 let (ours, theirs) = (tidy(&ours), tidy(answer));
                 let more: Vec<_> = ours.iter().filter(|line| !theirs.contains(line)).collect();
                 let less: Vec<_> = theirs.iter().filter(|line| !ours.contains(line)).collect();
-                assert!(more.is_empty() && less.is_empty(), "{name}: ip {question}\n nslab: {more:#?}\n script: {less:#?}");
+                assert!(
+                    more.is_empty() && less.is_empty(),
+                    "{name}: ip {question}\n nslab: {more:#?}\n script: {less:#?}"
+                );
             }
         }
         site.down("sh");
@@ -60,7 +64,7 @@ fn run_by_hand(script: &str, names: &[&str]) -> BTreeMap<String, Vec<Value>> {
     let mut program = script.to_owned();
     for name in names {
         for question in QUESTIONS {
-            program += &format!("echo; echo ANSWER; ip -j -d -n sh-{name} {question}\n");
+            program.extend(["echo; echo ANSWER; ip -j -d -n sh-", name, " ", question, "\n"]);
         }
     }
     let mut command = Command::new("sh");
@@ -89,7 +93,8 @@ fn private_run() -> std::io::Result<()> {
 
 /// The answer without numbers that differ, in a fixed order.
 fn tidy(answer: &Value) -> Vec<String> {
-    let mut lines: Vec<String> = answer.as_array().into_iter().flatten().map(|one| clean(one).to_string()).collect();
+    let mut lines: Vec<String> =
+        answer.as_array().into_iter().flatten().map(|one| clean(one).to_string()).collect();
     lines.sort();
     lines
 }

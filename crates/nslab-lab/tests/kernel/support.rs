@@ -29,7 +29,8 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::Builder::new().prefix("nslab-test-").tempdir().expect("a directory can be made");
+        let directory =
+            tempfile::Builder::new().prefix("nslab-test-").tempdir().expect("a directory can be made");
         let paths = Self::paths_in(directory.path());
         Self { directory, paths }
     }
@@ -69,8 +70,9 @@ impl Site {
                 let namespace = self.node(&topology.name, node);
                 let mut shown = normalised(&state(&namespace));
                 let value = |key: &&str| ((*key).to_owned(), nslab_kernel::sysctl::read(key).ok());
-                let sysctls: BTreeMap<_, _> =
-                    namespace.run(|| SYSCTLS.iter().map(value).collect()).expect("a namespace can be entered");
+                let sysctls: BTreeMap<_, _> = namespace
+                    .run(|| SYSCTLS.iter().map(value).collect())
+                    .expect("a namespace can be entered");
                 shown["sysctls"] = json!(sysctls);
                 (node.clone(), shown)
             })
@@ -82,7 +84,8 @@ impl Site {
         let left: Vec<_> = walk(self.directory());
         assert!(left.is_empty(), "files are left: {left:?}");
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts can be read");
-        let ours: Vec<_> = mounts.lines().filter(|line| line.contains(&*self.directory().to_string_lossy())).collect();
+        let ours: Vec<_> =
+            mounts.lines().filter(|line| line.contains(&*self.directory().to_string_lossy())).collect();
         assert!(ours.is_empty(), "mounts are left: {ours:?}");
     }
 }
@@ -92,7 +95,8 @@ fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
     entries
         .flatten()
         .flat_map(|entry| {
-            let mut below = if entry.file_type().is_ok_and(|kind| kind.is_dir()) { walk(&entry.path()) } else { vec![] };
+            let mut below =
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) { walk(&entry.path()) } else { vec![] };
             below.push(entry.path());
             below
         })
@@ -139,7 +143,9 @@ pub(crate) fn state(namespace: &Namespace) -> NamespaceState {
 /// A namespace's state by names instead of numbers, without what comes and goes by itself.
 pub(crate) fn normalised(state: &NamespaceState) -> Value {
     let name = |index: Option<u32>| {
-        index.and_then(|index| state.links.iter().find(|link| link.index == index)).map(|link| link.name.to_string())
+        index
+            .and_then(|index| state.links.iter().find(|link| link.index == index))
+            .map(|link| link.name.to_string())
     };
     let named = |value: &Value| -> Value { by_name(value, &name) };
     let links: BTreeMap<String, Value> = state
@@ -157,9 +163,17 @@ pub(crate) fn normalised(state: &NamespaceState) -> Value {
     let addresses: BTreeSet<String> = state
         .addresses
         .iter()
-        .map(|one| format!("{} {} tentative={}", name(Some(one.link)).unwrap_or_default(), one.address, one.tentative))
+        .map(|one| {
+            format!(
+                "{} {} tentative={}",
+                name(Some(one.link)).unwrap_or_default(),
+                one.address,
+                one.tentative
+            )
+        })
         .collect();
-    let text = |values: Vec<Value>| values.iter().map(|value| named(value).to_string()).collect::<BTreeSet<_>>();
+    let text =
+        |values: Vec<Value>| values.iter().map(|value| named(value).to_string()).collect::<BTreeSet<_>>();
     let json = |value: Result<Value, serde_json::Error>| value.expect("it can be written");
     let routes = text(state.routes.iter().map(|route| json(serde_json::to_value(route))).collect());
     let rules = text(state.rules.iter().map(|rule| json(serde_json::to_value(rule))).collect());
@@ -176,7 +190,9 @@ fn by_name(value: &Value, name: &dyn Fn(Option<u32>) -> Option<String>) -> Value
             .map(|(key, value)| {
                 let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
                 let shown = match &key[..] {
-                    "link" | "local" | "broadcast" | "anycast" | "multicast" if number.is_some() => json!(name(number)),
+                    "link" | "local" | "broadcast" | "anycast" | "multicast" if number.is_some() => {
+                        json!(name(number))
+                    }
                     _ => by_name(value, name),
                 };
                 (key.clone(), shown)
@@ -198,12 +214,16 @@ pub(crate) fn assert_same(is: &BTreeMap<String, Value>, wanted: &BTreeMap<String
 fn lines(shown: &BTreeMap<String, Value>) -> BTreeSet<String> {
     fn walk(path: &str, value: &Value, into: &mut BTreeSet<String>) {
         match value {
-            Value::Object(map) => map.iter().for_each(|(key, value)| walk(&format!("{path} {key}"), value, into)),
+            Value::Object(map) => {
+                map.iter().for_each(|(key, value)| walk(&format!("{path} {key}"), value, into));
+            }
             Value::Array(values) => values.iter().for_each(|value| walk(path, value, into)),
             leaf => drop(into.insert(format!("{path} = {leaf}"))),
         }
     }
     let mut into = BTreeSet::new();
-    shown.iter().for_each(|(node, value)| walk(node, value, &mut into));
+    for (node, value) in shown {
+        walk(node, value, &mut into);
+    }
     into
 }

@@ -35,61 +35,91 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build a lab, or bring a running one to what the file now says
-    #[command(after_help = "Examples:\n  nslab up                        lab.yaml of this directory\n  nslab up examples/guide.yaml --ping\n  \
+    #[command(
+        after_help = "Examples:\n  nslab up                        lab.yaml of this directory\n  nslab up examples/guide.yaml --ping\n  \
                             nslab up star.yaml --set n=500  with another value of a variable\n  nslab up --empty play           begin \
-                            with nothing, then `nslab node add …`")]
+                            with nothing, then `nslab node add …`"
+    )]
     Up(Up),
     /// Show what `up` would change, and change nothing
-    #[command(after_help = "Examples:\n  nslab plan                      against the running lab\n  nslab plan examples/guide.yaml --shell\n  \
-                            nslab plan --json | jq '.stages[].kind'")]
+    #[command(
+        after_help = "Examples:\n  nslab plan                      against the running lab\n  nslab plan examples/guide.yaml --shell\n  \
+                            nslab plan --json | jq '.stages[].kind'"
+    )]
     Plan(Plan),
     /// Take a lab away; nothing is left
-    #[command(after_help = "Examples:\n  nslab down                      the only lab, or that of lab.yaml\n  nslab down guide\n  nslab down --all")]
+    #[command(
+        after_help = "Examples:\n  nslab down                      the only lab, or that of lab.yaml\n  nslab down guide\n  nslab down --all"
+    )]
     Down(Down),
     /// List labs and their nodes
     Ls(Ls),
     /// Show a namespace: links, addresses, routes, rules, neighbours; or a whole lab
-    #[command(after_help = "Examples:\n  nslab show                      the lab as a picture\n  nslab show red\n  nslab show guide/red --json\n  \
-                            nslab show netns:blue           any namespace that ip netns knows")]
+    #[command(
+        after_help = "Examples:\n  nslab show                      the lab as a picture\n  nslab show red\n  nslab show guide/red --json\n  \
+                            nslab show netns:blue           any namespace that ip netns knows"
+    )]
     Show(Show),
     /// Run a program in a node
-    #[command(after_help = "The program keeps this terminal, its signals and its exit status.\n\nExamples:\n  nslab exec red -- ping -c1 blue\n  \
-                            nslab exec guide/red -- ip route\n  echo hello | nslab exec red -- cat")]
+    #[command(
+        after_help = "The program keeps this terminal, its signals and its exit status.\n\nExamples:\n  nslab exec red -- ping -c1 blue\n  \
+                            nslab exec guide/red -- ip route\n  echo hello | nslab exec red -- cat"
+    )]
     Exec(Exec),
     /// Open a shell in a node; `host` is the namespace around the lab
-    #[command(after_help = "Examples:\n  nslab shell red\n  nslab shell host                without root: where plain `ip netns list` shows the lab")]
+    #[command(
+        after_help = "Examples:\n  nslab shell red\n  nslab shell host                without root: where plain `ip netns list` shows the lab"
+    )]
     Shell(Shell),
     /// Show what the programs of a lab wrote
-    #[command(after_help = "Examples:\n  nslab logs                      all programs\n  nslab logs web -f               go on as more comes\n  \
-                            nslab logs web -n 20")]
+    #[command(
+        after_help = "Examples:\n  nslab logs                      all programs\n  nslab logs web -f               go on as more comes\n  \
+                            nslab logs web -n 20"
+    )]
     Logs(Logs),
     /// Ping one pair, one node to all, or every pair
-    #[command(after_help = "Exit status 1 if an answer is missing.\n\nExamples:\n  nslab ping                      every pair, as a matrix\n  \
-                            nslab ping red                  red to every other\n  nslab ping red blue -c 3\n  nslab ping red 10.0.0.3 --size 1472 --df")]
+    #[command(
+        after_help = "Exit status 1 if an answer is missing.\n\nExamples:\n  nslab ping                      every pair, as a matrix\n  \
+                            nslab ping red                  red to every other\n  nslab ping red blue -c 3\n  nslab ping red 10.0.0.3 --size 1472 --df"
+    )]
     Ping(Ping),
     /// Add or remove a node of a running lab
-    #[command(subcommand, after_help = "Examples:\n  nslab up --empty play\n  nslab node add red\n  nslab node add fw --forward\n  nslab node del red")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  nslab up --empty play\n  nslab node add red\n  nslab node add fw --forward\n  nslab node del red"
+    )]
     Node(NodeCommand),
     /// Add, remove, connect or cut a cable of a running lab
-    #[command(subcommand, after_help = "Ends are written as in a lab file: NODE[:INTERFACE] [ADDRESS/LENGTH …].\n\nExamples:\n  \
+    #[command(
+        subcommand,
+        after_help = "Ends are written as in a lab file: NODE[:INTERFACE] [ADDRESS/LENGTH …].\n\nExamples:\n  \
                                         nslab link add red:veth-red blue:veth-blue\n  nslab link add 'green:eth0 10.0.0.3/24' br0\n  \
-                                        nslab link down red:veth-red\n  nslab link del red:veth-red")]
+                                        nslab link down red:veth-red\n  nslab link del red:veth-red"
+    )]
     Link(LinkCommand),
     /// Add or remove a switch of a running lab
     #[command(subcommand, after_help = "Examples:\n  nslab switch add br0\n  nslab switch del br0")]
     Switch(SwitchCommand),
     /// Add or remove an address of a running lab
-    #[command(subcommand, after_help = "Examples:\n  nslab addr add red:veth-red 10.0.0.1/24\n  nslab addr del red:veth-red 10.0.0.1/24")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  nslab addr add red:veth-red 10.0.0.1/24\n  nslab addr del red:veth-red 10.0.0.1/24"
+    )]
     Addr(AddrCommand),
     /// Add or remove a route of a running lab, in the words of ip-route(8)
-    #[command(subcommand, after_help = "Examples:\n  nslab route add red default via 10.0.0.254\n  nslab route add red blackhole 10.66.0.0/16\n  \
-                                        nslab route del red default via 10.0.0.254")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  nslab route add red default via 10.0.0.254\n  nslab route add red blackhole 10.66.0.0/16\n  \
+                                        nslab route del red default via 10.0.0.254"
+    )]
     Route(RouteCommand),
     /// Write a running lab down: as a lab file, or as a shell script of ip(8) commands
     #[command(after_help = "Examples:\n  nslab export > lab.yaml\n  nslab export play --shell > lab.sh")]
     Export(Export),
     /// Print the completion script of a shell
-    #[command(after_help = "Examples:\n  source <(nslab completions bash)\n  nslab completions fish > ~/.config/fish/completions/nslab.fish")]
+    #[command(
+        after_help = "Examples:\n  source <(nslab completions bash)\n  nslab completions fish > ~/.config/fish/completions/nslab.fish"
+    )]
     Completions(Completions),
     /// Print the manual page, or write one for each command into a directory
     #[command(after_help = "Examples:\n  nslab man | man -l -\n  nslab man --out /usr/local/share/man/man1")]

@@ -54,7 +54,13 @@ impl Context {
             }
         };
         let launcher = |lab: &str| own("__keeper", Some(lab))();
-        work(&Labs { paths: Paths::default(), launcher: &launcher, observer, waiting: &waiting, one_by_one: false })
+        work(&Labs {
+            paths: Paths::default(),
+            launcher: &launcher,
+            observer,
+            waiting: &waiting,
+            one_by_one: false,
+        })
     }
 
     /// Runs `work` on the labs.

@@ -93,7 +93,9 @@ impl From<LabError> for CliError {
     fn from(error: LabError) -> Self {
         let message = error.to_string();
         match error {
-            LabError::NoSuchLab { name, known } => unknown(message, &name, &known, "labs", "`nslab ls` lists them"),
+            LabError::NoSuchLab { name, known } => {
+                unknown(message, &name, &known, "labs", "`nslab ls` lists them")
+            }
             LabError::NoSuchNode { name, known, .. } => {
                 unknown(message, &name, &known, "its nodes and switches", "`nslab ls` lists them")
             }
@@ -101,7 +103,8 @@ impl From<LabError> for CliError {
                 .detail("nothing was changed")
                 .hint("rename the node, give the lab another `prefix:`, or take away what is in the way"),
             LabError::Refused { refusals, left } => {
-                let kind = if refusals.iter().any(|one| one.unsupported) { Kind::Machine } else { Kind::Refused };
+                let kind =
+                    if refusals.iter().any(|one| one.unsupported) { Kind::Machine } else { Kind::Refused };
                 let mut error = Self::new(kind, message);
                 for refusal in refusals.iter().skip(1).take(9) {
                     error = error.detail(format!("and {refusal}"));
@@ -112,7 +115,8 @@ impl From<LabError> for CliError {
                 if left.is_empty() {
                     error.detail("what had been done was taken back")
                 } else {
-                    let error = left.iter().fold(error, |error, one| error.detail(format!("not taken back: {one}")));
+                    let error =
+                        left.iter().fold(error, |error, one| error.detail(format!("not taken back: {one}")));
                     error.hint("`nslab plan` shows what differs, `nslab down` takes the lab away")
                 }
             }

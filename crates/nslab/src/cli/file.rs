@@ -89,7 +89,10 @@ fn read(path: &Path) -> Result<String, CliError> {
         return Err(fail(format!("it is {kind}")));
     }
     if metadata.len() > MAX_BYTES {
-        return Err(fail(format!("it has {} MiB, more than the 8 that a lab file may have", metadata.len() >> 20)));
+        return Err(fail(format!(
+            "it has {} MiB, more than the 8 that a lab file may have",
+            metadata.len() >> 20
+        )));
     }
     let mut bytes = Vec::new();
     file.by_ref().take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;

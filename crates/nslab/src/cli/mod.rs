@@ -20,7 +20,8 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 pub fn main() -> ExitCode {
     // Under COMPLETE=SHELL the process only answers the shell's question what might come next, and ends.
     clap_complete::CompleteEnv::with_factory(Cli::command).complete();
-    let parsed = Cli::command().try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let parsed =
+        Cli::command().try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {

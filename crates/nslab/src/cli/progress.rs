@@ -24,7 +24,9 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         if visible {
             let template = "{msg:18} {wide_bar} {pos}/{len}";
-            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_style(
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
         }
         let progress = Self { bar, began: std::time::Instant::now() };
         if !visible {

@@ -41,9 +41,9 @@ impl Target {
         }
         if let Some(number) = text.strip_prefix("pid:") {
             let pid = number.parse().ok().and_then(Pid::from_raw).filter(|pid| pid.as_raw_pid() > 0);
-            return pid.map(Self::Process).ok_or_else(|| {
-                CliError::bad_input(format!("{number:?} is not a process's number"))
-            });
+            return pid
+                .map(Self::Process)
+                .ok_or_else(|| CliError::bad_input(format!("{number:?} is not a process's number")));
         }
         if text.starts_with("container:") {
             return Err(CliError::bad_input("containers as targets are not built yet").hint(
@@ -59,7 +59,8 @@ impl Target {
         if nodes.contains(&node) {
             return Ok(Self::Node { lab, node });
         }
-        let known = if paths.root().exists() { Ok(nodes) } else { Err(Paths::default().labs().unwrap_or_default()) };
+        let known =
+            if paths.root().exists() { Ok(nodes) } else { Err(Paths::default().labs().unwrap_or_default()) };
         Err(match known {
             Ok(mut known) => {
                 known.sort();
@@ -87,7 +88,8 @@ impl Target {
                     CliError::bad_input(format!("there is no process {}", pid.as_raw_nonzero()))
                 }
                 Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => {
-                    CliError::new(Kind::Machine, error.to_string()).hint("that process is not yours; try as root")
+                    CliError::new(Kind::Machine, error.to_string())
+                        .hint("that process is not yours; try as root")
                 }
                 _ => error.into(),
             })?,
@@ -135,7 +137,8 @@ pub(super) fn complete_nodes() -> Vec<CompletionCandidate> {
     for lab in &labs {
         let mut nodes = pins::list(&paths.lab(lab)).unwrap_or_default();
         nodes.sort();
-        let names = nodes.into_iter().map(|node| if labs.len() == 1 { node } else { format!("{lab}/{node}") });
+        let names =
+            nodes.into_iter().map(|node| if labs.len() == 1 { node } else { format!("{lab}/{node}") });
         candidates.extend(names.map(CompletionCandidate::new));
     }
     candidates

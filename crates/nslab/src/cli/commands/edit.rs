@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use nslab_lab::State;
 use nslab_lab::labs::Wanted;
 use nslab_topology::model::End;
-use nslab_types::MacAddr;
 use nslab_topology::{EditError, Lab, LinkOptions};
+use nslab_types::MacAddr;
 
 use super::{DONE, up};
 use crate::cli::args::{AddrCommand, LinkCommand, NodeCommand, RouteCommand, SwitchCommand};
@@ -85,11 +85,7 @@ fn other_end(lab: &Lab, interface: &str) -> Option<String> {
     let name = |end: &End| format!("{}:{}", topology.device_name(end.device), end.name);
     topology.links.iter().find_map(|link| {
         let [one, other] = link.ends.each_ref().map(name);
-        if one == interface {
-            Some(other)
-        } else {
-            (other == interface).then_some(one)
-        }
+        if one == interface { Some(other) } else { (other == interface).then_some(one) }
     })
 }
 
@@ -132,8 +128,12 @@ fn edit(
         let error = diagnostics.errors().fold(error, |error, one| error.detail(one.message.clone()));
         error.detail("nothing was changed")
     })?;
-    let wanted =
-        Wanted { lab, topology: resolved.topology, file: state.file.clone(), directory: state.directory.clone() };
+    let wanted = Wanted {
+        lab,
+        topology: resolved.topology,
+        file: state.file.clone(),
+        directory: state.directory.clone(),
+    };
     let built = up::build(&context, &wanted)?;
     if output.json {
         output.print_json(&built.plan);

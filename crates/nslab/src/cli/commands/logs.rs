@@ -21,7 +21,11 @@ pub(super) fn run(args: &Logs, output: Output) -> Result<ExitCode, CliError> {
         Some(name) if labs.contains(name) => (name.clone(), None),
         Some(name) => match Target::parse(name, &context)? {
             Target::Node { lab, node } => (lab, Some(node)),
-            _ => return Err(CliError::bad_input(format!("{name} is not a node of a lab; only those have programs"))),
+            _ => {
+                return Err(CliError::bad_input(format!(
+                    "{name} is not a node of a lab; only those have programs"
+                )));
+            }
         },
     };
     let paths = Paths::default().lab(&lab);
@@ -37,8 +41,9 @@ pub(super) fn run(args: &Logs, output: Output) -> Result<ExitCode, CliError> {
     let mut out = std::io::stdout().lock();
     let mut show = |log: usize, text: &[u8]| -> bool {
         let written = if several {
-            text.split_inclusive(|&byte| byte == b'\n')
-                .try_for_each(|line| write!(out, "{:width$} | ", names[log]).and_then(|()| out.write_all(line)))
+            text.split_inclusive(|&byte| byte == b'\n').try_for_each(|line| {
+                write!(out, "{:width$} | ", names[log]).and_then(|()| out.write_all(line))
+            })
         } else {
             out.write_all(text)
         };

@@ -44,7 +44,11 @@ fn labs(context: &Context, output: Output) -> Result<ExitCode, CliError> {
         output.note("no lab is running");
     } else {
         let rows: Vec<Vec<String>> = labs.iter().map(row).collect();
-        output.print(&nslab_view::table(&["LAB", "STATUS", "NODES", "SWITCHES", "LINKS", "FILE"], &rows, &output.style()));
+        output.print(&nslab_view::table(
+            &["LAB", "STATUS", "NODES", "SWITCHES", "LINKS", "FILE"],
+            &rows,
+            &output.style(),
+        ));
     }
     Ok(DONE)
 }
@@ -78,7 +82,13 @@ fn nodes(context: &Context, lab: &str, output: Output) -> Result<ExitCode, CliEr
                 let interfaces: Vec<String> = row
                     .interfaces
                     .iter()
-                    .map(|one| std::iter::once(&one.name).chain(&one.addresses).cloned().collect::<Vec<_>>().join(" "))
+                    .map(|one| {
+                        std::iter::once(&one.name)
+                            .chain(&one.addresses)
+                            .cloned()
+                            .collect::<Vec<_>>()
+                            .join(" ")
+                    })
                     .collect();
                 let programs: Vec<String> =
                     row.programs.iter().map(|one| format!("{} ({})", one.name, one.state)).collect();
@@ -90,7 +100,11 @@ fn nodes(context: &Context, lab: &str, output: Output) -> Result<ExitCode, CliEr
                 vec![row.name.clone(), row.kind.to_owned(), row.namespace.clone(), shown, programs.join(", ")]
             })
             .collect();
-        output.print(&nslab_view::table(&["NAME", "KIND", "NAMESPACE", "INTERFACES", "PROGRAMS"], &text, &output.style()));
+        output.print(&nslab_view::table(
+            &["NAME", "KIND", "NAMESPACE", "INTERFACES", "PROGRAMS"],
+            &text,
+            &output.style(),
+        ));
     }
     Ok(DONE)
 }

@@ -148,8 +148,10 @@ fn go(
     output: Output,
 ) -> Result<Pinged, CliError> {
     let paths = Paths::default().lab(&topology.name);
-    let namespaces =
-        from.iter().map(|&node| Namespace::open(&paths.pin(&nodes.names[node]))).collect::<Result<Vec<_>, _>>()?;
+    let namespaces = from
+        .iter()
+        .map(|&node| Namespace::open(&paths.pin(&nodes.names[node])))
+        .collect::<Result<Vec<_>, _>>()?;
     let bar = super::super::progress::counter(output, probes.len());
     let list: Vec<Probe> = probes.iter().map(|&(row, _, address)| Probe::new(row, address)).collect();
     let outcomes = ping(&namespaces, &list, options, &mut |event| {
@@ -333,11 +335,14 @@ impl Nodes {
     /// The address of `to` that `from` would use: one on a segment that both are on, else the first; IPv4 before IPv6.
     fn address(&self, from: Option<usize>, to: usize, family: Family) -> Option<IpAddr> {
         let near = |segment: Option<usize>| {
-            segment.is_some() && from.is_some_and(|from| self.addresses[from].iter().any(|(own, _)| *own == segment))
+            segment.is_some()
+                && from.is_some_and(|from| self.addresses[from].iter().any(|(own, _)| *own == segment))
         };
         let suitable = self.addresses[to].iter().filter(|(_, address)| family.allows(*address));
         // The first of equals wins.
-        suitable.min_by_key(|(segment, address)| (address.is_ipv6(), !near(*segment))).map(|(_, address)| *address)
+        suitable
+            .min_by_key(|(segment, address)| (address.is_ipv6(), !near(*segment)))
+            .map(|(_, address)| *address)
     }
 
     /// From each of `from` to every other node that has an address: row, column, address.

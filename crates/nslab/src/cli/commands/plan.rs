@@ -24,7 +24,10 @@ pub(super) fn run(args: &args::Plan, output: Output) -> Result<ExitCode, CliErro
         Context::open(output)?.labs(|labs| labs.plan(&wanted))?
     };
     for conflict in &plan.conflicts {
-        output.note(&format!("conflict: {} exists and is not part of the lab: {}", conflict.name, conflict.holder));
+        output.note(&format!(
+            "conflict: {} exists and is not part of the lab: {}",
+            conflict.name, conflict.holder
+        ));
     }
     for note in &plan.notes {
         output.note(&format!("note: {note}"));

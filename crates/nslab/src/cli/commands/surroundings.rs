@@ -29,7 +29,8 @@ pub(super) fn completions(args: &Completions, output: Output) -> Result<ExitCode
 }
 
 pub(super) fn man(args: &Man, output: Output) -> Result<ExitCode, CliError> {
-    let failed = |error: std::io::Error| CliError::new(Kind::Machine, format!("cannot write the manual: {error}"));
+    let failed =
+        |error: std::io::Error| CliError::new(Kind::Machine, format!("cannot write the manual: {error}"));
     match &args.out {
         Some(directory) => clap_mangen::generate_to(Cli::command(), directory).map_err(failed)?,
         None => {

@@ -85,8 +85,9 @@ pub(super) fn from_file(args: &crate::cli::args::FileArgs, output: Output) -> Re
 /// A lab with nothing in it.
 fn empty(name: &str) -> Result<Wanted, CliError> {
     let lab = Lab::empty(name);
-    let resolved = nslab_topology::resolve(&lab)
-        .map_err(|diagnostics| CliError::bad_input(format!("{name:?} cannot be a lab's name: {diagnostics}")))?;
+    let resolved = nslab_topology::resolve(&lab).map_err(|diagnostics| {
+        CliError::bad_input(format!("{name:?} cannot be a lab's name: {diagnostics}"))
+    })?;
     let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     Ok(Wanted { lab, topology: resolved.topology, file: None, directory })
 }
@@ -111,7 +112,9 @@ pub(super) fn refuse_pending(pending: &[Pending]) -> Result<(), CliError> {
     for more in &pending[1..] {
         error = error.detail(format!("{}{} is not built yet", place(more), more.feature));
     }
-    Err(error.detail("nothing was changed").hint("take it out of the lab file, or wait for a later release of nslab"))
+    Err(error
+        .detail("nothing was changed")
+        .hint("take it out of the lab file, or wait for a later release of nslab"))
 }
 
 fn summary(built: &Built, wanted: &Wanted) -> String {
@@ -119,7 +122,9 @@ fn summary(built: &Built, wanted: &Wanted) -> String {
     let time = duration(built.time);
     if built.new {
         let topology = &wanted.topology;
-        let count = |count: usize, what: &str, plural: &str| format!("{count} {}", if count == 1 { what } else { plural });
+        let count = |count: usize, what: &str, plural: &str| {
+            format!("{count} {}", if count == 1 { what } else { plural })
+        };
         return format!(
             "lab {name} is up: {}, {}, {} in {time}",
             count(topology.nodes.len(), "node", "nodes"),
