@@ -68,6 +68,12 @@ pub enum Error {
         /// The last lines of its log.
         log: Vec<String>,
     },
+    /// The user wanted it to end; what had been done was taken back.
+    #[error("interrupted")]
+    Interrupted {
+        /// What could not be taken back, empty if all was.
+        left: Vec<String>,
+    },
     /// This machine lacks what is needed.
     #[error("{what}")]
     Machine {

@@ -12,6 +12,7 @@ use std::process::Command;
 
 use crate::apply::Observer;
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::paths::{LabPaths, Paths};
 use crate::state::State;
 
@@ -29,6 +30,8 @@ pub struct Labs<'a> {
     pub observer: &'a Observer<'a>,
     /// Who is told that another process works on the lab, which is waited for.
     pub waiting: &'a (dyn Fn() + Sync),
+    /// What makes [`Labs::up`] take back what it has done so far. Taking a lab away goes on to its end.
+    pub interrupt: Interrupt,
     /// Send each step on its own; for tests.
     pub one_by_one: bool,
 }

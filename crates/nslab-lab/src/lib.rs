@@ -14,6 +14,7 @@ pub mod desired;
 pub mod diff;
 pub mod error;
 pub mod exec;
+pub mod interrupt;
 pub mod journal;
 pub mod labs;
 pub mod lock;
@@ -29,6 +30,7 @@ pub mod session;
 pub mod state;
 
 pub use error::{Error, Result};
+pub use interrupt::Interrupt;
 pub use labs::Labs;
 pub use paths::{LabPaths, Paths};
 pub use plan::Plan;

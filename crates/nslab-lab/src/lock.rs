@@ -6,7 +6,8 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
+use crate::interrupt::Interrupt;
 use crate::pins::make_directory;
 
 /// The lock of a lab, held until dropped. It is the lab's directory itself, so it leaves nothing behind, and the
@@ -18,11 +19,11 @@ pub struct Lock {
 
 impl Lock {
     /// Waits for the lock of the lab with the directory `root`, making the directory if there is none. `waiting` is
-    /// called once if somebody else holds it.
-    pub fn create(root: &Path, waiting: &mut dyn FnMut()) -> Result<Self> {
+    /// called once if somebody else holds it; an interrupt ends the waiting.
+    pub fn create(root: &Path, waiting: &mut dyn FnMut(), interrupt: Interrupt) -> Result<Self> {
         loop {
             make_directory(root)?;
-            if let Some(lock) = Self::open(root, waiting)? {
+            if let Some(lock) = Self::open(root, waiting, interrupt)? {
                 return Ok(lock);
             }
         }
@@ -30,14 +31,18 @@ impl Lock {
 
     /// Waits for the lock of the lab with the directory `root`; `None` if there is no such lab, or none any more once
     /// the one who held the lock let go of it.
-    pub fn existing(root: &Path, waiting: &mut dyn FnMut()) -> Result<Option<Self>> {
+    pub fn existing(
+        root: &Path,
+        waiting: &mut dyn FnMut(),
+        interrupt: Interrupt,
+    ) -> Result<Option<Self>> {
         loop {
             match std::fs::symlink_metadata(root) {
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error).context(|| format!("look at {}", root.display())),
             }
-            if let Some(lock) = Self::open(root, waiting)? {
+            if let Some(lock) = Self::open(root, waiting, interrupt)? {
                 return Ok(Some(lock));
             }
         }
@@ -54,12 +59,20 @@ impl Lock {
     }
 
     /// `None` if the directory went away meanwhile.
-    fn open(root: &Path, waiting: &mut dyn FnMut()) -> Result<Option<Self>> {
+    fn open(root: &Path, waiting: &mut dyn FnMut(), interrupt: Interrupt) -> Result<Option<Self>> {
         let Some(directory) = open(root)? else { return Ok(None) };
         let locked = match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => {
                 waiting();
-                rustix::io::retry_on_intr(|| rustix::fs::flock(&directory, FlockOperation::LockExclusive))
+                loop {
+                    match rustix::fs::flock(&directory, FlockOperation::LockExclusive) {
+                        Err(Errno::INTR) if interrupt.has_come() => {
+                            return Err(Error::Interrupted { left: Vec::new() });
+                        }
+                        Err(Errno::INTR) => {}
+                        result => break result,
+                    }
+                }
             }
             result => result,
         };

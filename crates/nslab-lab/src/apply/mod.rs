@@ -8,6 +8,7 @@ mod settle;
 use nslab_topology::model::Program;
 
 use crate::error::{Error, Refusal, Result};
+use crate::interrupt::Interrupt;
 use crate::journal::Journal;
 use crate::paths::LabPaths;
 use crate::pins;
@@ -58,6 +59,8 @@ pub struct Site<'a> {
     pub runner: &'a mut dyn Runner,
     /// Who is told.
     pub observer: &'a Observer<'a>,
+    /// Looked at before each stage: what makes it fail.
+    pub interrupt: Interrupt,
     /// Send each step on its own instead of many together; for tests that stop in between.
     pub one_by_one: bool,
 }

@@ -36,7 +36,7 @@ impl Labs<'_> {
     pub fn down(&self, name: &str) -> Result<Gone> {
         let began = Instant::now();
         let paths = self.lab(name);
-        let Some(lock) = Lock::existing(paths.root(), &mut || (self.waiting)())? else {
+        let Some(lock) = Lock::existing(paths.root(), &mut || (self.waiting)(), self.interrupt)? else {
             let gone = take_away_unknown(&paths, name)?;
             tidy(&self.paths);
             return if gone.namespaces == 0 {

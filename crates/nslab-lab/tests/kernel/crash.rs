@@ -151,7 +151,7 @@ fn down_killed_at_any_step_is_completed() {
                     site.up(&lab);
                     assert_eq!(site.up(&lab).steps, 0);
                 }
-                if !site.labs(nslab_lab::Labs::list).unwrap().is_empty() {
+                if !site.paths.labs().unwrap().is_empty() {
                     site.down("k");
                 }
                 drop(site.labs(|labs| labs.down("k")));
