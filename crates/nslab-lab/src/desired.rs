@@ -13,6 +13,10 @@ use crate::plan::{BridgeSettings, NamespaceRef, Role};
 const FORWARD_IPV4: &str = "net.ipv4.ip_forward";
 const FORWARD_IPV6: &str = "net.ipv6.conf.all.forwarding";
 
+const ROUTER_SOLICITATIONS: &str = "net.ipv6.conf.default.router_solicitations";
+/// How many hosts a segment may have before they are kept from asking for routers.
+const LARGE_SEGMENT: usize = 64;
+
 /// What new namespaces begin with on this machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NewNamespaces {
@@ -160,6 +164,7 @@ impl Desired {
             let (near, far) = if is_switch(second) { (second, first) } else { (first, second) };
             cables.push(DesiredCable { near, far });
         }
+        quiet_large_segments(topology, &mut namespaces);
         for space in &mut namespaces[first_switch..] {
             // A bridge follows the smallest of its ports, unless told otherwise by hand (`br_mtu_auto_adjust`,
             // net/bridge/br_if.c).
@@ -206,6 +211,34 @@ impl Desired {
     /// The end of a cable.
     pub fn link(&self, (namespace, link): (usize, usize)) -> &DesiredLink {
         &self.namespaces[namespace].links[link]
+    }
+}
+
+/// Hosts on a large segment send no router solicitations.
+///
+/// A host with an IPv6 address asks for routers when it comes up, three times, and each question is flooded to all
+/// others: N² packets, which at some hundred hosts overflow the kernel's backlog and are lost together with what matters.
+/// Its addresses and routes are written in the lab file, so there is nothing to ask for.
+fn quiet_large_segments(topology: &Topology, namespaces: &mut [DesiredNamespace]) {
+    let mut hosts: Vec<Vec<usize>> = vec![Vec::new(); topology.segments.len()];
+    for link in &topology.links {
+        for end in &link.ends {
+            if let Device::Node(node) = end.device
+                && end.addresses.iter().any(|address| address.addr().is_ipv6())
+            {
+                hosts[link.segment].push(node);
+            }
+        }
+    }
+    let mut quiet: Vec<usize> =
+        hosts.into_iter().filter(|hosts| hosts.len() > LARGE_SEGMENT).flatten().collect();
+    quiet.sort_unstable();
+    quiet.dedup();
+    for node in quiet {
+        let sysctls = &mut namespaces[node].sysctls;
+        if !sysctls.iter().any(|wanted| wanted.key == ROUTER_SOLICITATIONS) {
+            sysctls.push(DesiredSysctl { optional: true, ..DesiredSysctl::new(ROUTER_SOLICITATIONS, "0") });
+        }
     }
 }
 

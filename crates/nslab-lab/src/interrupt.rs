@@ -41,7 +41,8 @@ impl Caught {
         let signals = SIGNALS.into_iter().filter(|&signal| action(signal) == Some(libc::SIG_DFL));
         let note: extern "C" fn(libc::c_int) = note;
         // Not SA_RESTART: what waits shall look whether it should go on.
-        let signals = signals.filter(|&signal| set(signal, note as libc::sighandler_t, libc::SA_RESETHAND)).collect();
+        let signals =
+            signals.filter(|&signal| set(signal, note as libc::sighandler_t, libc::SA_RESETHAND)).collect();
         Self { signals }
     }
 

@@ -31,11 +31,7 @@ impl Lock {
 
     /// Waits for the lock of the lab with the directory `root`; `None` if there is no such lab, or none any more once
     /// the one who held the lock let go of it.
-    pub fn existing(
-        root: &Path,
-        waiting: &mut dyn FnMut(),
-        interrupt: Interrupt,
-    ) -> Result<Option<Self>> {
+    pub fn existing(root: &Path, waiting: &mut dyn FnMut(), interrupt: Interrupt) -> Result<Option<Self>> {
         loop {
             match std::fs::symlink_metadata(root) {
                 Ok(_) => {}

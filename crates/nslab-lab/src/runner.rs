@@ -7,6 +7,7 @@ use nslab_topology::model::Program;
 use crate::apply::Runner;
 use crate::diff::RunningProgram;
 use crate::error::Result;
+use crate::interrupt::Interrupt;
 use crate::labs::Launcher;
 use crate::paths::LabPaths;
 use crate::programs::{GRACE, Keeper, ProgramStatus, State as ProgramState};
@@ -17,13 +18,20 @@ pub struct KeeperRunner<'a> {
     paths: &'a LabPaths,
     launcher: &'a Launcher<'a>,
     directory: &'a Path,
+    interrupt: Interrupt,
     keeper: Option<Keeper>,
 }
 
 impl<'a> KeeperRunner<'a> {
-    /// A runner for the lab at `paths`; `directory` is where programs run unless told otherwise.
-    pub fn new(paths: &'a LabPaths, launcher: &'a Launcher<'a>, directory: &'a Path) -> Self {
-        Self { paths, launcher, directory, keeper: None }
+    /// A runner for the lab at `paths`; `directory` is where programs run unless told otherwise, and `interrupt` ends
+    /// the waiting for one to be ready.
+    pub fn new(
+        paths: &'a LabPaths,
+        launcher: &'a Launcher<'a>,
+        directory: &'a Path,
+        interrupt: Interrupt,
+    ) -> Self {
+        Self { paths, launcher, directory, interrupt, keeper: None }
     }
 
     fn keeper(&mut self) -> Result<&mut Keeper> {
@@ -38,9 +46,15 @@ impl<'a> KeeperRunner<'a> {
 impl Runner for KeeperRunner<'_> {
     fn start(&mut self, node: &str, program: &Program) -> Result<()> {
         let directory = self.directory;
+        let interrupt = self.interrupt;
         let keeper = self.keeper()?;
         keeper.start(node, program, directory)?;
-        keeper.wait_ready(node, program, directory)
+        let ready = keeper.wait_ready_until(node, program, directory, interrupt);
+        if ready.is_err() {
+            // It does not count as started, so nobody else will stop it.
+            let _ = keeper.stop(node, &program.name, GRACE);
+        }
+        ready
     }
 
     fn stop(&mut self, node: &str, program: &Program) -> Result<()> {

@@ -201,10 +201,10 @@ processes! {
         command.env("STATE", lab.paths.root().parent().unwrap()).env("NODE", "red").env("SHELL", "/bin/sh");
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"echo \"$NSLAB_NODE\"; exit 3\n").unwrap();
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"echo \"$NSLAB_NODE\"; echo \"$PS1\"; exit 3\n").unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(3));
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "red\n");
-        assert!(stderr(&output).contains("red# "), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "red\nred# \n");
+        assert_eq!(stderr(&output), "", "without a terminal there is no prompt");
     }
 }

@@ -331,7 +331,11 @@ fn refusal(message: &Incoming<'_>) -> Option<Refusal> {
     if code == 0 {
         return None;
     }
-    let errno = Errno::from_raw_os_error(code.saturating_neg());
+    // Error numbers are below 4096 (`MAX_ERRNO`, include/linux/err.h).
+    let errno = match code.checked_neg() {
+        Some(code @ 1..4096) => Errno::from_raw_os_error(code),
+        _ => Errno::IO,
+    };
     // After the code: the request's header (whole request unless capped), then attributes (struct nlmsgerr).
     let attributes_at = match message.kind {
         NLMSG_DONE => 4,

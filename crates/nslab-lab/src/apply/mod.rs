@@ -79,7 +79,8 @@ pub struct Failure {
 /// What became of one step of a stage, by its place.
 type Outcome = (usize, std::result::Result<(), Refusal>);
 
-/// Carries out `plan`, stage by stage; stops after the first stage in which a step was refused.
+/// Carries out `plan`, stage by stage; stops after the first stage in which a step was refused, and
+/// before the next one when it is interrupted.
 pub fn apply(plan: &Plan, site: &mut Site<'_>, journal: &mut Journal) -> Result<(), Box<Failure>> {
     let mut done: Vec<Vec<bool>> = plan.stages.iter().map(|stage| vec![false; stage.steps.len()]).collect();
     site.open.resize_with(plan.namespaces.len(), || None);
@@ -88,7 +89,9 @@ pub fn apply(plan: &Plan, site: &mut Site<'_>, journal: &mut Journal) -> Result<
         if stage.kind >= StageKind::StartPrograms && !std::mem::replace(&mut is_ready, true) {
             ready::wait(plan, site);
         }
-        if let Err(error) = journal.stage(stage) {
+        let interrupted =
+            if site.interrupt.has_come() { Err(Error::Interrupted { left: Vec::new() }) } else { Ok(()) };
+        if let Err(error) = interrupted.and_then(|()| journal.stage(stage)) {
             return Err(Box::new(Failure { refusals: Vec::new(), error: Some(error), done }));
         }
         (site.observer)(Event::Stage { kind: stage.kind, steps: stage.steps.len() });

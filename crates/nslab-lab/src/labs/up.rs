@@ -10,8 +10,9 @@ use crate::actual::Actual;
 use crate::apply::{self, Event, Failure, Site};
 use crate::desired::{Desired, NewNamespaces};
 use crate::diff;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::exec::limits;
+use crate::interrupt::Interrupt;
 use crate::journal::{Journal, Past};
 use crate::lock::Lock;
 use crate::paths::LabPaths;
@@ -67,11 +68,7 @@ impl Labs<'_> {
         let paths = self.lab(&wanted.topology.name);
         limits::raise();
         check_names(&paths, &wanted.topology)?;
-        let _lock = Lock::create(paths.root(), &mut || (self.waiting)())?;
-        if Past::read(&paths.journal())?.is_some_and(|past| past.going_down) {
-            super::down::take_away(&paths, self.observer)?;
-            crate::pins::make_directory(paths.root())?;
-        }
+        let _lock = self.lock_to_build(&paths)?;
         let result = self.up_locked(wanted, &paths, began);
         match result {
             Err(error) if State::read(&paths).is_ok_and(|state| state.is_none()) => {
@@ -81,6 +78,18 @@ impl Labs<'_> {
                 Err(with_left(error, left))
             }
             result => result,
+        }
+    }
+
+    /// Locks the lab. One whose taking away was interrupted is first taken away wholly; with it goes the lock, which is
+    /// its directory, so that it is taken anew.
+    fn lock_to_build(&self, paths: &LabPaths) -> Result<Lock> {
+        loop {
+            let lock = Lock::create(paths.root(), &mut || (self.waiting)(), self.interrupt)?;
+            if Past::read(&paths.journal())?.is_none_or(|past| !past.going_down) {
+                return Ok(lock);
+            }
+            super::down::take_away(paths, self.observer)?;
         }
     }
 
@@ -106,7 +115,13 @@ impl Labs<'_> {
             let mut journal = Journal::begin(&paths.journal(), &look.plan)?;
             for round in 0..ROUNDS {
                 steps += look.plan.len();
-                self.carry_out(&mut look, paths, &state, before.as_ref(), &mut journal)?;
+                let done =
+                    self.carry_out(&mut look, paths, &state, before.as_ref(), &mut journal, self.interrupt);
+                if let (Err(error), Some(before), 1..) = (&done, &before, round) {
+                    // What earlier rounds did is taken back by going to what the lab was.
+                    self.go_back(before, paths, &mut journal, error)?;
+                }
+                done?;
                 // A fresh build is what it was planned to be.
                 if before.is_none() && round == 0 && look.fresh {
                     break;
@@ -118,12 +133,24 @@ impl Labs<'_> {
             }
             state.write(paths)?;
             journal.done()?;
-        } else if before.as_ref() != Some(&state) {
+        } else if before.as_ref() != Some(&state)
+            || Past::read(&paths.journal())?.is_none_or(|past| past.interrupted)
+        {
             state.write_surroundings(paths)?;
             state.write(paths)?;
             Journal::begin(&paths.journal(), &look.plan)?.done()?;
         }
         Ok(Built { new: before.is_none(), plan: first, steps, time: began.elapsed() })
+    }
+
+    /// Brings the lab back to what it was, after `error`.
+    fn go_back(&self, before: &State, paths: &LabPaths, journal: &mut Journal, error: &Error) -> Result<()> {
+        let mut look = Look::at(paths, &Desired::new(&before.topology, NewNamespaces::of_this_machine()))?;
+        let back = self.carry_out(&mut look, paths, before, Some(before), journal, Interrupt::default());
+        back.map_err(|failed| Error::Refused {
+            refusals: vec![Refusal::new("bring the lab to what was asked for", error.to_string())],
+            left: vec![failed.to_string()],
+        })
     }
 
     /// Carries out one plan; takes it back if it fails.
@@ -134,13 +161,15 @@ impl Labs<'_> {
         state: &State,
         before: Option<&State>,
         journal: &mut Journal,
+        interrupt: Interrupt,
     ) -> Result<()> {
-        let mut runner = KeeperRunner::new(paths, self.launcher, &state.directory);
+        let mut runner = KeeperRunner::new(paths, self.launcher, &state.directory, interrupt);
         let mut site = Site {
             paths,
             open: std::mem::take(&mut look.open),
             runner: &mut runner,
             observer: self.observer,
+            interrupt,
             one_by_one: self.one_by_one,
         };
         let Err(failure) = apply::apply(&look.plan, &mut site, journal) else { return Ok(()) };
@@ -150,6 +179,7 @@ impl Labs<'_> {
             // It never was whole: `up` takes all of it away.
             return Err(refused(*failure, Vec::new()));
         }
+        site.interrupt = Interrupt::default();
         let undo = look.plan.undo(|stage, place| failure.done[stage][place]);
         let left = match apply::apply(&undo, &mut site, journal) {
             Ok(()) => Vec::new(),
@@ -217,6 +247,7 @@ fn refuse_conflicts(plan: &Plan) -> Result<()> {
 
 fn refused(failure: Failure, left: Vec<String>) -> Error {
     match failure.error {
+        Some(Error::Interrupted { .. }) => Error::Interrupted { left },
         Some(error) => error,
         None => Error::Refused { refusals: failure.refusals, left },
     }
@@ -228,6 +259,10 @@ fn with_left(error: Error, left: Option<Error>) -> Error {
         (Error::Refused { refusals, left: mut all }, Some(left)) => {
             all.push(left.to_string());
             Error::Refused { refusals, left: all }
+        }
+        (Error::Interrupted { left: mut all }, Some(left)) => {
+            all.push(left.to_string());
+            Error::Interrupted { left: all }
         }
         (error, _) => error,
     }

@@ -12,6 +12,7 @@ use super::message::{Reply, Request, Start};
 use super::{ProgramStatus, ready, socket};
 use crate::error::{Context, Error, Result};
 use crate::exec::spawn_detached;
+use crate::interrupt::Interrupt;
 use crate::paths::LabPaths;
 
 /// A connection to a lab's keeper.
@@ -85,8 +86,19 @@ impl Keeper {
     /// Waits until a program that was started is ready, or has been started for sure if it does not say what shows
     /// that it is. Fails when it ended before, and when its time is up.
     pub fn wait_ready(&mut self, node: &str, program: &Program, lab_directory: &Path) -> Result<()> {
+        self.wait_ready_until(node, program, lab_directory, Interrupt::default())
+    }
+
+    /// As [`Keeper::wait_ready`], but an interrupt ends it.
+    pub fn wait_ready_until(
+        &mut self,
+        node: &str,
+        program: &Program,
+        lab_directory: &Path,
+        interrupt: Interrupt,
+    ) -> Result<()> {
         let paths = self.paths.clone();
-        ready::wait(self, &paths, node, program, &directory_of(program, lab_directory))
+        ready::wait(self, &paths, node, program, &directory_of(program, lab_directory), interrupt)
     }
 
     /// What became of the programs, in the order they were started.

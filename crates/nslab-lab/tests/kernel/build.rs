@@ -258,3 +258,32 @@ fn finds_a_lab_without_its_directory_by_its_marks() {
         let _ = std::fs::remove_dir(&site.paths.netns);
     });
 }
+
+#[test]
+fn namespaces_go_from_other_mount_namespaces_too() {
+    privileged(|| {
+        let site = Site::new();
+        site.up(&wanted("name: seen\nnodes: {a: {}, b: {}}\n"));
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "echo on; exec sleep 1000"]).stdout(std::process::Stdio::piped());
+        // As a service manager or a shell in a node does. SAFETY: the closure makes system calls only.
+        unsafe {
+            std::os::unix::process::CommandExt::pre_exec(&mut command, || {
+                rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS)?;
+                nslab_kernel::mount::make_receiving(std::path::Path::new("/"))
+                    .map_err(|_| rustix::io::Errno::PERM)?;
+                Ok(())
+            });
+        }
+        let mut other = command.spawn().unwrap();
+        other.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+        let pin = site.paths.lab("seen").pin("a").display().to_string();
+        let sees =
+            || std::fs::read_to_string(format!("/proc/{}/mountinfo", other.id())).unwrap().contains(&pin);
+        assert!(sees());
+        site.down("seen");
+        assert!(!sees(), "it would keep the namespace alive");
+        other.kill().unwrap();
+        other.wait().unwrap();
+    });
+}

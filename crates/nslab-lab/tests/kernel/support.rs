@@ -7,6 +7,7 @@ use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::state::Select;
 use nslab_kernel::{Namespace, NamespaceState};
 use nslab_lab::apply::Event;
+use nslab_lab::interrupt::Interrupt;
 use nslab_lab::labs::Wanted;
 use nslab_lab::{Labs, Paths};
 use serde_json::{Value, json};
@@ -122,7 +123,14 @@ pub(crate) fn with_labs<T>(
     work: impl FnOnce(&Labs<'_>) -> T,
 ) -> T {
     let launcher = |_: &str| unreachable!("these labs have no programs");
-    work(&Labs { paths: paths.clone(), launcher: &launcher, observer, waiting: &|| {}, one_by_one })
+    work(&Labs {
+        paths: paths.clone(),
+        launcher: &launcher,
+        observer,
+        waiting: &|| {},
+        interrupt: Interrupt::default(),
+        one_by_one,
+    })
 }
 
 /// The lab that a lab file describes; warnings are of no concern here.

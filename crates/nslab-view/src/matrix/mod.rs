@@ -151,12 +151,13 @@ fn show(cell: &Cell, style: &Style) -> String {
     }
 }
 
-/// Milliseconds in four characters or so.
+/// Milliseconds in five characters or so.
 fn milliseconds(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1e3;
-    match time.as_micros() {
-        0..9_995 => format!("{millis:.2}"),
-        9_995..99_950 => format!("{millis:.1}"),
+    match time.as_nanos() / 100 {
+        0..9_995 => format!("{millis:.3}"),
+        9_995..99_950 => format!("{millis:.2}"),
+        99_950..999_500 => format!("{millis:.1}"),
         _ => format!("{millis:.0}"),
     }
 }
@@ -191,15 +192,15 @@ mod tests {
             _ => answered(40 + from as u64 * 10_000),
         });
         let expected = "\
-RTT in ms    red   blue   green
-red            -   0.04       ✗
-blue        10.0      -       ✗
-green          ✗      ✗       -
+RTT in ms    red    blue   green
+red            -   0.040       ✗
+blue        10.0       -       ✗
+green          ✗       ✗       -
 
 red, blue → green: no answer (2)
 green → red, blue: no answer (2)
 
-6 pairs: 2 answered, 4 not (67%)   RTT min 0.04, median 0.04, p99 10.0, max 10.0 ms
+6 pairs: 2 answered, 4 not (67%)   RTT min 0.040, median 0.040, p99 10.0, max 10.0 ms
 ";
         assert_eq!(text(&names, &cells, &Style::default()), expected);
         let ascii = text(&names, &cells, &Style { unicode: false, ..Style::default() });
@@ -213,19 +214,19 @@ green → red, blue: no answer (2)
         let names = names(&["a", "b", "c"]);
         let cells = square(&names, |_, _| answered(40));
         let expected = "\
-RTT in ms      a      b
-a              -   0.04
-b           0.04      -
-c           0.04   0.04
+RTT in ms       a       b
+a               -   0.040
+b           0.040       -
+c           0.040   0.040
 
-RTT in ms      c
-a           0.04
-b           0.04
-c              -
+RTT in ms       c
+a           0.040
+b           0.040
+c               -
 
-6 pairs: all answered   RTT min 0.04, median 0.04, p99 0.04, max 0.04 ms
+6 pairs: all answered   RTT min 0.040, median 0.040, p99 0.040, max 0.040 ms
 ";
-        assert_eq!(text(&names, &cells, &Style { width: 24, ..Style::default() }), expected);
+        assert_eq!(text(&names, &cells, &Style { width: 26, ..Style::default() }), expected);
         assert!(text(&names, &cells, &Style { width: 0, ..Style::default() }).lines().count() > 12);
     }
 
@@ -240,7 +241,7 @@ c              -
         let expected = "\
 h1..h9 → db: no answer (9)
 
-1640 pairs: 1631 answered, 9 not (0.5%)   RTT min 0.05, median 0.05, p99 0.05, max 0.05 ms
+1640 pairs: 1631 answered, 9 not (0.5%)   RTT min 0.050, median 0.050, p99 0.050, max 0.050 ms
 ";
         assert_eq!(text(&names, &cells, &Style::default()), expected);
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nslab_lab::apply::Event;
-use nslab_lab::{Labs, Paths, State, rootless};
+use nslab_lab::{Interrupt, Labs, Paths, State, rootless};
 
 use super::error::CliError;
 use super::file;
@@ -41,10 +41,11 @@ impl Context {
         Ok(Self { output, entered })
     }
 
-    /// Runs `work` on the labs, telling `observer` of progress.
+    /// Runs `work`, which changes labs, telling `observer` of progress. `interrupt` is what ends it early.
     pub(super) fn with_labs<T>(
         &self,
         observer: &(dyn Fn(Event<'_>) + Sync),
+        interrupt: Interrupt,
         work: impl FnOnce(&Labs<'_>) -> T,
     ) -> T {
         let told = AtomicBool::new(false);
@@ -59,13 +60,14 @@ impl Context {
             launcher: &launcher,
             observer,
             waiting: &waiting,
+            interrupt,
             one_by_one: false,
         })
     }
 
     /// Runs `work` on the labs.
     pub(super) fn labs<T>(&self, work: impl FnOnce(&Labs<'_>) -> T) -> T {
-        self.with_labs(&|_| {}, work)
+        self.with_labs(&|_| {}, Interrupt::default(), work)
     }
 
     /// The lab that is meant: the one named, that of the lab file in this directory, or the only one.

@@ -14,6 +14,8 @@ pub enum Kind {
     Machine,
     /// The kernel refused in the middle of a change, which was taken back.
     Refused,
+    /// A signal ended it.
+    Interrupted,
 }
 
 impl Kind {
@@ -23,6 +25,8 @@ impl Kind {
             Self::BadInput => 2,
             Self::Machine => 3,
             Self::Refused => 4,
+            // What shells show for SIGINT.
+            Self::Interrupted => 130,
         }
     }
 }
@@ -128,6 +132,16 @@ impl From<LabError> for CliError {
             LabError::Machine { hint, .. } => {
                 let error = Self::new(Kind::Machine, message);
                 hint.into_iter().fold(error, Self::hint)
+            }
+            LabError::Interrupted { left } => {
+                let error = Self::new(Kind::Interrupted, message);
+                if left.is_empty() {
+                    error.detail("what had been begun was taken back")
+                } else {
+                    let error =
+                        left.iter().fold(error, |error, one| error.detail(format!("not taken back: {one}")));
+                    error.hint("`nslab plan` shows what differs, `nslab down` takes the lab away")
+                }
             }
             LabError::Kernel(error) => error.into(),
             _ => Self::new(Kind::Machine, message),

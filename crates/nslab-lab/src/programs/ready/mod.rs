@@ -15,6 +15,7 @@ use rustix::process::{Pid, PidfdFlags};
 use self::sockets::Sockets;
 use super::{Keeper, Log, ProgramStatus, State};
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::paths::LabPaths;
 
 /// How often to look: soon at first, as most programs are quick, then less and less often.
@@ -32,6 +33,7 @@ pub(super) fn wait(
     node: &str,
     program: &Program,
     directory: &Path,
+    interrupt: Interrupt,
 ) -> Result<()> {
     let failed = |problem: String| Error::Program {
         node: node.to_owned(),
@@ -46,6 +48,9 @@ pub(super) fn wait(
     let deadline = Instant::now() + limit;
     let mut pause = if program.ready.is_some() { FIRST_PAUSE } else { FIRST_PAUSE / 8 };
     loop {
+        if interrupt.has_come() {
+            return Err(Error::Interrupted { left: Vec::new() });
+        }
         // In this order: a port may be another program's, and ours have failed because of it.
         if end.has_come()
             && let Some(status) = find(keeper, node, program)?

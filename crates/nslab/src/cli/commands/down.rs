@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use nslab_lab::Paths;
+use nslab_lab::interrupt::Caught;
 use serde::Serialize;
 
 use super::DONE;
 use crate::cli::args::Down;
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, Kind};
 use crate::cli::output::{Output, duration};
 
 /// What `down --json` prints for each lab.
@@ -28,9 +29,14 @@ pub(super) fn run(args: &Down, output: Output) -> Result<ExitCode, CliError> {
     } else {
         vec![context.lab_name(args.lab.as_deref())?]
     };
+    // A lab that is being taken away goes to its end also if Ctrl-C comes; the next one then stays.
+    let caught = Caught::new();
     let mut reports = Vec::new();
     for name in names {
-        let gone = context.labs(|labs| labs.down(&name))?;
+        if caught.interrupt().has_come() {
+            return Err(CliError::new(Kind::Interrupted, format!("interrupted; lab {name} is left as it is")));
+        }
+        let gone = context.with_labs(&|_| {}, caught.interrupt(), |labs| labs.down(&name))?;
         if !output.json {
             let mut text = format!("lab {name} is gone ({})", duration(gone.time));
             if gone.processes > 0 {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use nslab_lab::interrupt::Caught;
 use nslab_lab::labs::{Built, Wanted};
 use nslab_topology::{Lab, Pending};
 use serde::Serialize;
@@ -95,7 +96,10 @@ fn empty(name: &str) -> Result<Wanted, CliError> {
 /// Builds, with progress on a terminal.
 pub(super) fn build(context: &Context, wanted: &Wanted) -> Result<Built, CliError> {
     let progress = Progress::new(context.output);
-    let built = context.with_labs(&|event| progress.tell(event), |labs| labs.up(wanted));
+    // From here on Ctrl-C makes the change be taken back; afterwards it ends the process again.
+    let caught = Caught::new();
+    let built = context.with_labs(&|event| progress.tell(event), caught.interrupt(), |labs| labs.up(wanted));
+    drop(caught);
     progress.end();
     let built = built?;
     for note in &built.plan.notes {
