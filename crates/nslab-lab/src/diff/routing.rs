@@ -11,7 +11,7 @@ use nslab_types::IfName;
 use super::Steps;
 use crate::actual::ActualNamespace;
 use crate::desired::DesiredNamespace;
-use crate::plan::{Op, Step};
+use crate::plan::{LINK_GROUP, Op, Step};
 
 /// `NUD_PERMANENT` (`include/uapi/linux/neighbour.h`).
 const PERMANENT: u16 = 0x80;
@@ -49,14 +49,24 @@ fn routes(
         .filter(|route| is_managed(route))
         .filter_map(|route| readable(route, names))
         .collect();
-    // Routes over an interface that is made anew are gone with the old one.
-    let stays = |route: &Route| match &route.action {
-        RouteAction::Forward(hops) => hops.iter().filter_map(|hop| hop.dev).all(|dev| {
-            dev == IfName::LOOPBACK || kept.contains(&dev) || !space.links.iter().any(|link| link.name == dev)
-        }),
-        _ => true,
+    // A namespace's foreign interfaces have routes of their own, which are not ours to take.
+    let foreign: HashSet<IfName> = is
+        .into_iter()
+        .flat_map(|is| &is.state.links)
+        .filter(|link| link.group != LINK_GROUP && !link.loopback)
+        .map(|link| link.name)
+        .collect();
+    let devices = |route: &Route| match &route.action {
+        RouteAction::Forward(hops) => hops.iter().filter_map(|hop| hop.dev).collect(),
+        _ => Vec::new(),
     };
-    let mut unclaimed: Vec<&Route> = shown.iter().filter(|route| stays(route)).collect();
+    let ours: Vec<&Route> =
+        shown.iter().filter(|route| !devices(route).iter().any(|dev| foreign.contains(dev))).collect();
+    // A route over an interface that goes cannot be the one that is wanted, also if that interface is made anew; it is
+    // taken away, as the interface may go only after the wanted one has come.
+    let stays =
+        |route: &&Route| devices(route).iter().all(|dev| *dev == IfName::LOOPBACK || kept.contains(dev));
+    let (mut unclaimed, going): (Vec<&Route>, Vec<&Route>) = ours.into_iter().partition(stays);
     let mut missing = Vec::new();
     for wanted in &space.routes {
         match unclaimed.iter().position(|shown| same_route(wanted, shown)) {
@@ -66,12 +76,9 @@ fn routes(
             None => missing.push(wanted.clone()),
         }
     }
+    unclaimed.extend(going);
     unclaimed.sort();
     for route in unclaimed {
-        // A namespace's foreign interfaces have routes of their own, which are not ours to take.
-        if uses_foreign_link(route, space) {
-            continue;
-        }
         steps.remove_routing.push(Step { namespace: place, op: Op::DeleteRoute(route.clone()) });
     }
     for route in missing {
@@ -83,13 +90,6 @@ fn routes(
 fn is_managed(route: &kernel::Route) -> bool {
     matches!(route.protocol, kernel::PROTOCOL_BOOT | kernel::PROTOCOL_STATIC)
         && route.table != kernel::TABLE_LOCAL
-}
-
-fn uses_foreign_link(route: &Route, space: &DesiredNamespace) -> bool {
-    let RouteAction::Forward(hops) = &route.action else { return false };
-    hops.iter()
-        .filter_map(|hop| hop.dev)
-        .any(|dev| dev != IfName::LOOPBACK && !space.links.iter().any(|link| link.name == dev))
 }
 
 /// A kernel's route in the lab file's terms; `None` for what the lab file cannot say.

@@ -83,7 +83,9 @@ fn drafts() -> impl Strategy<Value = Draft> {
 #[test]
 fn any_lab_becomes_any_other() {
     privileged(|| {
-        let config = Config { cases: 40, failure_persistence: None, ..Config::default() };
+        // PROPTEST_CASES asks for more.
+        let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(40);
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
         TestRunner::new(config)
             .run(&(drafts(), drafts(), drafts()), |(one, two, three)| {
                 let site = Site::new();

@@ -1,0 +1,19 @@
+//! The program, run as users run it: as root in the real `/run`, and as an ordinary user.
+
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
+mod support;
+
+mod commands;
+mod edits;
+mod examples;
+mod exec;
+mod files;
+mod interrupt;
+mod logs;
+mod output;
+mod pinging;
+mod rootless;
+mod shells;
+mod status;
+mod wrong;
