@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nslab_kernel::link::{IfIndex, Link};
+use nslab_kernel::link::{AddressGeneration, IfIndex, Link};
 use nslab_types::IfName;
 
 use super::Steps;
 use crate::actual::{Actual, ActualNamespace};
 use crate::desired::{Desired, DesiredCable, DesiredLink};
-use crate::plan::{Conflict, LINK_GROUP, Op, Step, VethEnd};
+use crate::plan::{Conflict, LINK_GROUP, LinkChange, Op, Step, VethEnd};
 
 /// What becomes of a namespace's desired interfaces.
 #[derive(Debug, Clone, Default)]
@@ -113,11 +113,18 @@ fn remove(desired: &Desired, actual: &Actual, ends: &[Ends], steps: &mut Steps) 
                 let late = (namespace >= wanted || far_namespace >= wanted)
                     && !is_needed((namespace, link))
                     && !is_needed((far_namespace, far));
-                let near = shown_end(link, actual.at(namespace));
-                (Op::DeleteVeth { near, far_namespace, far: shown_end(far, actual.at(far_namespace)) }, late)
+                let near = shown_end(link);
+                (Op::DeleteVeth { near, far_namespace, far: shown_end(far) }, late)
             }
             None => (Op::DeleteStrayLink { name: link.name }, namespace >= wanted),
         };
+        if !late && let Op::DeleteVeth { far_namespace, .. } = op {
+            // What it was, for undoing: a far end is neither up nor in a bridge when it is made.
+            let far = actual.peer(namespace, link.index).map(|(_, far)| (far_namespace, far));
+            for (place, end) in std::iter::once((namespace, link)).chain(far) {
+                steps.unplug.extend(unplug(place, end, actual.at(place)));
+            }
+        }
         let stage = if late { &mut steps.remove_namespaces } else { &mut steps.remove_links };
         stage.push(Step { namespace, op });
     }
@@ -146,12 +153,32 @@ fn end(link: &DesiredLink, near: bool) -> VethEnd {
     }
 }
 
-fn shown_end(link: &Link, space: Option<&ActualNamespace>) -> VethEnd {
+/// An end of a cable that goes, after [`unplug`].
+fn shown_end(link: &Link) -> VethEnd {
+    VethEnd { name: link.name, mac: link.mac.unwrap_or_default(), mtu: link.mtu, master: None, up: false }
+}
+
+/// The step that takes an end down and out of its bridge, if it is up or in one.
+fn unplug(namespace: usize, link: &Link, space: Option<&ActualNamespace>) -> Option<Step> {
     let master = link.master.and_then(|index| {
         let links = space.map(|space| &space.state.links)?;
         links.iter().find(|other| other.index == index).map(|other| other.name)
     });
-    VethEnd { name: link.name, mac: link.mac.unwrap_or_default(), mtu: link.mtu, master, up: link.up }
+    let automatic = link.address_generation.is_some_and(|mode| mode != AddressGeneration::None);
+    let change = LinkChange {
+        up: link.up.then_some(false),
+        master: master.map(|_| None),
+        automatic_link_local: Some(true).filter(|_| !automatic),
+        ..LinkChange::default()
+    };
+    let before = LinkChange {
+        up: link.up.then_some(true),
+        master: master.map(Some),
+        automatic_link_local: Some(false).filter(|_| !automatic),
+        ..LinkChange::default()
+    };
+    (change != LinkChange::default())
+        .then(|| Step { namespace, op: Op::SetLink { name: link.name, change, before } })
 }
 
 fn kind_name(link: &Link) -> String {

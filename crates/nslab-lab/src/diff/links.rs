@@ -8,7 +8,7 @@ use super::Steps;
 use super::cables::Ends;
 use crate::actual::ActualNamespace;
 use crate::desired::{DesiredLink, DesiredNamespace};
-use crate::plan::{BridgeSettings, Conflict, LinkChange, Op, Role, Step};
+use crate::plan::{BridgeSettings, Conflict, LINK_GROUP, LinkChange, Op, Role, Step};
 
 /// A switch's bridge device.
 pub(super) fn bridge(
@@ -79,6 +79,14 @@ pub(super) fn configure(
             .and_then(|is| is.state.links.iter().find(|link| link.name == wanted.name));
         set_link(place, space, wanted, shown, is, ends, steps);
         alt_names(place, wanted, shown, steps);
+    }
+    // An interface that goes may go only after others have come, and until then its addresses and the kernel's routes to
+    // them are in the way.
+    for going in is.into_iter().flat_map(|is| &is.state.links) {
+        let is_bridge = space.bridge.as_ref().is_some_and(|(name, _)| *name == going.name);
+        if going.group == LINK_GROUP && !going.loopback && !is_bridge && !ends.kept.contains(&going.name) {
+            addresses(place, going.name, &[], is, steps);
+        }
     }
     let loopback = LoopbackAddresses { place, space, is };
     loopback.diff(steps);

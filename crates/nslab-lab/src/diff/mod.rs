@@ -26,6 +26,7 @@ struct Steps {
     // What goes, in this order: without its address a route is gone already.
     remove_routing: Vec<Step>,
     remove_addresses: Vec<Step>,
+    unplug: Vec<Step>,
     remove_links: Vec<Step>,
     remove_namespaces: Vec<Step>,
     namespaces: Vec<Step>,
@@ -72,11 +73,12 @@ impl Steps {
     fn into_plan(self, lab: String, namespaces: Vec<NamespaceRef>) -> Plan {
         let mut remove = self.remove_routing;
         remove.extend(self.remove_addresses);
-        remove.extend(self.remove_links);
+        remove.extend(self.unplug);
         let mut plan =
             Plan { lab, namespaces, stages: Vec::new(), notes: self.notes, conflicts: self.conflicts };
         plan.push(StageKind::StopPrograms, self.stop);
         plan.push(StageKind::Remove, remove);
+        plan.push(StageKind::RemoveCables, self.remove_links);
         plan.push(StageKind::Namespaces, self.namespaces);
         plan.push(StageKind::Bridges, self.bridges);
         plan.push(StageKind::Cables, self.cables);

@@ -67,6 +67,7 @@ impl fmt::Display for StageKind {
         f.write_str(match self {
             Self::StopPrograms => "stop programs",
             Self::Remove => "remove",
+            Self::RemoveCables => "remove cables",
             Self::Namespaces => "namespaces",
             Self::Bridges => "bridges",
             Self::Cables => "cables",

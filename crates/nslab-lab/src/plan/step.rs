@@ -52,8 +52,10 @@ pub struct Stage {
 pub enum StageKind {
     /// Programs that go, or are to be started anew, end.
     StopPrograms,
-    /// What goes, goes.
+    /// Routes and addresses that are not wanted go, and what goes wholly is unplugged.
     Remove,
+    /// Cables go. After all else, as a cable takes with it what is on it in another namespace.
+    RemoveCables,
     /// Namespaces come.
     Namespaces,
     /// Bridges come.

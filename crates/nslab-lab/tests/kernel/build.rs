@@ -139,6 +139,12 @@ fn takes_everything_back_when_the_kernel_refuses() {
         assert!(site.labs(|labs| labs.up(&wanted(worse))).is_err());
         assert_same(&site.shown(&good), &before, "after the refusal");
         assert_eq!(site.up(&good).steps, 0);
+
+        // Also where a cable with all that was on it had gone already.
+        let other = "name: broken\nnodes: {a: {}, c: {}, b: {sysctl: {net.ipv4.no_such_thing: 1}}}\nlinks: [[b, c]]\n";
+        assert!(site.labs(|labs| labs.up(&wanted(other))).is_err());
+        assert_same(&site.shown(&good), &before, "after the second refusal");
+        assert_eq!(site.up(&good).steps, 0);
         site.down("broken");
     });
 }

@@ -1,0 +1,136 @@
+//! Each example is built, tried and taken away.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Run, Session, as_user, each_user};
+
+each_user!(guide, red_blue_green, routers, services, star_1000);
+as_user!(the_guide_to_the_letter);
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+
+/// A copy of an example that the session's user may read, under a name of its own.
+fn example(session: &Session, name: &str) -> (String, String) {
+    let text = std::fs::read_to_string(Path::new(EXAMPLES).join(format!("{name}.yaml"))).unwrap();
+    let lab = session.lab(name);
+    let file = format!("{name}.yaml");
+    // As root bare names could be somebody else's.
+    session.file(&file, text.replace("prefix: \"\"", &format!("prefix: \"{lab}-\"")));
+    (lab, file)
+}
+
+/// Pairs that answered, and that did not.
+fn answers<'a>(rows: &'a Value) -> (Vec<(&'a str, &'a str)>, Vec<(&'a str, &'a str)>) {
+    let pair = |row: &'a Value| (row["from"].as_str().unwrap(), row["to"].as_str().unwrap());
+    let (answered, lost): (Vec<_>, Vec<_>) =
+        rows.as_array().unwrap().iter().partition(|row| row["received"] == row["sent"]);
+    (answered.into_iter().map(pair).collect(), lost.into_iter().map(pair).collect())
+}
+
+fn gone(session: &Session, lab: &str) {
+    session.ok(["down", lab]);
+    session.assert_no_holder();
+    session.assert_nothing_of(lab);
+}
+
+#[test]
+fn none_is_forgotten() {
+    let mut names: Vec<String> = std::fs::read_dir(EXAMPLES)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["guide.yaml", "red-blue-green.yaml", "routers.yaml", "services.yaml", "star-1000.yaml"]);
+}
+
+fn guide(session: &Session) {
+    let (lab, file) = example(session, "guide");
+    session
+        .run(["up", &file, "--name", &lab])
+        .status(0)
+        .says("warning[overlapping-subnets]: 10.0.0.0/24 is on two separate segments: the cable red–blue and the switch br0 (green)")
+        .says("so red and blue cannot reach green");
+    let run = session.run(["ping", "--lab", &lab, "-W0.3", "--json"]).status(1);
+    let rows = serde_json::from_str(&run.stdout).unwrap();
+    let (answered, lost) = answers(&rows);
+    assert_eq!(answered, [("red", "blue"), ("blue", "red")]);
+    assert_eq!(lost.len(), 4);
+    session.run(["ping", &format!("{lab}/red"), "green", "-c1", "-W0.3"]).status(1);
+    gone(session, &lab);
+}
+
+fn the_guide_to_the_letter(session: &Session) {
+    let text = std::fs::read_to_string(Path::new(EXAMPLES).join("guide.yaml")).unwrap();
+    session.file("guide.yaml", text);
+    session.ok(["up", "guide.yaml"]);
+    if nslab_testing::Oracle::find().is_some() {
+        let mut shell = session.command(["shell", "host"]);
+        shell.env("SHELL", "/bin/sh");
+        let script = b"ip netns list | sort\nip netns exec red ip -br address show veth-red\n";
+        let seen = Run::with_input(shell, script).ok();
+        let lines: Vec<&str> = seen.lines().collect();
+        let names: Vec<&str> = lines[..4].iter().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(names, ["blue", "br0", "green", "red"], "{seen}");
+        assert!(lines[4].contains("10.0.0.1/24"), "{seen}");
+    }
+    gone(session, "guide");
+}
+
+fn red_blue_green(session: &Session) {
+    let (lab, file) = example(session, "red-blue-green");
+    let run = session.run(["up", &file, "--name", &lab, "--ping"]).status(0);
+    assert!(run.stdout.contains("6 pairs: all answered"), "{run:#?}");
+    assert!(!run.stderr.contains("warning"), "{run:#?}");
+    gone(session, &lab);
+}
+
+fn routers(session: &Session) {
+    let (lab, file) = example(session, "routers");
+    let run = session.run(["up", &file, "--name", &lab]).status(0);
+    assert!(!run.stderr.contains("warning"), "{run:#?}");
+    for family in ["-4", "-6"] {
+        let rows = session.json(["ping", "--lab", &lab, family]);
+        assert_eq!(rows.as_array().unwrap().len(), 30, "{family}");
+    }
+    gone(session, &lab);
+}
+
+fn services(session: &Session) {
+    if session.other("python3").arg("-V").output().is_err() {
+        return nslab_testing::skip("there is no python3");
+    }
+    let (lab, file) = example(session, "services");
+    // Its file in /tmp is named once, and this test runs twice at a time.
+    let path = session.directory().join(&file);
+    let mark = session.directory().join("prepared");
+    let text = std::fs::read_to_string(path).unwrap();
+    session.file(&file, text.replace("/tmp/nslab-services-prepared", &mark.to_string_lossy()));
+    session.ok(["up", &file, "--name", &lab]);
+    // All are ready as soon as `up` says so.
+    session.ok(["ping", "--lab", &lab]);
+    let client = format!("{lab}/client");
+    let fetch = "import urllib.request as u; print(u.urlopen('http://www/', timeout=5).status)";
+    assert_eq!(session.ok(["exec", &client, "--", "python3", "-c", fetch]), "200\n");
+    let ask = "import socket as s; c = s.socket(s.AF_INET, s.SOCK_DGRAM); c.settimeout(5); \
+               c.sendto(b'?', ('clock', 5353)); print(len(c.recv(99)))";
+    assert_eq!(session.ok(["exec", &client, "--", "python3", "-c", ask]), "25\n");
+    assert!(mark.exists());
+    let logs = session.ok(["logs", &format!("{lab}/web")]);
+    assert!(logs.contains("GET / HTTP/1.1"), "{logs}");
+    let nodes = session.json(["ls", &lab]);
+    let programs = nodes.as_array().unwrap().iter().flat_map(|node| node["programs"].as_array().unwrap());
+    let states: Vec<&Value> = programs.map(|program| &program["state"]).collect();
+    assert_eq!(states, ["running"; 4]);
+    gone(session, &lab);
+}
+
+fn star_1000(session: &Session) {
+    let (lab, file) = example(session, "star-1000");
+    session.ok(["up", "-q", &file, "--name", &lab]);
+    let nodes = session.json(["ls", &lab]);
+    assert_eq!(nodes.as_array().unwrap().len(), 1001);
+    session.ok(["ping", &format!("{lab}/h1"), "h1000", "-c1"]);
+    gone(session, &lab);
+}
