@@ -215,6 +215,27 @@ pub struct Exec {
     pub command: Vec<std::ffi::OsString>,
 }
 
+impl Exec {
+    /// Reads `nslab exec TARGET [--] CMD…`, without any option, from all arguments of the process. Of a program that is
+    /// started in a node again and again this is the quick way: to build the whole grammar and read by it takes as long
+    /// as entering the node. Whatever is not of this very form is left to the grammar.
+    pub(super) fn plain(arguments: impl Iterator<Item = std::ffi::OsString>) -> Option<Self> {
+        let mut arguments = arguments.skip(1);
+        if arguments.next()? != "exec" {
+            return None;
+        }
+        let is_word = |word: &str| !word.starts_with('-');
+        let target = arguments.next()?.into_string().ok().filter(|target| is_word(target))?;
+        let mut command: Vec<_> = arguments.collect();
+        if command.first()? == "--" {
+            command.remove(0);
+        } else if !command.first()?.to_str().is_some_and(is_word) {
+            return None;
+        }
+        (!command.is_empty()).then_some(Self { target, command })
+    }
+}
+
 /// `nslab shell`.
 #[derive(Debug, Args)]
 pub struct Shell {
@@ -492,4 +513,40 @@ fn seconds(text: &str) -> Result<std::time::Duration, String> {
         return Err("0 to 86400 seconds are wanted".to_owned());
     }
     Ok(std::time::Duration::from_secs_f64(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn the_quick_way_to_exec_reads_as_the_grammar_does() {
+        for line in [
+            "nslab exec red -- ping -c1 blue",
+            "nslab exec red ping -c1 blue",
+            "nslab exec lab/red -- -odd",
+            "nslab exec red -- -- x",
+            "nslab exec host true",
+        ] {
+            let words = line.split(' ');
+            let quick = Exec::plain(words.clone().map(Into::into)).unwrap_or_else(|| panic!("{line}"));
+            let Command::Exec(whole) = Cli::try_parse_from(words).unwrap().command else { panic!("{line}") };
+            assert_eq!((quick.target, quick.command), (whole.target, whole.command), "{line}");
+        }
+        for line in [
+            "nslab",
+            "nslab exec",
+            "nslab exec red",
+            "nslab exec red --",
+            "nslab exec --help",
+            "nslab exec red --json x",
+            "nslab --json exec red x",
+            "nslab shell red",
+            "nslab exec -q red true",
+        ] {
+            assert!(Exec::plain(line.split(' ').map(Into::into)).is_none(), "{line}");
+        }
+    }
 }

@@ -76,7 +76,9 @@ impl Context {
             return Ok(name.to_owned());
         }
         let running = Paths::default().labs().unwrap_or_default();
-        if let Some(here) = file::lab_of_this_directory()
+        // Reading the lab file is worth it only where there is a choice.
+        if running.len() > 1
+            && let Some(here) = file::lab_of_this_directory()
             && running.contains(&here)
         {
             return Ok(here);

@@ -10,6 +10,7 @@ mod progress;
 mod target;
 
 pub use args::Cli;
+use args::Exec;
 pub use error::{CliError, Kind};
 
 use std::process::ExitCode;
@@ -20,6 +21,9 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 pub fn main() -> ExitCode {
     // Under COMPLETE=SHELL the process only answers the shell's question what might come next, and ends.
     clap_complete::CompleteEnv::with_factory(Cli::command).complete();
+    if let Some(args) = Exec::plain(std::env::args_os()) {
+        return commands::exec(&args).unwrap_or_else(|error| error.report());
+    }
     let parsed =
         Cli::command().try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     let cli = match parsed {

@@ -54,11 +54,16 @@ impl Target {
             Some((lab, node)) => (lab.to_owned(), node.to_owned()),
             None => (lab_with(text, context)?, text.to_owned()),
         };
+        if lab.is_empty() || lab.starts_with('.') {
+            let known = Paths::default().labs().unwrap_or_default();
+            return Err(nslab_lab::Error::NoSuchLab { name: lab, known }.into());
+        }
         let paths = Paths::default().lab(&lab);
-        let nodes = pins::list(&paths)?;
-        if nodes.contains(&node) {
+        // A node's name is one path component, so the pin is the lab's own.
+        if !node.contains('/') && paths.pin(&node).is_file() {
             return Ok(Self::Node { lab, node });
         }
+        let nodes = pins::list(&paths)?;
         let known =
             if paths.root().exists() { Ok(nodes) } else { Err(Paths::default().labs().unwrap_or_default()) };
         Err(match known {

@@ -20,16 +20,16 @@ as_user!(down_with_all, exported_as_a_script);
 
 fn up_twice_changes_nothing(session: &Session) {
     let (lab, file) = session.lab_file(PAIR);
-    let run = session.run(["up", &file]).status(0).says(&format!("lab {lab} is up: 2 nodes, 0 switches, 1 link in "));
+    let run = session
+        .run(["up", &file])
+        .status(0)
+        .says(&format!("lab {lab} is up: 2 nodes, 0 switches, 1 link in "));
     assert!(run.stdout.contains("red:eth0 10.0.0.1/24") && run.stdout.contains("blue"), "{run:#?}");
     session.run(["up", &file]).status(0).says(&format!("lab {lab} is as the file says; nothing was changed"));
     let run = session.run(["up", "-q", &file]).status(0);
     assert_eq!((run.stdout, run.stderr), (String::new(), String::new()));
     let again = session.json(["up", &file]);
-    assert_eq!(
-        keys(&again),
-        ["lab", "links", "milliseconds", "new", "nodes", "plan", "steps", "switches"]
-    );
+    assert_eq!(keys(&again), ["lab", "links", "milliseconds", "new", "nodes", "plan", "steps", "switches"]);
     assert_eq!((&again["new"], &again["steps"], &again["nodes"]), (&false.into(), &0.into(), &2.into()));
     session.run(["down", &lab]).status(0).says(&format!("lab {lab} is gone"));
     session.run(["down", &lab]).status(2);
@@ -85,7 +85,10 @@ fn plans(session: &Session) {
     assert_eq!(keys(&json["stages"][0]), ["kind", "steps"]);
     assert_eq!(json["stages"][0]["kind"], "namespaces");
     let script = session.ok(["plan", &file, "--shell"]);
-    assert!(script.starts_with("#!/bin/sh\n") && script.contains(&format!("ip netns add {lab}-red")), "{script}");
+    assert!(
+        script.starts_with("#!/bin/sh\n") && script.contains(&format!("ip netns add {lab}-red")),
+        "{script}"
+    );
     let mut sh = session.other("sh");
     sh.arg("-n");
     Run::with_input(sh, script.as_bytes()).ok();
@@ -195,7 +198,9 @@ fn exported_as_a_script(session: &Session) {
             state.as_object_mut().unwrap().remove(key);
         }
         for link in state["links"].as_array_mut().unwrap() {
-            link.as_object_mut().unwrap().retain(|key, _| ["name", "kind", "mac", "mtu", "up"].contains(&&key[..]));
+            link.as_object_mut()
+                .unwrap()
+                .retain(|key, _| ["name", "kind", "mac", "mtu", "up"].contains(&&key[..]));
         }
         let addresses = state["addresses"].as_array().unwrap().iter().map(|one| one["address"].to_string());
         (state["links"].to_string(), addresses.collect::<Vec<_>>())
@@ -216,7 +221,8 @@ fn exported_as_a_script(session: &Session) {
 
 fn down_tells_of_processes(session: &Session) {
     let lab = session.up(PAIR);
-    let mut command = session.command(["exec", &format!("{lab}/red"), "--", "sh", "-c", "echo; exec sleep infinity"]);
+    let mut command =
+        session.command(["exec", &format!("{lab}/red"), "--", "sh", "-c", "echo; exec sleep infinity"]);
     command.stdin(std::process::Stdio::piped());
     let mut running = crate::support::Running::start(command);
     std::io::Read::read_exact(running.child.stdout.as_mut().unwrap(), &mut [0]).unwrap();

@@ -24,7 +24,9 @@ fn the_guides_steps(session: &Session) {
     assert_eq!(ping(session, &lab, "red", "blue"), 0);
     step(session, &lab, "switch add br0");
     step(session, &lab, "node add green");
-    let run = session.run(["link", "add", "green:veth-green 10.0.0.3/24", "br0:veth-br-green", "--lab", &lab]).status(0);
+    let run = session
+        .run(["link", "add", "green:veth-green 10.0.0.3/24", "br0:veth-br-green", "--lab", &lab])
+        .status(0);
     // What is wrong with the guide's network.
     run.says("10.0.0.0/24 is on two separate segments");
     assert_eq!(ping(session, &lab, "red", "green"), 1);
@@ -49,15 +51,13 @@ fn the_guides_steps(session: &Session) {
 }
 
 fn links_and_routes(session: &Session) {
-    let lab = session.up(
-        "
+    let lab = session.up("
 routing: none
 nodes: {red: {}, fw: {forward: true}, blue: {}}
 links:
   - [red:eth0 10.0.0.1/24, fw:left 10.0.0.254/24]
   - [blue:eth0 10.0.1.1/24, fw:right 10.0.1.254/24]
-",
-    );
+");
     assert_eq!(ping(session, &lab, "red", "blue"), 1);
     let add = |words: &str| {
         let words = words.split(' ');

@@ -42,7 +42,10 @@ fn none_is_forgotten() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["guide.yaml", "red-blue-green.yaml", "routers.yaml", "services.yaml", "star-1000.yaml"]);
+    assert_eq!(
+        names,
+        ["guide.yaml", "red-blue-green.yaml", "routers.yaml", "services.yaml", "star-1000.yaml"]
+    );
 }
 
 fn guide(session: &Session) {

@@ -33,7 +33,8 @@ fn streams(session: &Session) {
     let lab = session.up(PAIR);
     let red = format!("{lab}/red");
     let input: Vec<u8> = (0..300_000_u32).map(|number| b'a' + u8::try_from(number % 26).unwrap()).collect();
-    let run = Run::with_input(session.command(["exec", &red, "--", "sh", "-c", "cat; echo done >&2"]), &input);
+    let run =
+        Run::with_input(session.command(["exec", &red, "--", "sh", "-c", "cat; echo done >&2"]), &input);
     assert!(run.stdout.as_bytes() == input, "{} bytes came out", run.stdout.len());
     assert_eq!(run.stderr, "done\n");
     // A descriptor beyond the three, as process substitution makes them.
@@ -51,8 +52,10 @@ fn a_terminal(session: &Session) {
         return nslab_testing::skip("there is no script(1)");
     }
     let lab = session.up(PAIR);
-    let inside = format!("{} exec {lab}/red -- sh -c 'tty <&0; test -t 1 && test -t 2 && stty size >/dev/null; echo $?; ps -o stat= -p $$'",
-        session.program().display());
+    let inside = format!(
+        "{} exec {lab}/red -- sh -c 'tty <&0; test -t 1 && test -t 2 && stty size >/dev/null; echo $?; ps -o stat= -p $$'",
+        session.program().display()
+    );
     let mut command = session.other("script");
     command.args(["-qec", &inside, "/dev/null"]);
     let seen = Run::of(command).ok();
@@ -65,8 +68,11 @@ fn a_terminal(session: &Session) {
 
 fn signals(session: &Session) {
     let lab = session.up(PAIR);
-    for (signal, name) in [(Signal::INT, "INT"), (Signal::TERM, "TERM"), (Signal::HUP, "HUP"), (Signal::USR1, "USR1")] {
-        let script = format!("trap 'echo got {name}; exit 9' {name}; echo ready; while :; do read line; done");
+    for (signal, name) in
+        [(Signal::INT, "INT"), (Signal::TERM, "TERM"), (Signal::HUP, "HUP"), (Signal::USR1, "USR1")]
+    {
+        let script =
+            format!("trap 'echo got {name}; exit 9' {name}; echo ready; while :; do read line; done");
         let mut command = session.command(["exec", &format!("{lab}/red"), "--", "sh", "-c", &script]);
         command.stdin(Stdio::piped());
         let mut running = Running::start(command);
@@ -81,20 +87,19 @@ fn signals(session: &Session) {
         assert_eq!(rest, format!("got {name}\n"));
         assert_eq!(running.end().code(), Some(9));
     }
-    let mut running = Running::start(session.command(["exec", &format!("{lab}/red"), "--", "sleep", "infinity"]));
+    let mut running =
+        Running::start(session.command(["exec", &format!("{lab}/red"), "--", "sleep", "infinity"]));
     running.send(Signal::KILL);
     assert_eq!(running.end().signal(), Some(9));
 }
 
 fn surroundings(session: &Session) {
-    let lab = session.up(
-        "
+    let lab = session.up("
 nodes:
   red: {env: {GREETING: hello there}, hosts: {www: 10.0.0.2}}
   blue: {}
 links: [[red:eth0 10.0.0.1/24, blue:eth0 10.0.0.2/24]]
-",
-    );
+");
     let red = |words: &[&str]| {
         let target = format!("{lab}/red");
         session.ok(["exec", &target, "--"].iter().chain(words))
@@ -122,7 +127,11 @@ links: [[red:eth0 10.0.0.1/24, blue:eth0 10.0.0.2/24]]
     assert!(!std::fs::read_to_string("/etc/hosts").unwrap_or_default().contains("www"));
     let id = session.ok(["exec", "host", "--", "readlink", "/proc/self/ns/net"]);
     let own = std::fs::read_link("/proc/self/ns/net").unwrap();
-    assert_eq!(id.trim() == own.to_str().unwrap(), session.is_root, "an ordinary user's host is a namespace of its own");
+    assert_eq!(
+        id.trim() == own.to_str().unwrap(),
+        session.is_root,
+        "an ordinary user's host is a namespace of its own"
+    );
 }
 
 fn shells(session: &Session) {

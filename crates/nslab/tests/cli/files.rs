@@ -117,7 +117,10 @@ fn the_world_is_no_subnet(session: &Session) {
     session.file(file, "nodes: {a: {}, b: {}}\nlinks: [[a 0.0.0.0/0, b 10.0.0.1/24]]\n");
     refused(session, file, "world.yaml:2:12");
     let lab = session.up(PAIR);
-    session.run(["addr", "add", "--lab", &lab, "red:eth0", "0.0.0.0/0"]).status(2).says("nothing was changed");
+    session
+        .run(["addr", "add", "--lab", &lab, "red:eth0", "0.0.0.0/0"])
+        .status(2)
+        .says("nothing was changed");
 }
 
 fn a_billion_laughs(session: &Session) {

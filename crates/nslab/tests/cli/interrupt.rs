@@ -9,7 +9,13 @@ use rustix::process::Signal;
 
 use crate::support::{PAIR, Run, Running, Session, each_user};
 
-each_user!(while_a_program_starts, while_an_edit_waits, at_any_time, while_waiting_for_another, while_taken_away);
+each_user!(
+    while_a_program_starts,
+    while_an_edit_waits,
+    at_any_time,
+    while_waiting_for_another,
+    while_taken_away
+);
 
 /// A program that tells by a FIFO when it runs, and is never ready.
 struct Slow {

@@ -85,9 +85,14 @@ links: [[red, blue]]
     let (lab, file) = session.lab_file(missing);
     session.run(["up", &file]).status(4).says("/no/such/program");
     session.assert_nothing_of(&lab);
-    let never = "nodes: {red: {run: [{name: slow, command: sleep infinity, ready: {tcp: 80}, timeout: 100ms}]}}\n";
+    let never =
+        "nodes: {red: {run: [{name: slow, command: sleep infinity, ready: {tcp: 80}, timeout: 100ms}]}}\n";
     let (lab, file) = session.lab_file(never);
-    session.run(["up", &file]).status(4).says("was not ready within 100ms").says("nothing listens on TCP port 80");
+    session
+        .run(["up", &file])
+        .status(4)
+        .says("was not ready within 100ms")
+        .says("nothing listens on TCP port 80");
     session.assert_nothing_of(&lab);
     session.assert_no_holder();
 }

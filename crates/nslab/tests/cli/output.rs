@@ -15,7 +15,9 @@ fn shell(session: &Session, line: &str) -> Run {
 
 fn a_reader_that_goes_away(session: &Session) {
     let lab = session.up("nodes: {h: {count: 40}}\n");
-    for command in [format!("ls {lab}"), format!("show {lab}"), "--help".into(), "ls".into(), format!("export {lab}")] {
+    for command in
+        [format!("ls {lab}"), format!("show {lab}"), "--help".into(), "ls".into(), format!("export {lab}")]
+    {
         let run = shell(session, &format!("\"$0\" {command} | head -1")).status(0);
         assert_eq!((run.stdout.lines().count(), &*run.stderr), (1, ""), "{command}");
     }
@@ -35,7 +37,9 @@ fn a_reader_that_goes_away(session: &Session) {
 
 fn no_standard_output(session: &Session) {
     let lab = session.up(PAIR);
-    for command in [format!("ls {lab}"), format!("show {lab}"), format!("ping --lab {lab}"), "--version".into()] {
+    for command in
+        [format!("ls {lab}"), format!("show {lab}"), format!("ping --lab {lab}"), "--version".into()]
+    {
         for streams in [">&-", "2>&-", ">&- 2>&- <&-", ">/dev/full"] {
             let run = shell(session, &format!("\"$0\" {command} {streams}"));
             assert!(run.signal.is_none() && run.code != Some(101), "{command} {streams}: {run:#?}");
@@ -78,7 +82,8 @@ fn results_and_notes(session: &Session) {
     let run = session.run(["down", &lab, "-q"]).status(0);
     assert_eq!((run.stdout, run.stderr), (String::new(), String::new()));
     // JSON is the only thing on standard output, also when there is something to warn of.
-    let overlap = "nodes: {a: {}, b: {}}\nlinks: [[a 10.0.0.1/24, b 10.0.0.2/24], [a 10.0.0.3/24, b 10.0.0.4/24]]\n";
+    let overlap =
+        "nodes: {a: {}, b: {}}\nlinks: [[a 10.0.0.1/24, b 10.0.0.2/24], [a 10.0.0.3/24, b 10.0.0.4/24]]\n";
     let (_, file) = session.lab_file(overlap);
     let run = session.run(["up", &file, "--json"]).status(0).says("warning[overlapping-subnets]");
     assert!(serde_json::from_str::<serde_json::Value>(&run.stdout).is_ok(), "{run:#?}");

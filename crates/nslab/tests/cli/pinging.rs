@@ -66,14 +66,12 @@ fn losses(session: &Session) {
 }
 
 fn large_and_far(session: &Session) {
-    let lab = session.up(
-        "
+    let lab = session.up("
 nodes: {red: {}, fw: {forward: true}, blue: {}}
 links:
   - [red:eth0 10.0.0.1/24, fw:left 10.0.0.254/24]
   - [blue:eth0 10.0.1.1/24, fw:right 10.0.1.254/24, {mtu: 1400}]
-",
-    );
+");
     let red = format!("{lab}/red");
     let ping = |more: &[&str]| session.run(["ping", &red, "blue", "-c1", "-W0.3"].iter().chain(more));
     ping(&["-s", "1472", "--df"]).status(1);
@@ -96,7 +94,10 @@ fn families(session: &Session) {
     assert!(session.ok(["ping", &red, "blue", "-4", "-c1"]).contains("10.0.0.2"));
     session.run(["ping", &red, "10.0.0.2", "-6"]).status(2).says("not of the family");
     session.run(["ping", &red, "fd00::2", "-4"]).status(2).says("not of the family");
-    assert_eq!(session.json(["ping", "-6", "--lab", &lab]).as_array().unwrap().len(), 2 + 2 * green_has_ipv6(session, &lab));
+    assert_eq!(
+        session.json(["ping", "-6", "--lab", &lab]).as_array().unwrap().len(),
+        2 + 2 * green_has_ipv6(session, &lab)
+    );
     session.ok(["ping", &red, "fd00::2", "-c1"]);
 }
 

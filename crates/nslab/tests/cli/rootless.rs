@@ -16,7 +16,8 @@ fn the_host_of_a_user(session: &Session) {
     }
     let mut shell = session.command(["shell", "host"]);
     shell.env("SHELL", "/bin/sh");
-    let seen = Run::with_input(shell, format!("ip netns list\nip netns exec {lab}-red uname -s\n").as_bytes()).ok();
+    let seen =
+        Run::with_input(shell, format!("ip netns list\nip netns exec {lab}-red uname -s\n").as_bytes()).ok();
     let mut lines: Vec<&str> = seen.lines().map(|line| line.split(' ').next().unwrap()).collect();
     lines.sort_unstable();
     assert_eq!(lines, ["Linux", &format!("{lab}-blue"), &format!("{lab}-red")]);
@@ -105,7 +106,8 @@ fn twenty_labs_at_once(session: &Session) {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     each(&|_, file| words(&["up", file, "--ping"]));
     let running = session.json(["ls"]);
-    let running: Vec<&str> = running.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let running: Vec<&str> =
+        running.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert!(labs.iter().all(|(lab, _)| running.contains(&&lab[..])), "{running:?}");
     each(&|lab, _| words(&["down", lab]));
     session.assert_no_holder();

@@ -12,8 +12,10 @@ fn manual(session: &Session) {
     std::fs::create_dir(&directory).unwrap();
     session.hand_over(&directory);
     session.ok(["man", "--out", "man"]);
-    let pages: Vec<String> =
-        std::fs::read_dir(&directory).unwrap().map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
+    let pages: Vec<String> = std::fs::read_dir(&directory)
+        .unwrap()
+        .map(|page| page.unwrap().file_name().into_string().unwrap())
+        .collect();
     for page in ["nslab.1", "nslab-up.1", "nslab-exec.1", "nslab-link-add.1"] {
         assert!(pages.iter().any(|one| one == page), "{page} of {pages:?}");
     }
@@ -27,7 +29,9 @@ fn completion_scripts(session: &Session) {
         assert!(script.contains("nslab") && script.contains("COMPLETE"), "{shell}: {script}");
         let mut check = session.other(shell);
         check.arg("-n");
-        if ["bash", "fish", "zsh"].contains(&shell) && session.other(shell).arg("-c").arg(":").output().is_ok() {
+        if ["bash", "fish", "zsh"].contains(&shell)
+            && session.other(shell).arg("-c").arg(":").output().is_ok()
+        {
             let run = Run::with_input(check, script.as_bytes()).status(0);
             assert_eq!(run.stderr, "", "{shell}");
         }
@@ -39,14 +43,19 @@ fn names_are_completed(session: &Session) {
     let complete = |words: &[&str]| {
         let mut command = session.command(["--", "nslab"].iter().chain(words));
         command.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", words.len().to_string());
-        command.env("_CLAP_IFS", "\n").env("_CLAP_COMPLETE_COMP_TYPE", "9").env("_CLAP_COMPLETE_SPACE", "true");
+        command
+            .env("_CLAP_IFS", "\n")
+            .env("_CLAP_COMPLETE_COMP_TYPE", "9")
+            .env("_CLAP_COMPLETE_SPACE", "true");
         let text = Run::of(command).ok();
         text.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     assert!(complete(&["exec", ""]).iter().all(|word| word.starts_with('-')));
     session.assert_no_holder();
     let lab = session.up(PAIR);
-    for words in [&["exec", ""][..], &["shell", ""], &["show", ""], &["ping", ""], &["ping", "red", ""], &["logs", ""]] {
+    for words in
+        [&["exec", ""][..], &["shell", ""], &["show", ""], &["ping", ""], &["ping", "red", ""], &["logs", ""]]
+    {
         let words = complete(words);
         assert!(words.contains(&"red".to_owned()) && words.contains(&"blue".to_owned()), "{words:?}");
     }

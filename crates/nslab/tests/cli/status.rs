@@ -124,7 +124,11 @@ fn which_lab(session: &Session) {
     session.run(["down", "--all"]).status(0).says("no lab is running");
     session.assert_no_holder();
     let (one, other) = (session.up(PAIR), session.up("nodes: {green: {}, blue: {}}\n"));
-    session.run(["down"]).status(2).says("which lab? 2 are running").says(&format!("name one of: {one}, {other}"));
+    session
+        .run(["down"])
+        .status(2)
+        .says("which lab? 2 are running")
+        .says(&format!("name one of: {one}, {other}"));
     // A node that only one of them has need not be qualified.
     assert_eq!(session.ok(["exec", "green", "--", "hostname"]), "green\n");
     session.run(["exec", "blue", "--", "hostname"]).status(2).says(&format!("{one}/blue, {other}/blue"));
@@ -153,7 +157,9 @@ fn foreign_namespaces_are_left_alone(session: &Session) {
     let directory = Path::new("/run/nslab").join(&lab).exists();
     let plan = session.run(["plan", &file]);
     ip(&["netns", "del", &foreign]).ok();
-    run.status(2).says(&format!("the namespace /run/netns/{foreign} exists and is not part of lab")).says("nothing was changed");
+    run.status(2)
+        .says(&format!("the namespace /run/netns/{foreign} exists and is not part of lab"))
+        .says("nothing was changed");
     assert_eq!(before, after);
     assert!(!directory, "something of the lab was made");
     plan.status(0);

@@ -304,7 +304,9 @@ impl Run {
         let stdout = collect(running.child.stdout.take());
         let stderr = collect(running.child.stderr.take());
         let status = running.end();
-        let text = |thread: std::thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&thread.join().unwrap()).into();
+        let text = |thread: std::thread::JoinHandle<Vec<u8>>| {
+            String::from_utf8_lossy(&thread.join().unwrap()).into()
+        };
         let (stdout, stderr): (String, String) = (text(stdout), text(stderr));
         assert!(!stderr.contains("panicked at"), "{shown}: {stderr}");
         Self { shown, code: status.code(), signal: status.signal(), stdout, stderr }

@@ -49,7 +49,11 @@ fn wrong_lab_files_are_refused(session: &Session) {
                 let place = match *kind {
                     // Code and place.
                     "error" => {
-                        assert!(run.stderr.contains(&format!("error[{}]", words[0])), "{}: {run:#?}", case.title);
+                        assert!(
+                            run.stderr.contains(&format!("error[{}]", words[0])),
+                            "{}: {run:#?}",
+                            case.title
+                        );
                         format!("{file}:{}", words[1])
                     }
                     // A running number of a line.

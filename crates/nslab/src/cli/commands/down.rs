@@ -34,7 +34,10 @@ pub(super) fn run(args: &Down, output: Output) -> Result<ExitCode, CliError> {
     let mut reports = Vec::new();
     for name in names {
         if caught.interrupt().has_come() {
-            return Err(CliError::new(Kind::Interrupted, format!("interrupted; lab {name} is left as it is")));
+            return Err(CliError::new(
+                Kind::Interrupted,
+                format!("interrupted; lab {name} is left as it is"),
+            ));
         }
         let gone = context.with_labs(&|_| {}, caught.interrupt(), |labs| labs.down(&name))?;
         if !output.json {

@@ -14,7 +14,7 @@ mod up;
 
 use std::process::ExitCode;
 
-use super::args::{Cli, Command};
+use super::args::{Cli, Command, Exec};
 use super::error::CliError;
 use super::output::Output;
 
@@ -22,6 +22,11 @@ use super::output::Output;
 const DONE: ExitCode = ExitCode::SUCCESS;
 /// The answer is no.
 const NO: u8 = 1;
+
+/// Runs `nslab exec` as it is mostly written.
+pub(super) fn exec(args: &Exec) -> Result<ExitCode, CliError> {
+    exec::run(args, Output { json: false, quiet: false })
+}
 
 /// Runs one command.
 pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
