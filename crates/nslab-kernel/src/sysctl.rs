@@ -157,7 +157,9 @@ fn hint(path: &Path) -> String {
     }
     let text = |path: &Path| path.strip_prefix(ROOT).unwrap_or(path).display().to_string();
     let parts: Vec<_> = missing.iter().filter_map(|part| part.to_str()).collect();
-    if let [.., "conf" | "neigh", interface] = parts[..] {
+    if let [.., "conf" | "neigh", interface] = parts[..]
+        && !matches!(interface, "all" | "default")
+    {
         return format!("there is no interface {interface} in this namespace");
     }
     let wanted = text(path);

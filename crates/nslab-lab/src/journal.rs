@@ -1,7 +1,7 @@
 //! The journal: what is about to be done to the kernel, written before it is done.
 //!
 //! One JSON text a line. It serves whoever comes after an interruption: the namespaces named in it may exist, also
-//! where nothing else says so. Each stage is written and synchronised once, before its first step.
+//! where nothing else says so. A plan is written whole and synchronised once, before its first step.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -42,7 +42,7 @@ pub struct Journal {
 
 impl Journal {
     /// Begins a change; what an earlier one wrote is kept if it did not end, so that its namespaces stay known.
-    pub fn begin(path: &Path, plan: &Plan) -> Result<Self> {
+    pub fn begin(path: &Path) -> Result<Self> {
         let interrupted = Past::read(path)?.is_some_and(|past| past.interrupted);
         let file = std::fs::OpenOptions::new()
             .create(true)
@@ -52,9 +52,7 @@ impl Journal {
             .mode(0o600)
             .open(path)
             .context(|| format!("open the journal {}", path.display()))?;
-        let mut journal = Self { file: BufWriter::new(file), path: path.to_owned() };
-        journal.write(&Entry::Begin { boot: boot_id().into(), namespaces: (&plan.namespaces[..]).into() })?;
-        Ok(journal)
+        Ok(Self { file: BufWriter::new(file), path: path.to_owned() })
     }
 
     /// Notes that the lab is about to be taken away.
@@ -66,9 +64,12 @@ impl Journal {
         journal.sync()
     }
 
-    /// Notes a stage, so that it survives the end of this process and of the machine.
-    pub fn stage(&mut self, stage: &Stage) -> Result<()> {
-        self.write(&Entry::Stage(std::borrow::Cow::Borrowed(stage)))?;
+    /// Notes all that a plan is about to do, so that it survives the end of this process and of the machine.
+    pub fn plan(&mut self, plan: &Plan) -> Result<()> {
+        self.write(&Entry::Begin { boot: boot_id().into(), namespaces: (&plan.namespaces[..]).into() })?;
+        for stage in &plan.stages {
+            self.write(&Entry::Stage(std::borrow::Cow::Borrowed(stage)))?;
+        }
         self.sync()
     }
 

@@ -48,6 +48,10 @@ impl Runner for KeeperRunner<'_> {
         let directory = self.directory;
         let interrupt = self.interrupt;
         let keeper = self.keeper()?;
+        // What an earlier run of it left behind would be in its way.
+        if keeper.status()?.iter().any(|one| one.node == node && one.name == program.name && one.is_alive()) {
+            keeper.stop(node, &program.name, GRACE)?;
+        }
         keeper.start(node, program, directory)?;
         let ready = keeper.wait_ready_until(node, program, directory, interrupt);
         if ready.is_err() {
@@ -80,7 +84,7 @@ pub fn running(paths: &LabPaths) -> Result<Vec<RunningProgram>> {
         .collect();
     Ok(programs
         .iter()
-        .filter(|one| one.is_alive() || one.state == ProgramState::Exited { code: 0 })
+        .filter(|one| matches!(one.state, ProgramState::Running | ProgramState::Exited { code: 0 }))
         .map(|one| RunningProgram {
             node: one.node.clone(),
             // One that no state tells of was started by a change that was interrupted: it is nobody's.

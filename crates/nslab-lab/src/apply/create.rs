@@ -63,7 +63,7 @@ pub(super) fn namespaces(plan: &Plan, stage: &Stage, site: &mut Site<'_>) -> Vec
                     if let Err(Stop::Kernel(error)) = result {
                         let job = &jobs[made.len().min(jobs.len() - 1)];
                         let step = plan.describe(&stage.steps[job.place]);
-                        let refusal = Refusal::new(step, error.to_string());
+                        let refusal = Refusal::new(step, with_limit(&error.to_string()));
                         made.push((job.namespace, None, vec![(job.place, Err(refusal))]));
                     }
                     made
@@ -130,10 +130,22 @@ fn establish(
         }
         Err(error) => {
             let step = format!("create namespace {}", reference.name);
-            outcomes.push((job.place, Err(Refusal::new(step, error.to_string()))));
+            outcomes.push((job.place, Err(Refusal::new(step, with_limit(&error.to_string())))));
             (None, outcomes)
         }
     }
+}
+
+/// The reason, and which limit of this machine it comes from where that shows.
+fn with_limit(reason: &str) -> String {
+    let limit = if reason.contains("No space left on device") {
+        "; the limit on network namespaces is reached (sysctl user.max_net_namespaces)"
+    } else if reason.contains("Too many open files") {
+        "; a lab needs two files for each namespace while it is built (ulimit -Hn)"
+    } else {
+        ""
+    };
+    format!("{reason}{limit}")
 }
 
 /// Sets a sysctl in the thread's namespace.

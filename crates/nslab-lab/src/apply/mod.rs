@@ -18,7 +18,7 @@ use crate::session::Open;
 /// What happens while a plan is carried out; told from several threads.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
-    /// A stage was journalled and begins.
+    /// A stage begins.
     Stage {
         /// Which.
         kind: StageKind,
@@ -84,15 +84,17 @@ type Outcome = (usize, std::result::Result<(), Refusal>);
 pub fn apply(plan: &Plan, site: &mut Site<'_>, journal: &mut Journal) -> Result<(), Box<Failure>> {
     let mut done: Vec<Vec<bool>> = plan.stages.iter().map(|stage| vec![false; stage.steps.len()]).collect();
     site.open.resize_with(plan.namespaces.len(), || None);
+    if let Err(error) = journal.plan(plan) {
+        return Err(Box::new(Failure { refusals: Vec::new(), error: Some(error), done }));
+    }
     let mut is_ready = false;
     for (number, stage) in plan.stages.iter().enumerate() {
         if stage.kind >= StageKind::StartPrograms && !std::mem::replace(&mut is_ready, true) {
             ready::wait(plan, site);
         }
-        let interrupted =
-            if site.interrupt.has_come() { Err(Error::Interrupted { left: Vec::new() }) } else { Ok(()) };
-        if let Err(error) = interrupted.and_then(|()| journal.stage(stage)) {
-            return Err(Box::new(Failure { refusals: Vec::new(), error: Some(error), done }));
+        if site.interrupt.has_come() {
+            let error = Some(Error::Interrupted { left: Vec::new() });
+            return Err(Box::new(Failure { refusals: Vec::new(), error, done }));
         }
         (site.observer)(Event::Stage { kind: stage.kind, steps: stage.steps.len() });
         let (outcomes, error) = carry_out(plan, stage, site);

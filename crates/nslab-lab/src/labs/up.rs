@@ -112,7 +112,7 @@ impl Labs<'_> {
         if !look.plan.is_empty() {
             pins::prepare(paths)?;
             state.write_surroundings(paths)?;
-            let mut journal = Journal::begin(&paths.journal(), &look.plan)?;
+            let mut journal = Journal::begin(&paths.journal())?;
             for round in 0..ROUNDS {
                 steps += look.plan.len();
                 let done =
@@ -138,7 +138,7 @@ impl Labs<'_> {
         {
             state.write_surroundings(paths)?;
             state.write(paths)?;
-            Journal::begin(&paths.journal(), &look.plan)?.done()?;
+            Journal::begin(&paths.journal())?.done()?;
         }
         Ok(Built { new: before.is_none(), plan: first, steps, time: began.elapsed() })
     }

@@ -147,7 +147,7 @@ impl fmt::Display for Words<'_> {
         if self.is_static {
             f.write_str(" proto static")?;
         }
-        if let Some(metric) = route.metric {
+        if let Some(metric) = route.metric.filter(|&metric| metric != 0) {
             write!(f, " metric {metric}")?;
         }
         if route.table != nslab_kernel::route::TABLE_MAIN {

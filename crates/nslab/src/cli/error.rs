@@ -103,9 +103,14 @@ impl From<LabError> for CliError {
             LabError::NoSuchNode { name, known, .. } => {
                 unknown(message, &name, &known, "its nodes and switches", "`nslab ls` lists them")
             }
-            LabError::Conflict { .. } => Self::bad_input(message)
-                .detail("nothing was changed")
-                .hint("rename the node, give the lab another `prefix:`, or take away what is in the way"),
+            LabError::Conflict { name, .. } => {
+                let hint = if name.starts_with("the interface") {
+                    "give the link another interface name in the lab file, or take away what is in the way"
+                } else {
+                    "rename the node, give the lab another `prefix:`, or take away what is in the way"
+                };
+                Self::bad_input(message).detail("nothing was changed").hint(hint)
+            }
             LabError::Refused { refusals, left } => {
                 let kind =
                     if refusals.iter().any(|one| one.unsupported) { Kind::Machine } else { Kind::Refused };

@@ -29,7 +29,7 @@ impl Output {
     pub(super) fn print(self, text: &str) {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(text.as_bytes());
-        if !text.ends_with('\n') && !text.is_empty() {
+        if !text.ends_with('\n') {
             let _ = out.write_all(b"\n");
         }
         let _ = out.flush();

@@ -121,6 +121,10 @@ fn lab_with(node: &str, context: &Context) -> Result<String, CliError> {
     let with: Vec<&String> = labs.iter().filter(|lab| paths.lab(lab).pin(node).exists()).collect();
     match &with[..] {
         [only] => Ok((*only).clone()),
+        [] if labs.len() > 1 => {
+            let message = format!("there is no lab {node:?}, and no lab has a node of that name");
+            Err(CliError::bad_input(message).hint(format!("labs: {}", labs.join(", "))))
+        }
         [] => Err(unclear),
         several => Err(CliError::bad_input(format!("which {node:?}? {} labs have one", several.len()))
             .hint(several.iter().map(|lab| format!("{lab}/{node}")).collect::<Vec<_>>().join(", "))),

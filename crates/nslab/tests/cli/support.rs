@@ -297,12 +297,12 @@ impl Run {
         }
         let shown = format!("{command:?}");
         let mut running = Running::start(command);
+        let stdout = collect(running.child.stdout.take());
+        let stderr = collect(running.child.stderr.take());
         if let Some(mut stdin) = running.child.stdin.take() {
             // A program need not read what it gets.
             let _ = stdin.write_all(input);
         }
-        let stdout = collect(running.child.stdout.take());
-        let stderr = collect(running.child.stderr.take());
         let status = running.end();
         let text = |thread: std::thread::JoinHandle<Vec<u8>>| {
             String::from_utf8_lossy(&thread.join().unwrap()).into()

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use nslab_lab::State;
 use nslab_lab::labs::Wanted;
 use nslab_topology::model::End;
-use nslab_topology::{EditError, Lab, LinkOptions};
+use nslab_topology::{Diagnostic, EditError, Lab, LinkOptions};
 use nslab_types::MacAddr;
 
 use super::{DONE, up};
@@ -113,6 +113,13 @@ fn settled(state: &State) -> Lab {
     lab
 }
 
+/// What likely isn't meant, in words; nothing of a lab that cannot be built.
+fn warnings(lab: &Lab) -> Vec<String> {
+    let resolved = nslab_topology::resolve(lab).into_iter();
+    let text = |one: Diagnostic| std::iter::once(one.message).chain(one.notes).collect::<Vec<_>>().join(": ");
+    resolved.flat_map(|resolved| resolved.warnings).map(text).collect()
+}
+
 /// Changes what the lab remembers and brings the kernel to it; nothing is changed if either is refused.
 fn edit(
     named: Option<&str>,
@@ -122,12 +129,16 @@ fn edit(
     let context = Context::open(output)?;
     let state = context.lab(named)?;
     let mut lab = settled(&state);
+    let known = warnings(&lab);
     change(&mut lab).map_err(|error| CliError::bad_input(error.to_string()).detail("nothing was changed"))?;
     let resolved = nslab_topology::resolve(&lab).map_err(|diagnostics| {
         let error = CliError::bad_input("the lab would be wrong with this change");
         let error = diagnostics.errors().fold(error, |error, one| error.detail(one.message.clone()));
         error.detail("nothing was changed")
     })?;
+    for warning in warnings(&lab).iter().filter(|warning| !known.contains(warning)) {
+        output.note(&format!("warning: {warning}"));
+    }
     let wanted = Wanted {
         lab,
         topology: resolved.topology,

@@ -93,7 +93,7 @@ fn nodes(context: &Context, lab: &str, output: Output) -> Result<ExitCode, CliEr
                 let programs: Vec<String> =
                     row.programs.iter().map(|one| format!("{} ({})", one.name, one.state)).collect();
                 let shown = if row.kind == "switch" {
-                    format!("{} ports", interfaces.len())
+                    format!("{} port{}", interfaces.len(), if interfaces.len() == 1 { "" } else { "s" })
                 } else {
                     interfaces.join(", ")
                 };

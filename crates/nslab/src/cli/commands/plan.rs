@@ -10,7 +10,7 @@ use nslab_lab::desired::{Desired, NewNamespaces};
 use super::{DONE, up};
 use crate::cli::args;
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, Kind};
 use crate::cli::output::Output;
 
 /// Plans with more steps than this are shown in parts.
@@ -41,7 +41,8 @@ pub(super) fn run(args: &args::Plan, output: Output) -> Result<ExitCode, CliErro
     } else {
         output.print(&prose(&plan, output.quiet));
     }
-    Ok(DONE)
+    // `up` would refuse.
+    Ok(if plan.conflicts.is_empty() { DONE } else { ExitCode::from(Kind::BadInput.exit_code()) })
 }
 
 /// The plan of a first build.
@@ -68,6 +69,7 @@ fn prose(plan: &Plan, whole: bool) -> String {
             }
         }
     }
-    let _ = write!(text, "{} steps", plan.len());
+    let plural = if plan.len() == 1 { "" } else { "s" };
+    let _ = write!(text, "{} step{plural}", plan.len());
     text
 }

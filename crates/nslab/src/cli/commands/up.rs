@@ -87,7 +87,8 @@ pub(super) fn from_file(args: &crate::cli::args::FileArgs, output: Output) -> Re
 fn empty(name: &str) -> Result<Wanted, CliError> {
     let lab = Lab::empty(name);
     let resolved = nslab_topology::resolve(&lab).map_err(|diagnostics| {
-        CliError::bad_input(format!("{name:?} cannot be a lab's name: {diagnostics}"))
+        let why = diagnostics.errors().next().map_or_else(String::new, |error| error.message.clone());
+        CliError::bad_input(why)
     })?;
     let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     Ok(Wanted { lab, topology: resolved.topology, file: None, directory })
