@@ -25,7 +25,7 @@ impl Decoder {
             }
         }
         if !items.is_empty() {
-            self.pending("expectations", span);
+            self.pending("checking expectations", span);
         }
     }
 
