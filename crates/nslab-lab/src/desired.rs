@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ipnet::{IpNet, Ipv6Net};
 use nslab_kernel::{Namespace, sysctl};
-use nslab_topology::model::{Device, Node, Program, Route, Rule, Topology};
+use nslab_topology::model::{Device, Node, Program, Route, RouteAction, Rule, Topology};
 use nslab_types::{IfName, MacAddr};
 
 use crate::error::Result;
@@ -165,6 +165,7 @@ impl Desired {
             cables.push(DesiredCable { near, far });
         }
         quiet_large_segments(topology, &mut namespaces);
+        namespaces.iter_mut().for_each(leave_out_dead_routes);
         for space in &mut namespaces[first_switch..] {
             // A bridge follows the smallest of its ports, unless told otherwise by hand (`br_mtu_auto_adjust`,
             // net/bridge/br_if.c).
@@ -212,6 +213,16 @@ impl Desired {
     pub fn link(&self, (namespace, link): (usize, usize)) -> &DesiredLink {
         &self.namespaces[namespace].links[link]
     }
+}
+
+/// Routes over interfaces that are down: the kernel takes them away with the interface and refuses them until it is up.
+fn leave_out_dead_routes(space: &mut DesiredNamespace) {
+    let DesiredNamespace { links, routes, .. } = space;
+    let is_down = |name: IfName| links.iter().any(|link| link.name == name && !link.up);
+    routes.retain(|route| match &route.action {
+        RouteAction::Forward(hops) => !hops.iter().all(|hop| hop.dev.is_some_and(is_down)),
+        _ => true,
+    });
 }
 
 /// Hosts on a large segment send no router solicitations.

@@ -24,6 +24,25 @@ impl Interrupt {
     pub fn has_come(self) -> bool {
         self.flag.is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
+
+    /// Waits, before anything was changed, with signals doing what they do in any program: ending it. `None` if one
+    /// came before.
+    pub(crate) fn standing_aside<T>(self, wait: impl FnOnce() -> T) -> Option<T> {
+        let caught: Vec<_> =
+            SIGNALS.into_iter().filter(|&signal| action(signal) == Some(catching())).collect();
+        for &signal in &caught {
+            set(signal, libc::SIG_DFL, 0);
+        }
+        // Only now, as one may have come until then.
+        if self.has_come() {
+            return None;
+        }
+        let result = wait();
+        for &signal in &caught {
+            set(signal, catching(), libc::SA_RESETHAND);
+        }
+        Some(result)
+    }
 }
 
 /// While this lives, the first signal of each kind does not end the process but is told by [`Caught::interrupt`]; a
@@ -39,10 +58,7 @@ impl Caught {
     pub fn new() -> Self {
         CAME.store(false, Ordering::Relaxed);
         let signals = SIGNALS.into_iter().filter(|&signal| action(signal) == Some(libc::SIG_DFL));
-        let note: extern "C" fn(libc::c_int) = note;
-        // Not SA_RESTART: what waits shall look whether it should go on.
-        let signals =
-            signals.filter(|&signal| set(signal, note as libc::sighandler_t, libc::SA_RESETHAND)).collect();
+        let signals = signals.filter(|&signal| set(signal, catching(), libc::SA_RESETHAND)).collect();
         Self { signals }
     }
 
@@ -64,6 +80,12 @@ impl Drop for Caught {
             set(signal, libc::SIG_DFL, 0);
         }
     }
+}
+
+/// The handler, as the kernel takes it.
+fn catching() -> libc::sighandler_t {
+    let note: extern "C" fn(libc::c_int) = note;
+    note as libc::sighandler_t
 }
 
 extern "C" fn note(_: libc::c_int) {

@@ -60,15 +60,9 @@ impl Lock {
         let locked = match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => {
                 waiting();
-                loop {
-                    match rustix::fs::flock(&directory, FlockOperation::LockExclusive) {
-                        Err(Errno::INTR) if interrupt.has_come() => {
-                            return Err(Error::Interrupted { left: Vec::new() });
-                        }
-                        Err(Errno::INTR) => {}
-                        result => break result,
-                    }
-                }
+                let wait = || rustix::fs::flock(&directory, FlockOperation::LockExclusive);
+                let waited = interrupt.standing_aside(|| rustix::io::retry_on_intr(wait));
+                waited.ok_or_else(|| Error::Interrupted { left: Vec::new() })?
             }
             result => result,
         };

@@ -34,8 +34,11 @@ impl Default for Paths {
 }
 
 impl Paths {
-    /// The paths of one lab.
+    /// The paths of one lab. A name that no lab can have leads to where nothing ever is, and to no other directory.
     pub fn lab(&self, name: &str) -> LabPaths {
+        let is_possible =
+            !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && !name.contains(['/', '\0']);
+        let name = if is_possible { name } else { ".none" };
         LabPaths { root: self.state.join(name), netns: self.netns.clone() }
     }
 

@@ -134,6 +134,9 @@ expect:
     let loaded = load(source, "three-tier.yaml", &[]).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(loaded.warnings, []);
     let pending: Vec<_> = loaded.pending.iter().map(|pending| pending.feature.as_str()).collect();
-    assert_eq!(pending, ["a node's firewall", "a node's address translation", "link delay", "checking expectations"]);
+    assert_eq!(
+        pending,
+        ["a node's firewall", "a node's address translation", "link delay", "checking expectations"]
+    );
     assert_eq!(routes(&loaded.topology, "client"), ["0.0.0.0/0 via 203.0.113.1 dev eth0"]);
 }

@@ -48,10 +48,14 @@ impl fmt::Display for Op {
             Self::DeleteAltName { link, name } => write!(f, "no longer call {link} {name}"),
             Self::AddAddress { link, address } => write!(f, "add address {address} to {link}"),
             Self::DeleteAddress { link, address } => write!(f, "delete address {address} from {link}"),
-            Self::AddRoute(route) => write!(f, "add route {}", Words { route, is_static: false }),
-            Self::DeleteRoute(route) => write!(f, "delete route {}", Words { route, is_static: false }),
-            Self::AddRule(rule) => write!(f, "add rule {}", RuleWords(rule)),
-            Self::DeleteRule(rule) => write!(f, "delete rule {}", RuleWords(rule)),
+            Self::AddRoute(route) => {
+                write!(f, "add route {}", Words { route, is_static: false, name: str::to_owned })
+            }
+            Self::DeleteRoute(route) => {
+                write!(f, "delete route {}", Words { route, is_static: false, name: str::to_owned })
+            }
+            Self::AddRule(rule) => write!(f, "add rule {}", RuleWords(rule, str::to_owned)),
+            Self::DeleteRule(rule) => write!(f, "delete rule {}", RuleWords(rule, str::to_owned)),
             Self::SetNeighbour { link, address, mac, .. } => {
                 write!(f, "set neighbour {address} at {mac} on {link}")
             }
@@ -123,7 +127,12 @@ pub(super) struct Words<'a> {
     pub(super) route: &'a Route,
     /// Say that it is configuration, not made by hand.
     pub(super) is_static: bool,
+    /// How names are written.
+    pub(super) name: Name,
 }
+
+/// How an interface's name is written.
+pub(super) type Name = fn(&str) -> String;
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,7 +151,7 @@ impl fmt::Display for Words<'_> {
         if let RouteAction::Forward(hops) = &route.action
             && let [hop] = &hops[..]
         {
-            write_hop(f, hop, route.to.addr().is_ipv6())?;
+            write_hop(f, hop, route.to.addr().is_ipv6(), self.name)?;
         }
         if self.is_static {
             f.write_str(" proto static")?;
@@ -164,7 +173,7 @@ impl fmt::Display for Words<'_> {
         {
             for hop in hops {
                 f.write_str(" nexthop")?;
-                write_hop(f, hop, route.to.addr().is_ipv6())?;
+                write_hop(f, hop, route.to.addr().is_ipv6(), self.name)?;
                 write!(f, " weight {}", hop.weight)?;
             }
         }
@@ -172,19 +181,19 @@ impl fmt::Display for Words<'_> {
     }
 }
 
-fn write_hop(f: &mut fmt::Formatter<'_>, hop: &NextHop, ipv6: bool) -> fmt::Result {
+fn write_hop(f: &mut fmt::Formatter<'_>, hop: &NextHop, ipv6: bool, name: Name) -> fmt::Result {
     if let Some(via) = hop.via {
         let family = if via.is_ipv6() && !ipv6 { "inet6 " } else { "" };
         write!(f, " via {family}{via}")?;
     }
     if let Some(dev) = hop.dev {
-        write!(f, " dev {dev}")?;
+        write!(f, " dev {}", name(dev.as_str()))?;
     }
     if hop.onlink { f.write_str(" onlink") } else { Ok(()) }
 }
 
 /// A rule in ip(8)'s words, without `add`.
-pub(super) struct RuleWords<'a>(pub(super) &'a Rule);
+pub(super) struct RuleWords<'a>(pub(super) &'a Rule, pub(super) Name);
 
 impl fmt::Display for RuleWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -201,10 +210,10 @@ impl fmt::Display for RuleWords<'_> {
             write!(f, " fwmark {mark:#x}/{mask:#x}")?;
         }
         if let Some(iif) = rule.iif {
-            write!(f, " iif {iif}")?;
+            write!(f, " iif {}", (self.1)(iif.as_str()))?;
         }
         if let Some(oif) = rule.oif {
-            write!(f, " oif {oif}")?;
+            write!(f, " oif {}", (self.1)(oif.as_str()))?;
         }
         match rule.action {
             RuleAction::Table(table) => write!(f, " lookup {table}"),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use nslab_topology::model::Program;
+use nslab_types::IfName;
 
 use super::prose::{RuleWords, Words};
 use super::{LINK_GROUP, LinkChange, Op, Plan, Role, Step, VethEnd, namespace_mark};
@@ -50,17 +51,18 @@ impl Plan {
                 vec![format!("ip netns exec {ns} {set}")]
             }
             Op::CreateBridge { name, settings } => ip(format!(
-                "link add name {name} address {} mtu {} group {LINK_GROUP} type bridge {}",
+                "link add name {} address {} mtu {} group {LINK_GROUP} type bridge {}",
+                q(*name),
                 settings.mac,
                 settings.mtu,
                 bridge_words(settings)
             )),
             Op::SetBridge { name, settings, .. } => vec![
-                format!("ip -n {ns} link set dev {name} address {} mtu {}", settings.mac, settings.mtu),
-                format!("ip -n {ns} link set dev {name} type bridge {}", bridge_words(settings)),
+                format!("ip -n {ns} link set dev {} address {} mtu {}", q(*name), settings.mac, settings.mtu),
+                format!("ip -n {ns} link set dev {} type bridge {}", q(*name), bridge_words(settings)),
             ],
             Op::DeleteBridge { name, .. } | Op::DeleteStrayLink { name } => {
-                ip(format!("link del dev {name}"))
+                ip(format!("link del dev {}", q(*name)))
             }
             Op::CreateVeth { near, far_namespace, far } => {
                 let far_ns = quote(&self.namespaces[*far_namespace].name);
@@ -71,48 +73,50 @@ impl Plan {
                     end_words(far)
                 ));
                 if let Some(master) = near.master {
-                    commands.extend(ip(format!("link set dev {} master {master}", near.name)));
+                    commands.extend(ip(format!("link set dev {} master {}", q(near.name), q(master))));
                 }
                 if near.up {
-                    commands.extend(ip(format!("link set dev {} up", near.name)));
+                    commands.extend(ip(format!("link set dev {} up", q(near.name))));
                 }
                 commands
             }
-            Op::DeleteVeth { near, .. } => ip(format!("link del dev {}", near.name)),
+            Op::DeleteVeth { near, .. } => ip(format!("link del dev {}", q(near.name))),
             Op::SetLink { name, change, .. } => change_words(change)
                 .into_iter()
-                .flat_map(|words| ip(format!("link set dev {name} {words}")))
+                .flat_map(|words| ip(format!("link set dev {} {words}", q(*name))))
                 .collect(),
             Op::AddAltName { link, name } => {
-                ip(format!("link property add dev {link} altname {}", quote(name)))
+                ip(format!("link property add dev {} altname {}", q(*link), quote(name)))
             }
             Op::DeleteAltName { link, name } => {
-                ip(format!("link property del dev {link} altname {}", quote(name)))
+                ip(format!("link property del dev {} altname {}", q(*link), quote(name)))
             }
             Op::AddAddress { link, address } => {
-                ip(format!("address add {address} dev {link}{}", nodad(address)))
+                ip(format!("address add {address} dev {}{}", q(*link), nodad(address)))
             }
-            Op::DeleteAddress { link, address } => ip(format!("address del {address} dev {link}")),
+            Op::DeleteAddress { link, address } => ip(format!("address del {address} dev {}", q(*link))),
             Op::AddRoute(route) => {
-                let words = Words { route, is_static: true };
+                let words = Words { route, is_static: true, name: quote };
                 ip(format!("{}route add {words}", family(route.to)))
             }
             Op::DeleteRoute(route) => {
-                let words = Words { route, is_static: false };
+                let words = Words { route, is_static: false, name: quote };
                 ip(format!("{}route del {words}", family(route.to)))
             }
             Op::AddRule(rule) => ip(format!(
                 "{}rule add {} protocol static",
                 if rule.ipv6 { "-6 " } else { "" },
-                RuleWords(rule)
+                RuleWords(rule, quote)
             )),
             Op::DeleteRule(rule) => {
-                ip(format!("{}rule del {}", if rule.ipv6 { "-6 " } else { "" }, RuleWords(rule)))
+                ip(format!("{}rule del {}", if rule.ipv6 { "-6 " } else { "" }, RuleWords(rule, quote)))
             }
             Op::SetNeighbour { link, address, mac, .. } => {
-                ip(format!("neighbour replace {address} lladdr {mac} dev {link} nud permanent"))
+                ip(format!("neighbour replace {address} lladdr {mac} dev {} nud permanent", q(*link)))
             }
-            Op::DeleteNeighbour { link, address, .. } => ip(format!("neighbour del {address} dev {link}")),
+            Op::DeleteNeighbour { link, address, .. } => {
+                ip(format!("neighbour del {address} dev {}", q(*link)))
+            }
             Op::StartProgram(program) => vec![format!("ip netns exec {ns} {} &", program_words(program))],
             Op::StopProgram(program) => {
                 debug_assert_eq!(namespace.role, Role::Node);
@@ -131,7 +135,7 @@ fn nodad(address: &ipnet::IpNet) -> &'static str {
 }
 
 fn end_words(end: &VethEnd) -> String {
-    format!("name {} address {} mtu {}", end.name, end.mac, end.mtu)
+    format!("name {} address {} mtu {}", q(end.name), end.mac, end.mtu)
 }
 
 fn bridge_words(settings: &super::BridgeSettings) -> String {
@@ -159,7 +163,7 @@ fn change_words(change: &LinkChange) -> Vec<String> {
         words.push(format!("mtu {mtu}"));
     }
     match change.master {
-        Some(Some(master)) => words.push(format!("master {master}")),
+        Some(Some(master)) => words.push(format!("master {}", q(master))),
         Some(None) => words.push("nomaster".to_owned()),
         None => {}
     }
@@ -181,6 +185,11 @@ fn program_words(program: &Program) -> String {
         words.extend(program.command.iter().map(|word| quote(word)));
     }
     words.join(" ")
+}
+
+/// An interface's name as a POSIX shell reads it back.
+fn q(name: IfName) -> String {
+    quote(name.as_str())
 }
 
 /// The word as a POSIX shell reads it back.

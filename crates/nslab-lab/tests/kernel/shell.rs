@@ -24,8 +24,14 @@ links:
 "#;
 
 /// What ip(8) is asked of each namespace.
-const QUESTIONS: [&str; 6] =
-    ["link", "address", "route show table all", "-6 route show table all", "rule", "neighbour"];
+const QUESTIONS: [&str; 6] = [
+    "link",
+    "address",
+    "route show table all",
+    "-6 route show table all",
+    "rule",
+    "neighbour show nud permanent",
+];
 
 #[test]
 fn makes_the_same_network() {

@@ -11,6 +11,12 @@ use super::error::CliError;
 use super::file;
 use super::output::Output;
 
+/// Where labs are. An ordinary user who is not in namespaces of their own has none: the host's are root's.
+pub(super) fn paths() -> Paths {
+    let all = Paths::default();
+    if rootless::needed() { Paths { state: "/nonexistent/nslab".into(), ..all } } else { all }
+}
+
 /// The user's labs, entered.
 pub(super) struct Context {
     /// How results are printed.
@@ -56,7 +62,7 @@ impl Context {
         };
         let launcher = |lab: &str| own("__keeper", Some(lab))();
         work(&Labs {
-            paths: Paths::default(),
+            paths: paths(),
             launcher: &launcher,
             observer,
             waiting: &waiting,
@@ -75,7 +81,7 @@ impl Context {
         if let Some(name) = named {
             return Ok(name.to_owned());
         }
-        let running = Paths::default().labs().unwrap_or_default();
+        let running = paths().labs().unwrap_or_default();
         // Reading the lab file is worth it only where there is a choice.
         if running.len() > 1
             && let Some(here) = file::lab_of_this_directory()

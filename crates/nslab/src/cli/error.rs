@@ -97,11 +97,9 @@ impl From<LabError> for CliError {
     fn from(error: LabError) -> Self {
         let message = error.to_string();
         match error {
-            LabError::NoSuchLab { name, known } => {
-                unknown(message, &name, &known, "labs", "`nslab ls` lists them")
-            }
+            LabError::NoSuchLab { name, known } => unknown(message, &name, &known, "labs"),
             LabError::NoSuchNode { name, known, .. } => {
-                unknown(message, &name, &known, "its nodes and switches", "`nslab ls` lists them")
+                unknown(message, &name, &known, "its nodes and switches")
             }
             LabError::Conflict { name, .. } => {
                 let hint = if name.starts_with("the interface") {
@@ -161,12 +159,12 @@ impl From<nslab_kernel::Error> for CliError {
 }
 
 /// An unknown name, with the one that was likely meant.
-fn unknown(message: String, name: &str, known: &[String], what: &str, otherwise: &str) -> CliError {
+pub(super) fn unknown(message: String, name: &str, known: &[String], what: &str) -> CliError {
     let error = CliError::bad_input(message);
     match nslab_topology::closest(name, known.iter().map(String::as_str)) {
         Some(close) => error.hint(format!("did you mean {close:?}?")),
         None if known.is_empty() => error,
         None if known.len() <= 12 => error.hint(format!("{what}: {}", known.join(", "))),
-        None => error.hint(otherwise),
+        None => error.hint("`nslab ls` lists them"),
     }
 }

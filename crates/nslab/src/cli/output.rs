@@ -78,9 +78,14 @@ fn is_utf8() -> bool {
     })
 }
 
+/// A time as programs read it, without the noise of binary fractions below a nanosecond.
+pub(super) fn milliseconds(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 1e9).round() / 1e6
+}
+
 /// A time as people read it: three figures and a unit.
 pub(super) fn duration(time: std::time::Duration) -> String {
-    let milliseconds = time.as_secs_f64() * 1000.0;
+    let milliseconds = milliseconds(time);
     match milliseconds {
         ..10.0 => format!("{milliseconds:.1} ms"),
         10.0..1000.0 => format!("{milliseconds:.0} ms"),

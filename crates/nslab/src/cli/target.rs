@@ -3,10 +3,10 @@
 use clap_complete::CompletionCandidate;
 use nslab_kernel::Namespace;
 use nslab_lab::exec::Place;
-use nslab_lab::{Paths, pins, rootless};
+use nslab_lab::{pins, rootless};
 use rustix::process::Pid;
 
-use super::context::Context;
+use super::context::{self, Context};
 use super::error::{CliError, Kind};
 
 /// A namespace that the user named.
@@ -40,7 +40,7 @@ impl Target {
             return Ok(Self::Named(name.to_owned()));
         }
         if let Some(number) = text.strip_prefix("pid:") {
-            let pid = number.parse().ok().and_then(Pid::from_raw).filter(|pid| pid.as_raw_pid() > 0);
+            let pid = number.parse().ok().filter(|&number| number > 0).and_then(Pid::from_raw);
             return pid
                 .map(Self::Process)
                 .ok_or_else(|| CliError::bad_input(format!("{number:?} is not a process's number")));
@@ -55,17 +55,17 @@ impl Target {
             None => (lab_with(text, context)?, text.to_owned()),
         };
         if lab.is_empty() || lab.starts_with('.') {
-            let known = Paths::default().labs().unwrap_or_default();
+            let known = context::paths().labs().unwrap_or_default();
             return Err(nslab_lab::Error::NoSuchLab { name: lab, known }.into());
         }
-        let paths = Paths::default().lab(&lab);
+        let paths = context::paths().lab(&lab);
         // A node's name is one path component, so the pin is the lab's own.
         if !node.contains('/') && paths.pin(&node).is_file() {
             return Ok(Self::Node { lab, node });
         }
         let nodes = pins::list(&paths)?;
         let known =
-            if paths.root().exists() { Ok(nodes) } else { Err(Paths::default().labs().unwrap_or_default()) };
+            if paths.root().exists() { Ok(nodes) } else { Err(context::paths().labs().unwrap_or_default()) };
         Err(match known {
             Ok(mut known) => {
                 known.sort();
@@ -78,10 +78,10 @@ impl Target {
     /// The namespace.
     pub(super) fn namespace(&self) -> Result<Namespace, CliError> {
         Ok(match self {
-            Self::Node { lab, node } => Namespace::open(&Paths::default().lab(lab).pin(node))?,
+            Self::Node { lab, node } => Namespace::open(&context::paths().lab(lab).pin(node))?,
             Self::Host => Namespace::current()?,
             Self::Named(name) => {
-                let path = Paths::default().netns.join(name);
+                let path = context::paths().netns.join(name);
                 if !path.exists() {
                     return Err(CliError::bad_input(format!("there is no namespace {name:?}"))
                         .hint("`ip netns list` shows those that have a name"));
@@ -104,7 +104,7 @@ impl Target {
     /// Where a program that is run in it finds itself.
     pub(super) fn place(&self) -> Result<Place, CliError> {
         Ok(match self {
-            Self::Node { lab, node } => Place::for_node(&Paths::default().lab(lab), node)?,
+            Self::Node { lab, node } => Place::for_node(&context::paths().lab(lab), node)?,
             _ => Place::of_namespace(self.namespace()?),
         })
     }
@@ -116,7 +116,7 @@ fn lab_with(node: &str, context: &Context) -> Result<String, CliError> {
         Ok(lab) => return Ok(lab),
         Err(error) => error,
     };
-    let paths = Paths::default();
+    let paths = context::paths();
     let labs = paths.labs().unwrap_or_default();
     let with: Vec<&String> = labs.iter().filter(|lab| paths.lab(lab).pin(node).exists()).collect();
     match &with[..] {
@@ -134,13 +134,13 @@ fn lab_with(node: &str, context: &Context) -> Result<String, CliError> {
 /// The labs, for a shell that completes.
 pub(super) fn complete_labs() -> Vec<CompletionCandidate> {
     enter_for_completion();
-    Paths::default().labs().unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
+    context::paths().labs().unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// The nodes of all labs, for a shell that completes: bare where the name is unique, else with the lab.
 pub(super) fn complete_nodes() -> Vec<CompletionCandidate> {
     enter_for_completion();
-    let paths = Paths::default();
+    let paths = context::paths();
     let labs = paths.labs().unwrap_or_default();
     let mut candidates = Vec::new();
     for lab in &labs {

@@ -101,14 +101,24 @@ fn names_of_nodes(session: &Session) {
         session.run(["node", "add", "--lab", &lab, "--", name]).status(2);
         session.run(["node", "del", "--lab", &lab, "--", name]).status(2);
         session.run(["switch", "add", "--lab", &lab, "--", name]).status(2);
-        session.run(["link", "add", "--lab", &lab, "--", &format!("red:{name}"), "blue"]).status(2);
         session.run(["link", "down", "--lab", &lab, "--", &format!("red:{name}")]).status(2);
         session.run(["addr", "add", "--lab", &lab, "--", "red:eth0", name]).status(2);
         session.run(["route", "add", "--lab", &lab, "red", "--", name]).status(2);
     }
+    for name in ["..", ".", "a/b", "a b", "é", "a\nb", "\u{1b}[31m", "eth%d", "lo", "eth0", ""] {
+        session.run(["link", "add", "--lab", &lab, "--", &format!("red:{name}"), "blue"]).status(2);
+    }
     // Nothing of that changed anything.
     let run = session.run(["plan", &format!("{lab}.yaml")]).status(0);
     assert!(run.stdout.contains("there is nothing to do"), "{run:#?}");
+    // What is nothing special to the kernel must not be to a shell that reads the script.
+    session.ok(["link", "add", "--lab", &lab, "red:$(id);`id`", "blue:-a*"]);
+    for script in
+        [session.ok(["export", &lab, "--shell"]), session.ok(["plan", &format!("{lab}.yaml"), "--shell"])]
+    {
+        assert!(script.contains("$(id);`id`"), "{script}");
+        assert!(!script.replace("'$(id);`id`'", "").contains("$(id)"), "{script}");
+    }
     session.ok(["down", &lab]);
 }
 

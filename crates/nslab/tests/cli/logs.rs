@@ -81,7 +81,7 @@ links: [[red, blue]]
         .says("what had been done was taken back");
     session.assert_nothing_of(&lab);
     session.assert_no_holder();
-    let missing = "nodes: {red: {run: [/no/such/program]}}\n";
+    let missing = "nodes: {red: {run: [{command: [/no/such/program]}]}}\n";
     let (lab, file) = session.lab_file(missing);
     session.run(["up", &file]).status(4).says("/no/such/program");
     session.assert_nothing_of(&lab);

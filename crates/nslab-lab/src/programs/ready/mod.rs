@@ -137,15 +137,16 @@ impl<'a> Sign<'a> {
     }
 }
 
-/// Whether a shell has got to its command: it has become that, or is the parent of it. Before, the command might
-/// turn out not to exist.
+/// Whether a shell has got to its command: it has become that, or a child of it has. Before, the command might turn
+/// out not to exist.
 fn is_past_start(shell: Pid) -> bool {
-    let of = |file: &str| format!("/proc/{shell}/{file}");
-    // There is no such link any more when it has ended, which is for others to see.
-    let Ok(executed) = std::fs::read_link(of("exe")) else { return false };
-    let is_shell = std::fs::canonicalize("/bin/sh").is_ok_and(|shell| shell == executed);
-    !is_shell
-        || std::fs::read(of(&format!("task/{shell}/children"))).is_ok_and(|children| !children.is_empty())
+    let Ok(path) = std::fs::canonicalize("/bin/sh") else { return true };
+    // There is no such link any more when a process has ended, which is for others to see.
+    let is_other =
+        |pid: &str| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|executed| executed != path);
+    let children =
+        || std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap_or_default();
+    is_other(&shell.to_string()) || children().split_whitespace().any(is_other)
 }
 
 /// The end of a program's process.

@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use nslab_lab::Paths;
 use nslab_lab::interrupt::Caught;
 use serde::Serialize;
 
 use super::DONE;
 use crate::cli::args::Down;
-use crate::cli::context::Context;
+use crate::cli::context::{self, Context};
 use crate::cli::error::{CliError, Kind};
-use crate::cli::output::{Output, duration};
+use crate::cli::output::{Output, duration, milliseconds};
 
 /// What `down --json` prints for each lab.
 #[derive(Serialize)]
@@ -25,7 +24,7 @@ struct Report {
 pub(super) fn run(args: &Down, output: Output) -> Result<ExitCode, CliError> {
     let context = Context::open(output)?;
     let names = if args.all {
-        Paths::default().labs().unwrap_or_default()
+        context::paths().labs().unwrap_or_default()
     } else {
         vec![context.lab_name(args.lab.as_deref())?]
     };
@@ -52,7 +51,7 @@ pub(super) fn run(args: &Down, output: Output) -> Result<ExitCode, CliError> {
             lab: name,
             namespaces: gone.namespaces,
             processes: gone.processes,
-            milliseconds: gone.time.as_secs_f64() * 1000.0,
+            milliseconds: milliseconds(gone.time),
         });
     }
     if output.json {

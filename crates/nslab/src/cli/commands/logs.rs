@@ -3,19 +3,18 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use nslab_lab::Paths;
 use nslab_lab::programs::{self, Follow};
 
 use super::DONE;
 use crate::cli::args::Logs;
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::context::{self, Context};
+use crate::cli::error::{self, CliError};
 use crate::cli::output::Output;
 use crate::cli::target::Target;
 
 pub(super) fn run(args: &Logs, output: Output) -> Result<ExitCode, CliError> {
     let context = Context::open(output)?;
-    let labs = Paths::default().labs().unwrap_or_default();
+    let labs = context::paths().labs().unwrap_or_default();
     let (lab, node) = match &args.target {
         None => (context.lab_name(None)?, None),
         Some(name) if labs.contains(name) => (name.clone(), None),
@@ -28,8 +27,19 @@ pub(super) fn run(args: &Logs, output: Output) -> Result<ExitCode, CliError> {
             }
         },
     };
-    let paths = Paths::default().lab(&lab);
+    let paths = context::paths().lab(&lab);
     let logs = programs::logs(&paths, node.as_deref(), args.program.as_deref())?;
+    if let (true, Some(program)) = (logs.is_empty(), &args.program) {
+        let all = programs::logs(&paths, node.as_deref(), None)?;
+        let known: Vec<String> = all.into_iter().map(|log| log.program).collect();
+        let place = node.map_or_else(|| format!("lab {lab}"), |node| format!("{lab}/{node}"));
+        return Err(error::unknown(
+            format!("no program {program:?} has run in {place}"),
+            program,
+            &known,
+            "programs",
+        ));
+    }
     if logs.is_empty() {
         output.note("no program has run there");
         return Ok(DONE);

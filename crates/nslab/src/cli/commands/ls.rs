@@ -1,8 +1,10 @@
 //! `nslab ls`.
 
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use nslab_lab::labs::{Status, Summary};
+use nslab_lab::programs::{ProgramStatus, State as ProgramState};
 use nslab_topology::model::{Device, Topology};
 use serde::Serialize;
 
@@ -19,7 +21,39 @@ struct Row {
     kind: &'static str,
     namespace: String,
     interfaces: Vec<Interface>,
-    programs: Vec<nslab_lab::programs::ProgramStatus>,
+    programs: Vec<Program>,
+}
+
+#[derive(Serialize)]
+struct Program {
+    name: String,
+    command: Vec<String>,
+    #[serde(flatten)]
+    state: ProgramState,
+    /// Its process, while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    /// Seconds since 1970.
+    started: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<f64>,
+}
+
+impl From<&ProgramStatus> for Program {
+    fn from(status: &ProgramStatus) -> Self {
+        let seconds = |time: SystemTime| {
+            let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            (since.as_secs_f64() * 1000.0).round() / 1000.0
+        };
+        Self {
+            name: status.name.clone(),
+            command: status.command.clone(),
+            state: status.state.clone(),
+            pid: (status.state == ProgramState::Running).then_some(status.pid),
+            started: seconds(status.started),
+            ended: status.ended.map(seconds),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -109,7 +143,7 @@ fn nodes(context: &Context, lab: &str, output: Output) -> Result<ExitCode, CliEr
     Ok(DONE)
 }
 
-fn rows(topology: &Topology, programs: &[nslab_lab::programs::ProgramStatus]) -> Vec<Row> {
+fn rows(topology: &Topology, programs: &[ProgramStatus]) -> Vec<Row> {
     let mut rows: Vec<Row> = topology
         .nodes
         .iter()
@@ -118,7 +152,7 @@ fn rows(topology: &Topology, programs: &[nslab_lab::programs::ProgramStatus]) ->
             kind: if node.forward { "router" } else { "host" },
             namespace: node.namespace.clone(),
             interfaces: Vec::new(),
-            programs: programs.iter().filter(|one| one.node == node.name).cloned().collect(),
+            programs: programs.iter().filter(|one| one.node == node.name).map(Program::from).collect(),
         })
         .collect();
     rows.extend(topology.switches.iter().map(|switch| Row {

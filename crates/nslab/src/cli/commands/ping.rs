@@ -2,12 +2,11 @@
 
 use std::net::IpAddr;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nslab_kernel::Namespace;
 use nslab_kernel::link::list;
 use nslab_kernel::netlink::{Protocol, Socket};
-use nslab_lab::Paths;
 use nslab_observe::ping::{Event, Outcome, PingOptions, Probe, ping};
 use nslab_topology::Topology;
 use nslab_topology::model::Device;
@@ -16,9 +15,9 @@ use serde::Serialize;
 
 use super::{DONE, NO};
 use crate::cli::args::Ping;
-use crate::cli::context::Context;
+use crate::cli::context::{self, Context};
 use crate::cli::error::CliError;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, milliseconds};
 use crate::cli::target::Target;
 
 /// How many requests one pair gets unless told otherwise.
@@ -64,7 +63,6 @@ impl Pinged {
     }
 
     fn row(&self, from: usize, to: usize, address: IpAddr, outcome: &Outcome) -> Row {
-        let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
         let mut problems: Vec<String> = outcome.failures.iter().map(|one| one.cause.to_string()).collect();
         problems.dedup();
         Row {
@@ -147,7 +145,7 @@ fn go(
     topology: &Topology,
     output: Output,
 ) -> Result<Pinged, CliError> {
-    let paths = Paths::default().lab(&topology.name);
+    let paths = context::paths().lab(&topology.name);
     let namespaces = from
         .iter()
         .map(|&node| Namespace::open(&paths.pin(&nodes.names[node])))

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::DONE;
 use crate::cli::args::Show;
-use crate::cli::context::Context;
+use crate::cli::context::{self, Context};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::target::Target;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &Show, output: Output) -> Result<ExitCode, CliError> {
     let context = Context::open(output)?;
     let lab = match &args.target {
         None => Some(context.lab(None)?),
-        Some(name) if nslab_lab::Paths::default().labs().unwrap_or_default().contains(name) => {
+        Some(name) if context::paths().labs().unwrap_or_default().contains(name) => {
             Some(context.lab(Some(name))?)
         }
         Some(_) => None,

@@ -13,7 +13,7 @@ use crate::cli::args::Up;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::file;
-use crate::cli::output::{Output, duration};
+use crate::cli::output::{Output, duration, milliseconds};
 use crate::cli::progress::Progress;
 
 /// What `up --json` prints.
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Up, output: Output) -> Result<ExitCode, CliError> {
             lab: &topology.name,
             new: built.new,
             steps: built.steps,
-            milliseconds: built.time.as_secs_f64() * 1000.0,
+            milliseconds: milliseconds(built.time),
             nodes: topology.nodes.len(),
             switches: topology.switches.len(),
             links: topology.links.len(),
