@@ -178,7 +178,7 @@ fn unplug(namespace: usize, link: &Link, space: Option<&ActualNamespace>) -> Opt
         ..LinkChange::default()
     };
     (change != LinkChange::default())
-        .then(|| Step { namespace, op: Op::SetLink { name: link.name, change, before } })
+        .then_some(Step { namespace, op: Op::SetLink { name: link.name, change, before } })
 }
 
 fn kind_name(link: &Link) -> String {

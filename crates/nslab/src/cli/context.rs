@@ -77,6 +77,7 @@ impl Context {
     }
 
     /// The lab that is meant: the one named, that of the lab file in this directory, or the only one.
+    #[expect(clippy::unused_self, reason = "an ordinary user's labs are seen only from inside")]
     pub(super) fn lab_name(&self, named: Option<&str>) -> Result<String, CliError> {
         if let Some(name) = named {
             return Ok(name.to_owned());

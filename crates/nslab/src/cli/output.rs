@@ -14,6 +14,7 @@ pub(super) struct Output {
     pub(super) quiet: bool,
 }
 
+#[expect(clippy::unused_self, reason = "whoever prints asks this")]
 impl Output {
     /// How text for standard output is to look.
     pub(super) fn style(self) -> Style {

@@ -1,5 +1,6 @@
 //! `nslab down`.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use nslab_lab::interrupt::Caught;
@@ -43,7 +44,7 @@ pub(super) fn run(args: &Down, output: Output) -> Result<ExitCode, CliError> {
             let mut text = format!("lab {name} is gone ({})", duration(gone.time));
             if gone.processes > 0 {
                 let plural = if gone.processes == 1 { "" } else { "es" };
-                text += &format!("; ended {} process{plural} in its namespaces", gone.processes);
+                let _ = write!(text, "; ended {} process{plural} in its namespaces", gone.processes);
             }
             output.note(&text);
         }

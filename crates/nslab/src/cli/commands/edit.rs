@@ -109,7 +109,7 @@ fn settled(state: &State) -> Lab {
     }
     lab.addressing = state.lab.addressing.clone();
     lab.routing = state.lab.routing;
-    lab.prefix = state.lab.prefix.clone();
+    lab.prefix.clone_from(&state.lab.prefix);
     lab
 }
 

@@ -48,7 +48,7 @@ impl From<&ProgramStatus> for Program {
         Self {
             name: status.name.clone(),
             command: status.command.clone(),
-            state: status.state.clone(),
+            state: status.state,
             pid: (status.state == ProgramState::Running).then_some(status.pid),
             started: seconds(status.started),
             ended: status.ended.map(seconds),
@@ -71,6 +71,7 @@ pub(super) fn run(args: &Ls, output: Output) -> Result<ExitCode, CliError> {
 }
 
 fn labs(context: &Context, output: Output) -> Result<ExitCode, CliError> {
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general enough")]
     let labs = context.labs(|labs| labs.list())?;
     if output.json {
         output.print_json(&labs);

@@ -162,7 +162,7 @@ fn go(
         sources: from.iter().map(|&node| nodes.names[node].clone()).collect(),
         destinations: nodes.names.clone(),
         pairs: probes,
-        outcomes: outcomes.map_err(machine)?,
+        outcomes: outcomes.map_err(|error| machine(&error))?,
     })
 }
 
@@ -204,7 +204,7 @@ fn pair(
             output.print(&line);
         }
     })
-    .map_err(machine)?;
+    .map_err(|error| machine(&error))?;
     let pinged = Pinged {
         sources: vec![source.to_owned()],
         destinations: vec![destination.to_owned()],
@@ -357,6 +357,6 @@ impl Nodes {
     }
 }
 
-fn machine(error: nslab_observe::Error) -> CliError {
+fn machine(error: &nslab_observe::Error) -> CliError {
     CliError::new(crate::cli::error::Kind::Machine, error.to_string())
 }

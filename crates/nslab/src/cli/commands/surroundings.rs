@@ -31,13 +31,12 @@ pub(super) fn completions(args: &Completions, output: Output) -> Result<ExitCode
 pub(super) fn man(args: &Man, output: Output) -> Result<ExitCode, CliError> {
     let failed =
         |error: std::io::Error| CliError::new(Kind::Machine, format!("cannot write the manual: {error}"));
-    match &args.out {
-        Some(directory) => clap_mangen::generate_to(Cli::command(), directory).map_err(failed)?,
-        None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(failed)?;
-            output.print(&String::from_utf8_lossy(&page));
-        }
+    if let Some(directory) = &args.out {
+        clap_mangen::generate_to(Cli::command(), directory).map_err(failed)?;
+    } else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(failed)?;
+        output.print(&String::from_utf8_lossy(&page));
     }
     Ok(DONE)
 }

@@ -60,7 +60,7 @@ pub(super) fn run(args: &Up, output: Output) -> Result<ExitCode, CliError> {
             switches: topology.switches.len(),
             links: topology.links.len(),
             plan: &built.plan,
-            ping: pinged.as_ref().map(|matrix| matrix.rows()),
+            ping: pinged.as_ref().map(ping::Pinged::rows),
         });
     } else {
         if !output.quiet {
