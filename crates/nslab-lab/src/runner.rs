@@ -18,20 +18,13 @@ pub struct KeeperRunner<'a> {
     paths: &'a LabPaths,
     launcher: &'a Launcher<'a>,
     directory: &'a Path,
-    interrupt: Interrupt,
     keeper: Option<Keeper>,
 }
 
 impl<'a> KeeperRunner<'a> {
-    /// A runner for the lab at `paths`; `directory` is where programs run unless told otherwise, and `interrupt` ends
-    /// the waiting for one to be ready.
-    pub fn new(
-        paths: &'a LabPaths,
-        launcher: &'a Launcher<'a>,
-        directory: &'a Path,
-        interrupt: Interrupt,
-    ) -> Self {
-        Self { paths, launcher, directory, interrupt, keeper: None }
+    /// A runner for the lab at `paths`; `directory` is where programs run unless told otherwise.
+    pub fn new(paths: &'a LabPaths, launcher: &'a Launcher<'a>, directory: &'a Path) -> Self {
+        Self { paths, launcher, directory, keeper: None }
     }
 
     fn keeper(&mut self) -> Result<&mut Keeper> {
@@ -44,9 +37,8 @@ impl<'a> KeeperRunner<'a> {
 }
 
 impl Runner for KeeperRunner<'_> {
-    fn start(&mut self, node: &str, program: &Program) -> Result<()> {
+    fn start(&mut self, node: &str, program: &Program, interrupt: Interrupt) -> Result<()> {
         let directory = self.directory;
-        let interrupt = self.interrupt;
         let keeper = self.keeper()?;
         // What an earlier run of it left behind would be in its way.
         if keeper.status()?.iter().any(|one| one.node == node && one.name == program.name && one.is_alive()) {

@@ -43,8 +43,8 @@ pub type Observer<'a> = dyn Fn(Event<'_>) + Sync + 'a;
 
 /// Who starts and stops programs.
 pub trait Runner {
-    /// Starts a program and waits until it is ready.
-    fn start(&mut self, node: &str, program: &Program) -> Result<()>;
+    /// Starts a program and waits until it is ready, or until it is interrupted. On an error nothing of it runs.
+    fn start(&mut self, node: &str, program: &Program, interrupt: Interrupt) -> Result<()>;
     /// Ends a program and all that it started.
     fn stop(&mut self, node: &str, program: &Program) -> Result<()>;
 }
@@ -126,7 +126,7 @@ fn carry_out(plan: &Plan, stage: &Stage, site: &mut Site<'_>) -> (Vec<Outcome>, 
         let result = match &step.op {
             Op::StartProgram(program) => {
                 (site.observer)(Event::Program { node, program: &program.name });
-                site.runner.start(node, program)
+                site.runner.start(node, program, site.interrupt)
             }
             Op::StopProgram(program) => {
                 (site.observer)(Event::Program { node, program: &program.name });

@@ -163,7 +163,7 @@ impl Labs<'_> {
         journal: &mut Journal,
         interrupt: Interrupt,
     ) -> Result<()> {
-        let mut runner = KeeperRunner::new(paths, self.launcher, &state.directory, interrupt);
+        let mut runner = KeeperRunner::new(paths, self.launcher, &state.directory);
         let mut site = Site {
             paths,
             open: std::mem::take(&mut look.open),

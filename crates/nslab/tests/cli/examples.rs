@@ -22,11 +22,14 @@ fn example(session: &Session, name: &str) -> (String, String) {
 }
 
 /// Pairs that answered, and that did not.
-fn answers<'a>(rows: &'a Value) -> (Vec<(&'a str, &'a str)>, Vec<(&'a str, &'a str)>) {
-    let pair = |row: &'a Value| (row["from"].as_str().unwrap(), row["to"].as_str().unwrap());
-    let (answered, lost): (Vec<_>, Vec<_>) =
-        rows.as_array().unwrap().iter().partition(|row| row["received"] == row["sent"]);
-    (answered.into_iter().map(pair).collect(), lost.into_iter().map(pair).collect())
+fn answers(rows: &Value) -> [Vec<(&str, &str)>; 2] {
+    let of = |answered: bool| {
+        let rows = rows.as_array().unwrap().iter();
+        rows.filter(|row| (row["received"] == row["sent"]) == answered)
+            .map(|row| (row["from"].as_str().unwrap(), row["to"].as_str().unwrap()))
+            .collect()
+    };
+    [of(true), of(false)]
 }
 
 fn gone(session: &Session, lab: &str) {
@@ -57,7 +60,7 @@ fn guide(session: &Session) {
         .says("so red and blue cannot reach green");
     let run = session.run(["ping", "--lab", &lab, "-W0.3", "--json"]).status(1);
     let rows = serde_json::from_str(&run.stdout).unwrap();
-    let (answered, lost) = answers(&rows);
+    let [answered, lost] = answers(&rows);
     assert_eq!(answered, [("red", "blue"), ("blue", "red")]);
     assert_eq!(lost.len(), 4);
     session.run(["ping", &format!("{lab}/red"), "green", "-c1", "-W0.3"]).status(1);

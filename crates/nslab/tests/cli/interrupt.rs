@@ -12,6 +12,7 @@ use crate::support::{PAIR, Run, Running, Session, each_user};
 each_user!(
     while_a_program_starts,
     while_an_edit_waits,
+    between_two_stages,
     at_any_time,
     while_waiting_for_another,
     while_taken_away
@@ -25,10 +26,7 @@ struct Slow {
 
 impl Slow {
     fn new(session: &Session) -> Self {
-        let fifo = session.directory().join("started");
-        let mode = rustix::fs::Mode::from(0o644);
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        session.hand_over(&fifo);
+        let fifo = session.fifo("started");
         let program = format!(
             "{{name: slow, command: 'echo > {}; exec sleep infinity', ready: {{tcp: 80}}, timeout: 100s}}",
             fifo.display()
@@ -89,6 +87,30 @@ fn while_an_edit_waits(session: &Session) {
     session.ok(["ping", &format!("{lab}/red"), "blue", "-c1"]);
 }
 
+/// A program that says when it is asked to end, and does not, so that it is killed after a while.
+fn stubborn(fifo: &std::path::Path) -> String {
+    format!("trap 'echo > {}' TERM; while :; do sleep 0.1; done", fifo.display())
+}
+
+/// What was done in the stage before is taken back: the program that was ended runs again.
+fn between_two_stages(session: &Session) {
+    let fifo = session.fifo("asked");
+    let with = format!("nodes: {{red: {{run: [\"{}\"]}}}}\n", stubborn(&fifo));
+    let lab = session.up(&with);
+    session.file("without.yaml", format!("name: {lab}\nnodes: {{red: {{}}, blue: {{}}}}\n"));
+    let mut running = Running::start(session.command(["up", "without.yaml"]));
+    assert_eq!(std::fs::read_to_string(&fifo).unwrap(), "\n");
+    running.send(Signal::INT);
+    let (status, said) = (running.end(), said(&mut running));
+    assert_eq!(status.code(), Some(130), "{said}");
+    assert!(said.ends_with("what had been begun was taken back\n"), "{said}");
+    let nodes = session.json(["ls", &lab]);
+    assert_eq!(nodes.as_array().unwrap().len(), 1, "{nodes}");
+    assert_eq!(nodes[0]["programs"][0]["state"], "running", "{nodes}");
+    let plan = session.ok(["plan", &format!("{lab}.yaml")]);
+    assert!(plan.contains("nothing to do"), "{plan}");
+}
+
 /// At moments that nobody chose.
 fn at_any_time(session: &Session) {
     let (lab, file) = session.lab_file("nodes: {h: {count: 60}}\nswitches: {lan: {}}\nlinks: [[h, lan]]\n");
@@ -146,12 +168,8 @@ fn while_waiting_for_another(session: &Session) {
 
 /// A program that does not want to end holds up `down`, which ends it after a while; meanwhile Ctrl-C comes.
 fn while_taken_away(session: &Session) {
-    let fifo = session.directory().join("asked");
-    let mode = rustix::fs::Mode::from(0o644);
-    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-    session.hand_over(&fifo);
-    let stubborn = format!("trap 'echo > {}' TERM; while :; do sleep 0.1; done", fifo.display());
-    let lab = session.up(&format!("nodes: {{red: {{run: [\"{stubborn}\"]}}}}\n"));
+    let fifo = session.fifo("asked");
+    let lab = session.up(&format!("nodes: {{red: {{run: [\"{}\"]}}}}\n", stubborn(&fifo)));
     let mut command = session.command(["down", &lab]);
     command.stdout(Stdio::null());
     let mut running = Running::start(command);

@@ -37,10 +37,7 @@ nodes:
 }
 
 fn followed(session: &Session) {
-    let fifo = session.directory().join("fifo");
-    let mode = rustix::fs::Mode::from(0o644);
-    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-    session.hand_over(&fifo);
+    let fifo = session.fifo("fifo");
     let program = format!("echo ready; exec cat {}", fifo.display());
     let lab = session.up(&format!("nodes: {{red: {{run: [{{name: cat, command: '{program}'}}]}}}}\n"));
     let mut writer = std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();

@@ -5,7 +5,13 @@ use std::thread;
 
 use crate::support::{PAIR, Run, Session, as_user, each_user};
 
-as_user!(the_host_of_a_user, the_last_one_ends_the_holder, labs_of_two_users, a_runtime_directory_of_others);
+as_user!(
+    the_host_of_a_user,
+    the_last_one_ends_the_holder,
+    labs_of_two_users,
+    labs_of_root,
+    a_runtime_directory_of_others
+);
 each_user!(twenty_labs_at_once, two_at_one_lab);
 
 fn the_host_of_a_user(session: &Session) {
@@ -64,6 +70,37 @@ fn the_last_one_ends_the_holder(session: &Session) {
     assert_eq!(session.ok(["ls", "--json"]), "[]\n");
     let left: Vec<_> = std::fs::read_dir(session.runtime().parent().unwrap()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// What root has is not the user's, whether or not the user has labs.
+fn labs_of_root(session: &Session) {
+    let Some(root) = Session::of_root() else { return };
+    let lab = root.up(PAIR);
+    let red = format!("{lab}/red");
+    for own in [false, true] {
+        if own {
+            session.ok(["up", "--empty", "own"]);
+        }
+        assert_eq!(session.json(["ls"]).as_array().unwrap().len(), usize::from(own));
+        let wrong: [&[&str]; 7] = [
+            &["down", &lab],
+            &["ls", &lab],
+            &["show", &red],
+            &["exec", &red, "--", "true"],
+            &["logs", &lab],
+            &["ping", "--lab", &lab],
+            &["node", "add", "x", "--lab", &lab],
+        ];
+        for arguments in wrong {
+            let run = session.run(arguments).status(2);
+            assert!(run.stderr.contains("no lab") || run.stderr.contains("no node"), "{run:#?}");
+        }
+        let file = root.directory().join(format!("{lab}.yaml"));
+        assert!(session.ok([std::ffi::OsStr::new("plan"), file.as_os_str()]).contains("create"));
+        session.ok(["down", "--all"]);
+        session.assert_no_holder();
+    }
+    root.ok(["ping", "--lab", &lab]);
 }
 
 fn labs_of_two_users(session: &Session) {

@@ -61,8 +61,8 @@ fn names_are_completed(session: &Session) {
     }
     assert_eq!(complete(&["exec", "b"]), ["blue"]);
     assert_eq!(complete(&["node", "del", "r"]), ["red"]);
-    assert_eq!(complete(&["down", &lab[..3]]), [lab.clone()]);
-    assert_eq!(complete(&["ping", "--lab", &lab[..3]]), [lab.clone()]);
+    assert_eq!(complete(&["down", &lab[..3]]), std::slice::from_ref(&lab));
+    assert_eq!(complete(&["ping", "--lab", &lab[..3]]), std::slice::from_ref(&lab));
     assert!(complete(&["do"]).contains(&"down".to_owned()));
     let other = session.up(PAIR);
     let words = complete(&["exec", ""]);

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -153,6 +154,14 @@ impl Session {
         path
     }
 
+    /// Makes a FIFO in the session's directory.
+    pub(crate) fn fifo(&self, name: &str) -> PathBuf {
+        let path = self.directory().join(name);
+        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::from(0o644), 0).unwrap();
+        self.hand_over(&path);
+        path
+    }
+
     /// Writes a lab file; returns the lab's name, and the file's, which lies in the directory of the commands.
     pub(crate) fn lab_file(&self, text: &str) -> (String, String) {
         let lab = self.lab("lab");
@@ -239,12 +248,16 @@ impl Drop for Session {
     fn drop(&mut self) {
         let labs = std::mem::take(&mut *self.labs.lock().unwrap());
         if self.is_root {
-            labs.iter().for_each(|lab| drop(self.command(["down", lab]).output()));
+            for lab in &labs {
+                let _ = self.command(["down", lab]).output();
+            }
         } else if self.runtime().exists() {
             let _ = self.command(["down", "--all"]).output();
         }
         if !std::thread::panicking() {
-            labs.iter().for_each(|lab| self.assert_nothing_of(lab));
+            for lab in &labs {
+                self.assert_nothing_of(lab);
+            }
             self.assert_no_holder();
         }
     }
