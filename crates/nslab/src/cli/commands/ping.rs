@@ -101,7 +101,9 @@ pub(super) fn run(args: &Ping, output: Output) -> Result<ExitCode, CliError> {
     if let (Some(source), Some(destination)) = (&args.source, &args.destination) {
         return pair(args, source, destination, &context, output);
     }
-    let state = context.lab(args.lab.as_deref())?;
+    // The lab may be in the node's name.
+    let qualified = args.source.as_deref().and_then(|name| name.split_once('/')).map(|(lab, _)| lab);
+    let state = context.lab(args.lab.as_deref().or(qualified))?;
     let nodes = Nodes::new(&state.topology);
     let from = match &args.source {
         Some(name) => {
