@@ -439,7 +439,7 @@ pub enum RouteCommand {
         #[command(flatten)]
         lab: LabArg,
         /// The route in the words of ip-route(8)
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        #[arg(required = true)]
         route: Vec<String>,
     },
     /// Remove a route
@@ -451,7 +451,7 @@ pub enum RouteCommand {
         #[command(flatten)]
         lab: LabArg,
         /// The route in the words of ip-route(8)
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        #[arg(required = true)]
         route: Vec<String>,
     },
 }

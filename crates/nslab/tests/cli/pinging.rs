@@ -37,6 +37,8 @@ fn one_pair(session: &Session) {
 
 fn many_pairs(session: &Session) {
     let lab = session.up(THREE);
+    // So that the lab has to be named.
+    session.up("nodes: {other: {}}\n");
     let text = session.ok(["ping", "--lab", &lab]);
     assert!(text.contains("RTT in ms") && text.contains("6 pairs: all answered"), "{text}");
     assert_eq!(session.json(["ping", "--lab", &lab]).as_array().unwrap().len(), 6);

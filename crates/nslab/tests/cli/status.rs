@@ -45,6 +45,8 @@ fn help(session: &Session) {
 
 fn unknown_names(session: &Session) {
     let lab = session.up(PAIR);
+    // So that the lab has to be named.
+    session.up("nodes: {other: {}}\n");
     let close = &lab[..lab.len() - 1];
     let wrong: [&[&str]; 7] = [
         &["down", close],
