@@ -92,7 +92,7 @@ impl Stop {
 fn latest_first(table: &Table, all: &Processes) -> Vec<Process> {
     let order: HashMap<_, _> =
         table.latest_first().enumerate().map(|(place, entry)| (entry.pid, place)).collect();
-    let place = |(pid, session)| order.get(&pid).or_else(|| order.get(&session)).copied();
+    let place = |(pid, session): (_, Option<_>)| order.get(&pid).or_else(|| order.get(&session?)).copied();
     let mut processes = all.below_this_process(|child| (child.pid, child.session));
     processes.sort_by_key(|(_, top)| place(*top).unwrap_or(usize::MAX));
     processes.into_iter().map(|(process, _)| process).collect()

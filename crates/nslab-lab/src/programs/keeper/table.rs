@@ -127,7 +127,7 @@ impl Table {
     }
 
     /// All processes below the keeper, each with the place of the program that it belongs to: the one that it descends
-    /// from; of what was left behind, the one whose session it is in; else the one whose mark it bears.
+    /// from; of what was left behind, the one whose mark it bears; else the one whose session it is in.
     fn attribute(&self, all: &Processes) -> Vec<(Process, Option<usize>)> {
         let mut owners = HashMap::new();
         all.below_this_process(|child| {
@@ -137,7 +137,7 @@ impl Table {
                         let mark = child.variable(MARK)?;
                         self.position(|entry| entry.mark == mark)
                     })
-                    .or_else(|| self.position(|entry| entry.pid == child.session))
+                    .or_else(|| self.position(|entry| Some(entry.pid) == child.session))
             })
         })
     }

@@ -12,7 +12,9 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 pub(super) struct Process {
     pub(super) pid: Pid,
     parent: Option<Pid>,
-    pub(super) session: Pid,
+    /// None where the session's leader is not of this process's PID namespace, which the kernel writes as 0: in a
+    /// container entered from outside, or below an init that never made a session.
+    pub(super) session: Option<Pid>,
     /// In clock ticks since boot: with the pid it tells processes apart.
     started: u64,
     /// It has ended and waits for its parent to take note.
@@ -35,7 +37,7 @@ impl Process {
         let is_dead = matches!(fields.next()?, "Z" | "X" | "x");
         let parent = Pid::from_raw(fields.next()?.parse().ok()?);
         let _group = fields.next()?;
-        let session = Pid::from_raw(fields.next()?.parse().ok()?)?;
+        let session = Pid::from_raw(fields.next()?.parse().ok()?);
         // The session is field 6, the start time 22.
         let started = fields.nth(15)?.parse().ok()?;
         Some(Self { pid, parent, session, started, is_dead })
@@ -135,10 +137,19 @@ mod tests {
         let stat = b"42 (a) b (c) S 7 40 39 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 98765 1000 10";
         let process = Process::parse(pid, stat).unwrap();
         assert_eq!(process.parent.map(|pid| pid.as_raw_nonzero().get()), Some(7));
-        assert_eq!(process.session.as_raw_nonzero().get(), 39);
+        assert_eq!(process.session.map(|pid| pid.as_raw_nonzero().get()), Some(39));
         assert_eq!(process.started, 98765);
         assert!(!process.is_dead);
         assert!(Process::parse(pid, b"42 (a) S").is_none());
+    }
+
+    #[test]
+    fn stat_in_a_session_from_outside() {
+        let pid = Pid::from_raw(42).unwrap();
+        let stat = b"42 (cat) S 7 0 0 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 98765 1000 10";
+        let process = Process::parse(pid, stat).unwrap();
+        assert_eq!(process.session, None);
+        assert_eq!(process.started, 98765);
     }
 
     #[test]
