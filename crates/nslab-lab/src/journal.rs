@@ -1,7 +1,11 @@
 //! The journal: what is about to be done to the kernel, written before it is done.
 //!
 //! One JSON text a line. It serves whoever comes after an interruption: the namespaces named in it may exist, also
-//! where nothing else says so. A plan is written whole and synchronised once, before its first step.
+//! where nothing else says so. A plan is written whole before its first step.
+//!
+//! It is handed to the kernel and not forced to a disk: it has to outlive this process, not the machine, because what
+//! it tells of ends with the machine too. Usually `/run` is in memory anyway; where it is not, what a crash of the
+//! machine left of it is stale (another boot's) and may be cut off.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -61,16 +65,16 @@ impl Journal {
         let file = file.context(|| format!("open the journal {}", path.display()))?;
         let mut journal = Self { file: BufWriter::new(file), path: path.to_owned() };
         journal.write(&Entry::Down)?;
-        journal.sync()
+        journal.flush()
     }
 
-    /// Notes all that a plan is about to do, so that it survives the end of this process and of the machine.
+    /// Notes all that a plan is about to do, so that it survives the end of this process.
     pub fn plan(&mut self, plan: &Plan) -> Result<()> {
         self.write(&Entry::Begin { boot: boot_id().into(), namespaces: (&plan.namespaces[..]).into() })?;
         for stage in &plan.stages {
             self.write(&Entry::Stage(std::borrow::Cow::Borrowed(stage)))?;
         }
-        self.sync()
+        self.flush()
     }
 
     /// Notes that what follows takes steps back.
@@ -81,7 +85,7 @@ impl Journal {
     /// Notes that the change is whole, or wholly taken back.
     pub fn done(&mut self) -> Result<()> {
         self.write(&Entry::Done)?;
-        self.file.flush().context(|| format!("write {}", self.path.display()))
+        self.flush()
     }
 
     fn write(&mut self, entry: &Entry<'_>) -> Result<()> {
@@ -91,11 +95,8 @@ impl Journal {
             .context(|| format!("write {}", self.path.display()))
     }
 
-    fn sync(&mut self) -> Result<()> {
-        self.file
-            .flush()
-            .and_then(|()| self.file.get_ref().sync_data())
-            .context(|| format!("write {}", self.path.display()))
+    fn flush(&mut self) -> Result<()> {
+        self.file.flush().context(|| format!("write {}", self.path.display()))
     }
 }
 

@@ -147,6 +147,9 @@ impl From<LabError> for CliError {
                 }
             }
             LabError::Kernel(error) => error.into(),
+            LabError::Damaged { .. } => Self::new(Kind::Machine, message).hint(
+                "`nslab down LAB` takes away what is there of the lab, whatever state its files are in",
+            ),
             _ => Self::new(Kind::Machine, message),
         }
     }

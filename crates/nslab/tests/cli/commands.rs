@@ -3,7 +3,7 @@
 use nslab_testing::Oracle;
 use serde_json::Value;
 
-use crate::support::{PAIR, Run, Session, as_user, each_user, keys};
+use crate::support::{PAIR, Run, Session, as_root, as_user, each_user, keys};
 
 each_user!(
     up_twice_changes_nothing,
@@ -17,6 +17,7 @@ each_user!(
     a_lab_under_another_name,
 );
 as_user!(down_with_all, exported_as_a_script);
+as_root!(after_a_crash_of_the_machine);
 
 fn up_twice_changes_nothing(session: &Session) {
     let (lab, file) = session.lab_file(PAIR);
@@ -237,4 +238,24 @@ fn a_lab_under_another_name(session: &Session) {
         assert_eq!(session.json(["ls", lab])[0]["namespace"], format!("{lab}-red"));
     }
     session.run(["up", "pair.yaml", "--name", "a/b"]).status(2).says("a/b");
+}
+
+/// Where `/run` is on a disk, files are left of what the machine ran when it crashed, cut off or whole.
+fn after_a_crash_of_the_machine(session: &Session) {
+    let lab = session.up(PAIR);
+    let file = format!("{lab}.yaml");
+    let directory = std::path::Path::new("/run/nslab").join(&lab);
+    let crash = || {
+        rustix::mount::unmount(directory.join("ns"), rustix::mount::UnmountFlags::DETACH).unwrap();
+        std::fs::write(directory.join("journal"), "{\"begin\":{\"bo").unwrap();
+    };
+    crash();
+    session.run(["up", &file]).status(0);
+    session.run(["ping", &format!("{lab}/red"), "10.0.0.2", "-c1"]).status(0);
+    crash();
+    let state = std::fs::read(directory.join("state.json")).unwrap();
+    std::fs::write(directory.join("state.json"), &state[..state.len() / 2]).unwrap();
+    session.run(["up", &file]).status(3).says("state.json is damaged").says("`nslab down LAB`");
+    session.run(["down", &lab]).status(0);
+    session.assert_nothing_of(&lab);
 }
