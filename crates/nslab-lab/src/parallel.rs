@@ -27,9 +27,13 @@ pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) 
     })
 }
 
-/// As [`map`], on items that change.
-pub(crate) fn map_mut<T: Send, R: Send>(items: &mut [T], work: impl Fn(&mut T) -> R + Sync) -> Vec<R> {
-    let share = items.len().div_ceil(threads()).max(1);
+/// As [`map`], on items that change. A thread is not begun for fewer than `least` items.
+pub(crate) fn map_mut<T: Send, R: Send>(
+    items: &mut [T],
+    least: usize,
+    work: impl Fn(&mut T) -> R + Sync,
+) -> Vec<R> {
+    let share = items.len().div_ceil(threads()).max(least).max(1);
     if items.len() <= share {
         return items.iter_mut().map(work).collect();
     }

@@ -17,6 +17,8 @@ use crate::session::Open;
 
 /// How long to wait for an address; it takes some hundred microseconds unless the machine is very busy.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How many namespaces a thread is worth beginning for: a look takes microseconds.
+const LEAST: usize = 32;
 /// How long to leave the processor to the work queue between two looks.
 const PAUSE: Duration = Duration::from_micros(200);
 
@@ -54,7 +56,7 @@ pub(super) fn wait(plan: &Plan, site: &mut Site<'_>) {
         .filter_map(|(open, new)| Some((open.as_mut()?, new)))
         .collect();
     // First all carriers: an address is not looked after as long as its interface has none.
-    parallel::map_mut(&mut works, |(open, new)| {
+    parallel::map_mut(&mut works, LEAST, |(open, new)| {
         new.links.sort_unstable();
         new.links.dedup();
         for &name in &new.links {
@@ -63,7 +65,7 @@ pub(super) fn wait(plan: &Plan, site: &mut Site<'_>) {
         }
     });
     let end = Instant::now() + PATIENCE;
-    parallel::map_mut(&mut works, |(open, new)| {
+    parallel::map_mut(&mut works, LEAST, |(open, new)| {
         for &(link, address) in &new.addresses {
             let answered = |open: &mut Open| {
                 // Without carrier there is nothing to wait for.

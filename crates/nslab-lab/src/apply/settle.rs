@@ -59,7 +59,7 @@ pub(super) fn settings(plan: &Plan, stage: &Stage, site: &mut Site<'_>) -> Vec<O
         .collect();
     let (observer, one_by_one) = (site.observer, site.one_by_one);
     let found = Mutex::new(outcomes);
-    parallel::map_mut(&mut works, |work| {
+    parallel::map_mut(&mut works, 1, |work| {
         let outcomes = work.run(plan, observer, one_by_one);
         found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(outcomes);
     });
