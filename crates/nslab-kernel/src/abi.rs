@@ -91,8 +91,33 @@ pub(crate) const IFLA_IPVLAN_MODE: u16 = 1;
 pub(crate) const IFLA_VLAN_ID: u16 = 1;
 pub(crate) const IFLA_VLAN_PROTOCOL: u16 = 5;
 pub(crate) const IFLA_VRF_TABLE: u16 = 1;
+pub(crate) const IFLA_GENEVE_ID: u16 = 1;
+pub(crate) const IFLA_GENEVE_REMOTE: u16 = 2;
+pub(crate) const IFLA_GENEVE_TTL: u16 = 3;
+pub(crate) const IFLA_GENEVE_PORT: u16 = 5;
+pub(crate) const IFLA_GENEVE_REMOTE6: u16 = 7;
+pub(crate) const IFLA_BOND_MODE: u16 = 1;
+pub(crate) const IFLA_BOND_MIIMON: u16 = 3;
+pub(crate) const IFLA_TUN_OWNER: u16 = 1;
 pub(crate) const IFLA_TUN_TYPE: u16 = 3;
 pub(crate) const IFLA_TUN_PERSIST: u16 = 6;
+
+// include/uapi/linux/if_tunnel.h
+pub(crate) const IFLA_IPTUN_LINK: u16 = 1;
+pub(crate) const IFLA_IPTUN_LOCAL: u16 = 2;
+pub(crate) const IFLA_IPTUN_REMOTE: u16 = 3;
+pub(crate) const IFLA_IPTUN_TTL: u16 = 4;
+pub(crate) const IFLA_IPTUN_FLAGS: u16 = 8;
+pub(crate) const IFLA_IPTUN_PROTO: u16 = 9;
+pub(crate) const IFLA_GRE_LINK: u16 = 1;
+pub(crate) const IFLA_GRE_IFLAGS: u16 = 2;
+pub(crate) const IFLA_GRE_OFLAGS: u16 = 3;
+pub(crate) const IFLA_GRE_IKEY: u16 = 4;
+pub(crate) const IFLA_GRE_OKEY: u16 = 5;
+pub(crate) const IFLA_GRE_LOCAL: u16 = 6;
+pub(crate) const IFLA_GRE_REMOTE: u16 = 7;
+pub(crate) const IFLA_GRE_TTL: u16 = 8;
+pub(crate) const IFLA_GRE_FLAGS: u16 = 13;
 
 // include/uapi/linux/if_link.h: bridge ports
 pub(crate) const IFLA_BRPORT_STATE: u16 = 1;
@@ -204,6 +229,7 @@ pub(crate) const NETNSA_FD: u16 = 3;
 // include/uapi/linux/if_tun.h
 pub(crate) const TUNSETIFF: libc::Ioctl = 0x4004_54ca;
 pub(crate) const TUNSETPERSIST: libc::Ioctl = 0x4004_54cb;
+pub(crate) const TUNSETOWNER: libc::Ioctl = 0x4004_54cc;
 pub(crate) const IFF_TUN: u16 = 0x0001;
 pub(crate) const IFF_TAP: u16 = 0x0002;
 pub(crate) const IFF_NO_PI: u16 = 0x1000;

@@ -32,6 +32,7 @@ pub mod tun;
 pub mod userns;
 #[cfg(test)]
 mod wire_tests;
+pub mod wireguard;
 
 pub use error::{Error, Result};
 pub use namespace::{Namespace, NamespaceId};

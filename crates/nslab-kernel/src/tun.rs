@@ -62,6 +62,11 @@ pub fn attach(device: &OwnedFd, name: IfName, tun: Tun) -> Result<()> {
     // reference to it.
     let done = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETIFF, &raw mut request) };
     check(done).context(|| format!("create the tun interface {name}"))?;
+    if let Some(owner) = tun.owner {
+        // SAFETY: the argument is a number, not a pointer.
+        let done = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETOWNER, libc::c_ulong::from(owner)) };
+        check(done).context(|| format!("give the tun interface {name} to user {owner}"))?;
+    }
     if tun.persistent {
         // SAFETY: the argument is a number, not a pointer.
         let done = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETPERSIST, 1 as libc::c_ulong) };

@@ -10,8 +10,8 @@ use nslab_types::{IfName, MacAddr};
 
 use crate::address::{self, ChangeAddress};
 use crate::link::{
-    self, Bridge, BridgePort, Ipvlan, IpvlanMode, LinkKind, Macvlan, MacvlanMode, NewLink, SetBridgePort,
-    Vlan, VlanProtocol, Vrf, Vxlan,
+    self, Bond, BondMode, Bridge, BridgePort, Encapsulation, Geneve, Ipvlan, IpvlanMode, LinkKind, Macvlan,
+    MacvlanMode, NewLink, SetBridgePort, Tunnel, Vlan, VlanProtocol, Vrf, Vxlan,
 };
 use crate::neighbour::{
     self, BridgeVlan, ChangeBridgeVlan, ChangeFdb, ChangeNeighbour, ChangeProxy, fdb, vlan,
@@ -71,8 +71,34 @@ fn kinds() -> Vec<LinkKind> {
         LinkKind::Vrf(Vrf { table: 70_000 }),
         LinkKind::Ifb,
         LinkKind::Dummy,
-        LinkKind::Other("wireguard".to_owned()),
+        LinkKind::Wireguard,
+        LinkKind::Bond(Bond { mode: BondMode::BalanceAlb, miimon: 100 }),
+        LinkKind::Geneve(Geneve {
+            vni: 77,
+            remote: Some("2001:db8::1".parse().unwrap()),
+            port: Some(6081),
+            ttl: Some(3),
+        }),
+        LinkKind::Other("nlmon".to_owned()),
     ]
+    .into_iter()
+    .chain(Encapsulation::ALL.into_iter().map(tunnel))
+    .collect()
+}
+
+fn tunnel(encapsulation: Encapsulation) -> LinkKind {
+    let [local, remote] = match encapsulation.name() {
+        name if name.contains('6') => ["2001:db8::1", "2001:db8::2"],
+        _ => ["192.0.2.1", "192.0.2.2"],
+    };
+    LinkKind::Tunnel(Tunnel {
+        encapsulation,
+        local: local.parse().ok(),
+        remote: remote.parse().ok(),
+        lower: Some(8),
+        key: encapsulation.name().contains("gre").then_some(0x0102_0304),
+        ttl: Some(64),
+    })
 }
 
 #[test]

@@ -22,3 +22,9 @@ pub fn skip(reason: &str) {
     assert!(std::env::var_os("NSLAB_TESTS_MUST_RUN").is_none(), "this test must run, but {reason}");
     eprintln!("skipped: {reason}");
 }
+
+/// Says that a test, or a part of it, cannot run on this kernel, which was built without `option`. Unlike [`skip`] this
+/// is no failure anywhere: which options a kernel has is not for the tests to decide.
+pub fn kernel_lacks(option: &str) {
+    eprintln!("skipped: this kernel lacks {option}");
+}

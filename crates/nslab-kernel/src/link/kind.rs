@@ -9,6 +9,7 @@ use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
 
 use super::IfIndex;
+use super::tunnel::{Bond, Geneve, Tunnel};
 
 /// What an interface is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,14 @@ pub enum LinkKind {
     Vlan(Vlan),
     /// A routing domain with a table of its own.
     Vrf(Vrf),
+    /// IP or Ethernet in GRE, IPv4 or IPv6.
+    Tunnel(Tunnel),
+    /// Ethernet over UDP (RFC 8926).
+    Geneve(Geneve),
+    /// Several interfaces as one.
+    Bond(Bond),
+    /// A WireGuard interface; keys and peers are set by [`wireguard`](crate::wireguard).
+    Wireguard,
     /// A program's interface; made by [`tun::create`](crate::tun::create), not by netlink.
     Tun(Tun),
     /// Takes traffic redirected for shaping.
@@ -50,6 +59,10 @@ impl LinkKind {
             Self::Ipvlan(_) => "ipvlan",
             Self::Vlan(_) => "vlan",
             Self::Vrf(_) => "vrf",
+            Self::Tunnel(tunnel) => tunnel.encapsulation.name(),
+            Self::Geneve(_) => "geneve",
+            Self::Bond(_) => "bond",
+            Self::Wireguard => "wireguard",
             Self::Tun(_) => "tun",
             Self::Ifb => "ifb",
             Self::Dummy => "dummy",
@@ -231,6 +244,9 @@ pub struct Tun {
     pub mode: TunMode,
     /// It stays when no program holds it.
     pub persistent: bool,
+    /// The user who may attach to it besides the privileged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<u32>,
 }
 
 /// The layer of a [`Tun`].

@@ -6,6 +6,7 @@ use super::kind::{
     Bridge, Ipvlan, IpvlanMode, LinkKind, Macvlan, MacvlanMode, Tun, TunMode, VethPeer, Vlan, VlanProtocol,
     Vrf, Vxlan,
 };
+use super::tunnel::{self, Encapsulation};
 use crate::abi::*;
 use crate::netlink::{Attributes, MessageWriter};
 
@@ -18,7 +19,15 @@ pub(super) fn write_new(message: &mut MessageWriter<'_>, kind: &LinkKind) {
             | LinkKind::Tun(_)
             | LinkKind::Ifb
             | LinkKind::Dummy
+            | LinkKind::Wireguard
             | LinkKind::Other(_) => {}
+            LinkKind::Tunnel(tunnel) => {
+                info.nested(IFLA_INFO_DATA, |data| tunnel::write_tunnel(data, tunnel));
+            }
+            LinkKind::Geneve(geneve) => {
+                info.nested(IFLA_INFO_DATA, |data| tunnel::write_geneve(data, geneve));
+            }
+            LinkKind::Bond(bond) => info.nested(IFLA_INFO_DATA, |data| tunnel::write_bond(data, *bond)),
             LinkKind::Veth(Some(peer)) => info.nested(IFLA_INFO_DATA, |data| write_peer(data, peer)),
             LinkKind::Bridge(bridge) => {
                 // A kernel that cannot filter refuses even "off", which a new bridge is anyway.
@@ -151,7 +160,13 @@ pub(super) fn read(info: &Attributes<'_>) -> Option<LinkKind> {
         "tun" => read_tun(&data),
         "ifb" => Some(LinkKind::Ifb),
         "dummy" => Some(LinkKind::Dummy),
-        _ => None,
+        "wireguard" => Some(LinkKind::Wireguard),
+        "geneve" => Some(LinkKind::Geneve(tunnel::read_geneve(&data))),
+        "bond" => tunnel::read_bond(&data).map(LinkKind::Bond),
+        name => Encapsulation::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .map(|kind| LinkKind::Tunnel(tunnel::read_tunnel(kind, &data))),
     };
     Some(known.unwrap_or(LinkKind::Other(name)))
 }
@@ -228,5 +243,6 @@ fn read_tun(data: &Attributes<'_>) -> Option<LinkKind> {
         _ => return None,
     };
     let persistent = data.get(IFLA_TUN_PERSIST).and_then(|persist| persist.u8()).is_some_and(|on| on != 0);
-    Some(LinkKind::Tun(Tun { mode, persistent }))
+    let owner = data.get(IFLA_TUN_OWNER).and_then(|owner| owner.u32());
+    Some(LinkKind::Tun(Tun { mode, persistent, owner }))
 }

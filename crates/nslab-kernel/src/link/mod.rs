@@ -6,6 +6,7 @@ mod kind;
 mod kind_codec;
 mod port;
 mod read;
+mod tunnel;
 
 pub use carrier::settled_carrier;
 pub use port::{BridgePort, SetBridgePort};
@@ -18,6 +19,7 @@ pub use kind::{
     Bridge, Ipvlan, IpvlanMode, LinkKind, Macvlan, MacvlanMode, Tun, TunMode, VethPeer, Vlan, VlanProtocol,
     Vrf, Vxlan,
 };
+pub use tunnel::{Bond, BondMode, Encapsulation, Geneve, Tunnel};
 
 use std::os::fd::RawFd;
 

@@ -2,6 +2,7 @@
 
 mod attribute;
 mod batch;
+pub(crate) mod generic;
 mod message;
 mod socket;
 

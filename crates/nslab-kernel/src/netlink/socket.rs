@@ -43,6 +43,8 @@ pub enum Protocol {
     SockDiag,
     /// nftables and conntrack (`NETLINK_NETFILTER`).
     Netfilter,
+    /// Families that are found by name, WireGuard's among them (`NETLINK_GENERIC`).
+    Generic,
 }
 
 /// A netlink socket. It belongs to the namespace in which it was opened, for as long as it lives.
@@ -92,6 +94,7 @@ impl Socket {
             Protocol::Route => libc::NETLINK_ROUTE,
             Protocol::SockDiag => libc::NETLINK_SOCK_DIAG,
             Protocol::Netfilter => libc::NETLINK_NETFILTER,
+            Protocol::Generic => libc::NETLINK_GENERIC,
         };
         // SAFETY: no memory is passed; the descriptor that comes back is ours alone.
         let fd = unsafe {

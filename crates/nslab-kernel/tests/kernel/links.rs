@@ -246,7 +246,7 @@ fn kinds_that_the_kernel_may_lack_work_or_say_what_is_missing() {
             (LinkKind::Vrf(Vrf { table: 1000 }), "CONFIG_NET_VRF"),
             (LinkKind::Vlan(Vlan { id: 7, protocol: VlanProtocol::Dot1Ad }), "CONFIG_VLAN_8021Q"),
             (LinkKind::Ipvlan(Ipvlan { mode: IpvlanMode::L3 }), "CONFIG_IPVLAN"),
-            (LinkKind::Other("wireguard".to_owned()), "CONFIG_WIREGUARD"),
+            (LinkKind::Wireguard, "CONFIG_WIREGUARD"),
             (LinkKind::Other("nlmon".to_owned()), "CONFIG_NLMON"),
         ];
         for (number, (kind, option)) in kinds.into_iter().enumerate() {
@@ -272,7 +272,7 @@ fn tun_and_tap_are_made_by_ioctl_and_deleted_by_netlink() {
         let Some(oracle) = Oracle::find() else { return };
         let mut lab = Lab::new();
         let make = |lab: &Lab, link: &str, tun| lab.namespace.run(|| tun::create(name(link), tun)).unwrap();
-        let tap = Tun { mode: TunMode::Tap, persistent: true };
+        let tap = Tun { mode: TunMode::Tap, persistent: true, owner: None };
         match make(&lab, "tap0", tap) {
             Ok(device) => drop(device),
             // /dev/net/tun may be root's own.
@@ -289,7 +289,7 @@ fn tun_and_tap_are_made_by_ioctl_and_deleted_by_netlink() {
         lab.socket.request(&DelLink::Name(name("tap0"))).unwrap();
         assert!(link::find_by_name(&mut lab.socket, name("tap0")).is_err());
 
-        let passing = Tun { mode: TunMode::Tun, persistent: false };
+        let passing = Tun { mode: TunMode::Tun, persistent: false, owner: None };
         let device = lab.namespace.run(tun::open).unwrap().unwrap();
         tun::attach(&device, name("tun0"), passing).unwrap();
         assert_eq!(lab.link("tun0").kind, Some(LinkKind::Tun(passing)), "made where the device was opened");

@@ -12,3 +12,4 @@ mod routes;
 mod rules;
 mod state;
 mod support;
+mod tunnels;
