@@ -29,6 +29,15 @@ pub(crate) const RTM_GETNEIGH: u16 = 30;
 pub(crate) const RTM_NEWRULE: u16 = 32;
 pub(crate) const RTM_DELRULE: u16 = 33;
 pub(crate) const RTM_GETRULE: u16 = 34;
+pub(crate) const RTM_NEWQDISC: u16 = 36;
+pub(crate) const RTM_DELQDISC: u16 = 37;
+pub(crate) const RTM_GETQDISC: u16 = 38;
+pub(crate) const RTM_NEWTCLASS: u16 = 40;
+pub(crate) const RTM_DELTCLASS: u16 = 41;
+pub(crate) const RTM_GETTCLASS: u16 = 42;
+pub(crate) const RTM_NEWTFILTER: u16 = 44;
+pub(crate) const RTM_DELTFILTER: u16 = 45;
+pub(crate) const RTM_GETTFILTER: u16 = 46;
 pub(crate) const RTM_NEWNSID: u16 = 88;
 pub(crate) const RTM_GETNSID: u16 = 90;
 pub(crate) const RTM_NEWNEXTHOP: u16 = 104;
@@ -221,6 +230,45 @@ pub(crate) const NTF_EXT_LEARNED: u8 = 0x10;
 pub(crate) const NUD_REACHABLE: u16 = 0x02;
 pub(crate) const NUD_NOARP: u16 = 0x40;
 pub(crate) const NUD_PERMANENT: u16 = 0x80;
+
+// include/uapi/linux/rtnetlink.h, include/uapi/linux/gen_stats.h: traffic control
+pub(crate) const TCA_KIND: u16 = 1;
+pub(crate) const TCA_OPTIONS: u16 = 2;
+pub(crate) const TCA_STATS2: u16 = 7;
+pub(crate) const TCA_STATS_BASIC: u16 = 1;
+pub(crate) const TCA_STATS_QUEUE: u16 = 3;
+pub(crate) const TCA_STATS_PKT64: u16 = 8;
+
+// include/uapi/linux/pkt_sched.h
+pub(crate) const TCA_TBF_PARMS: u16 = 1;
+pub(crate) const TCA_TBF_RATE64: u16 = 4;
+pub(crate) const TCA_HTB_PARMS: u16 = 1;
+pub(crate) const TCA_HTB_INIT: u16 = 2;
+pub(crate) const TCA_HTB_DIRECT_QLEN: u16 = 5;
+pub(crate) const TCA_HTB_RATE64: u16 = 6;
+pub(crate) const TCA_HTB_CEIL64: u16 = 7;
+pub(crate) const TCA_FQ_CODEL_TARGET: u16 = 1;
+pub(crate) const TCA_FQ_CODEL_LIMIT: u16 = 2;
+pub(crate) const TCA_FQ_CODEL_INTERVAL: u16 = 3;
+pub(crate) const TCA_FQ_CODEL_ECN: u16 = 4;
+pub(crate) const TCA_FQ_CODEL_FLOWS: u16 = 5;
+pub(crate) const TCA_FQ_CODEL_QUANTUM: u16 = 6;
+pub(crate) const TCA_NETEM_CORR: u16 = 1;
+pub(crate) const TCA_NETEM_REORDER: u16 = 3;
+pub(crate) const TCA_NETEM_CORRUPT: u16 = 4;
+pub(crate) const TCA_NETEM_LOSS: u16 = 5;
+pub(crate) const TCA_NETEM_RATE: u16 = 6;
+pub(crate) const TCA_NETEM_ECN: u16 = 7;
+pub(crate) const TCA_NETEM_RATE64: u16 = 8;
+pub(crate) const TCA_NETEM_LATENCY64: u16 = 10;
+pub(crate) const TCA_NETEM_JITTER64: u16 = 11;
+pub(crate) const TCA_NETEM_SLOT: u16 = 12;
+pub(crate) const TCA_NETEM_PRNG_SEED: u16 = 14;
+
+// include/uapi/linux/pkt_cls.h
+pub(crate) const TCA_BPF_CLASSID: u16 = 3;
+pub(crate) const TCA_BPF_OPS_LEN: u16 = 4;
+pub(crate) const TCA_BPF_OPS: u16 = 5;
 
 // include/uapi/linux/net_namespace.h
 pub(crate) const NETNSA_NSID: u16 = 1;

@@ -24,6 +24,7 @@ pub mod neighbour;
 pub mod netlink;
 pub mod nsid;
 pub mod processes;
+pub mod qdisc;
 pub mod route;
 pub mod rule;
 pub mod state;

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::link::{self, Link};
 use crate::neighbour::{self, BridgeVlan, FdbEntry, Neighbour, fdb, vlan};
 use crate::netlink::Socket;
+use crate::qdisc::Queues;
 use crate::route::{self, Route};
 use crate::rule::{self, Rule};
 
@@ -27,6 +28,9 @@ pub struct NamespaceState {
     pub fdb: Vec<FdbEntry>,
     /// VLANs of bridges and their ports.
     pub vlans: Vec<BridgeVlan>,
+    /// Queueing disciplines with their classes and filters.
+    #[serde(default)]
+    pub queues: Queues,
 }
 
 /// What to read of a namespace; reading less is quicker.
@@ -47,6 +51,7 @@ impl NamespaceState {
             addresses: address::list(socket)?,
             routes: route::list(socket)?,
             rules: rule::list(socket)?,
+            queues: Queues::read(socket)?,
             ..Self::default()
         };
         if select.tables {

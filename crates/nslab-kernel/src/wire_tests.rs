@@ -17,6 +17,7 @@ use crate::neighbour::{
     self, BridgeVlan, ChangeBridgeVlan, ChangeFdb, ChangeNeighbour, ChangeProxy, fdb, vlan,
 };
 use crate::netlink::{Batch, Request};
+use crate::qdisc::{self, ChangeQdisc, Handle, Netem, QdiscKind};
 use crate::route::{self, ChangeRoute, NextHop, Route, RouteAction};
 use crate::rule::{self, ChangeRule, Rule, RuleAction};
 
@@ -290,6 +291,9 @@ fn read_all(bytes: &[u8]) {
     neighbour::parse(bytes);
     fdb::parse(bytes);
     vlan::parse(bytes);
+    qdisc::parse_qdisc(bytes);
+    qdisc::parse_class(bytes);
+    qdisc::parse_filter(bytes);
 }
 
 /// Marsaglia's xorshift: the same bytes in every run.
@@ -333,7 +337,7 @@ fn no_bytes_make_a_reader_panic() {
     for _ in 0..20_000 {
         read_all(&random.bytes(200));
         let mut message = random.bytes(16);
-        message.resize([8, 12, 16][usize::try_from(random.below(3)).unwrap()], 1);
+        message.resize([8, 12, 16, 20][usize::try_from(random.below(4)).unwrap()], 1);
         message[0] = [0, 2, 7, 10, 128][usize::try_from(random.below(5)).unwrap()];
         message.extend(random.attributes(3));
         read_all(&message);
@@ -345,7 +349,14 @@ fn messages_that_are_cut_off_do_not_make_a_reader_panic() {
     let kind = kinds().swap_remove(2);
     let hops = vec![NextHop::via("10.0.0.1".parse().unwrap()), NextHop::via("fe80::1".parse().unwrap())];
     let route = Route::new(net("10.0.0.0/8"), RouteAction::Forward(hops));
+    let netem = ChangeQdisc {
+        link: 3,
+        handle: Handle::qdisc(1),
+        parent: Handle::ROOT,
+        kind: Some(QdiscKind::Netem(Netem::default())),
+    };
     let messages = [
+        Batch::payload(&netem),
         Batch::payload(&new_link(kind)),
         Batch::payload(&ChangeRoute { route, delete: false }),
         Batch::payload(&ChangeRule { rule: Rule::new(true, 1, RuleAction::Goto(7)), delete: false }),

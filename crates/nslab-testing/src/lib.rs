@@ -1,7 +1,7 @@
 //! What nslab's tests on the real kernel share.
 //!
 //! - [`privileged`] runs a test as root, or as an ordinary user in a user namespace of its own.
-//! - [`Oracle`] asks `ip` and `bridge` of iproute2, as a second opinion on what the kernel has.
+//! - [`Oracle`] asks `ip`, `bridge` and `tc` of iproute2, as a second opinion on what the kernel has.
 //! - [`Residue`] tells what a test left behind.
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
