@@ -11,6 +11,10 @@ use ipnet::IpNet;
 use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
 
+mod policy;
+
+pub use policy::{Firewall, FirewallRule, Hook, Match, NatKind, NatRule, Policy, Selector};
+
 /// A whole lab, ready to be built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topology {
@@ -51,6 +55,9 @@ pub struct Node {
     pub env: BTreeMap<String, String>,
     /// Further names for its `/etc/hosts`, by name.
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// Its firewall and address translation.
+    #[serde(default, skip_serializing_if = "Policy::is_empty")]
+    pub policy: Policy,
 }
 
 /// A bridge in a namespace of its own.

@@ -1,6 +1,6 @@
 //! `run:`.
 
-use super::{Decoder, address};
+use super::Decoder;
 use crate::diagnostic::Diagnostic;
 use crate::lab::Program;
 use crate::model::Ready;
@@ -97,10 +97,5 @@ impl Decoder {
 
     pub(super) fn port(&mut self, value: &Value) -> Option<u16> {
         self.number(value, "a port", 1..=65535).and_then(|port| u16::try_from(port.value).ok())
-    }
-
-    /// Checks an address or a prefix where either may stand.
-    pub(super) fn is_address(text: &str) -> bool {
-        address::prefix(text).is_ok()
     }
 }

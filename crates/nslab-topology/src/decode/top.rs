@@ -34,6 +34,10 @@ impl Decoder {
         if let Some(value) = section("switches") {
             lab.switches = self.essential(|d| d.switches(value));
         }
+        // All names are known now.
+        for node in &mut lab.nodes {
+            node.policy.zones_mut().for_each(|zones| self.expand_groups(zones));
+        }
         for (key, value) in entries {
             match key.text.as_str() {
                 "name" => {

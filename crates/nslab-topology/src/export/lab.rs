@@ -77,6 +77,7 @@ fn node(node: &Node, lines: &mut Vec<String>) {
     push_map(&mut own, "hosts", &hosts);
     push_map(&mut own, "env", &texts(&node.env));
     push_lines(&mut own, "run", node.programs.iter().map(program));
+    super::policy::write(&node.policy, &mut own);
     if own.is_empty() {
         lines.push(format!("  {}: {{}}", key(&node.name)));
     } else {

@@ -1,6 +1,7 @@
 //! Labs and topologies as lab files.
 
 mod lab;
+mod policy;
 mod text;
 mod topology;
 mod words;

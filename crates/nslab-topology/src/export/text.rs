@@ -15,9 +15,11 @@ pub(super) fn key(text: &str) -> String {
         && !text.contains("  ")
         && !text.contains(": ")
         && !matches!(text.to_ascii_lowercase().as_str(), "null" | "true" | "false" | "none");
-    if plain {
-        return text.to_owned();
-    }
+    if plain { text.to_owned() } else { quoted(text) }
+}
+
+/// A text in quotes.
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {

@@ -1,5 +1,6 @@
 //! A topology as a lab that leaves nothing open.
 
+use super::policy;
 use crate::diagnostic::Spanned;
 use crate::lab::{
     self, Addressing, Destination, End, Family, Gateway, Lab, Link, Node, Notes, Routing, Switch, Via,
@@ -48,6 +49,7 @@ fn node(node: &model::Node) -> Node {
         programs: node.programs.iter().map(program).collect(),
         env: node.env.clone(),
         hosts: node.hosts.clone(),
+        policy: policy::describe(&node.policy),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod edit;
 mod end;
+mod policy;
 mod routing;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,10 @@ use serde::{Deserialize, Serialize};
 pub use edit::{EditError, LinkOptions};
 pub use end::End;
 pub(crate) use end::words;
+pub use policy::{
+    Firewall, FirewallRule, IcmpType, Line, NatKind, NatRule, Nft, Policy, Ports, Service, Verdict,
+    protocol_name, protocol_names, protocol_number,
+};
 pub use routing::{Destination, Family, NextHop, Route, RouteAction, Rule, Via};
 
 use crate::diagnostic::{Diagnostic, Span, Spanned};
@@ -133,6 +138,9 @@ pub struct Node {
     pub env: BTreeMap<String, String>,
     /// Further names for `/etc/hosts`.
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// Its firewall and address translation.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 impl Node {
@@ -151,6 +159,7 @@ impl Node {
             programs: Vec::new(),
             env: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            policy: Policy::default(),
         }
     }
 }

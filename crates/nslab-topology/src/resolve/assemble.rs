@@ -10,7 +10,7 @@ use super::parts::unknown_interface;
 use super::segments::Network;
 use crate::diagnostic::Diagnostic;
 use crate::lab;
-use crate::model::{End, Link, Neighbour, Node, Program, Route, Rule, Segment, Switch, Topology};
+use crate::model::{End, Link, Neighbour, Node, Policy, Program, Route, Rule, Segment, Switch, Topology};
 
 /// How long a program may take to be ready unless the file says.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,13 +18,19 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PRIORITY: u32 = 10_000;
 
 /// Makes the topology.
-pub(crate) fn topology(net: &Network<'_>, routes: Vec<Vec<Route>>, problems: &mut Problems) -> Topology {
+pub(crate) fn topology(
+    net: &Network<'_>,
+    routes: Vec<Vec<Route>>,
+    policies: Vec<Policy>,
+    problems: &mut Problems,
+) -> Topology {
     let lab = net.lab;
     let prefix = lab.namespace_prefix();
     let nodes = routes
         .into_iter()
+        .zip(policies)
         .enumerate()
-        .map(|(index, routes)| node(net, index, &prefix, routes, problems))
+        .map(|(index, (routes, policy))| node(net, index, &prefix, routes, policy, problems))
         .collect();
     let switches = lab.switches.iter().map(|switch| self::switch(&lab.name, &prefix, switch)).collect();
     let links = (0..net.links.len())
@@ -37,7 +43,14 @@ pub(crate) fn topology(net: &Network<'_>, routes: Vec<Vec<Route>>, problems: &mu
     Topology { name: lab.name.value.clone(), nodes, switches, links, segments }
 }
 
-fn node(net: &Network<'_>, index: usize, prefix: &str, routes: Vec<Route>, problems: &mut Problems) -> Node {
+fn node(
+    net: &Network<'_>,
+    index: usize,
+    prefix: &str,
+    routes: Vec<Route>,
+    policy: Policy,
+    problems: &mut Problems,
+) -> Node {
     let node = &net.lab.nodes[index];
     Node {
         name: node.name.value.clone(),
@@ -51,6 +64,7 @@ fn node(net: &Network<'_>, index: usize, prefix: &str, routes: Vec<Route>, probl
         programs: programs(node),
         env: node.env.clone(),
         hosts: node.hosts.clone(),
+        policy,
     }
 }
 
@@ -182,13 +196,11 @@ fn switch(lab: &str, prefix: &str, switch: &lab::Switch) -> Switch {
 
 fn end(net: &Network<'_>, index: usize) -> End {
     let port = &net.ports[index];
-    let seed =
-        || MacAddr::from_seed(&format!("{}/{}:{}", net.lab.name.value, net.owner(index), port.meant()));
     End {
         device: port.device,
         name: port.name,
         full_name: port.full.clone(),
-        mac: port.end.mac.as_ref().map_or_else(seed, |mac| mac.value),
+        mac: net.mac(index),
         mtu: net.mtus[index],
         addresses: net.addresses[index].iter().map(|address| address.net).collect(),
         up: port.end.up,

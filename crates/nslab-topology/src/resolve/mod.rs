@@ -9,6 +9,7 @@ mod bits;
 mod mtu;
 pub(crate) mod names;
 mod parts;
+mod policy;
 mod ports;
 mod route;
 mod segments;
@@ -60,6 +61,7 @@ pub(crate) fn run(lab: &Lab, whole: bool) -> Resolution {
     mtu::settle(&mut net, &mut problems);
     address::check(&net, &mut problems);
     parts::check(&net, &mut problems);
+    policy::check(&net, &mut problems);
     if !whole || problems.errors > 0 {
         return Resolution { topology: None, diagnostics: problems.list };
     }
@@ -71,7 +73,8 @@ pub(crate) fn run(lab: &Lab, whole: bool) -> Resolution {
     storm::check(&net, &mut problems);
     address::overlaps(&net, &mut problems);
     let routes = route::all(&net, &mut problems);
-    let topology = assemble::topology(&net, routes, &mut problems);
+    let policies = policy::all(&net, &routes, &mut problems);
+    let topology = assemble::topology(&net, routes, policies, &mut problems);
     Resolution { topology: (problems.errors == 0).then_some(topology), diagnostics: problems.list }
 }
 

@@ -17,6 +17,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("every", "it stands for all nodes"),
     ("outside", "it stands for everything that is not in the lab"),
     ("none", "it stands for no gateway"),
+    ("self", "it stands for the node itself in its firewall"),
 ];
 /// Names of entries below `/proc/sys/net/ipv4/conf`, which the kernel refuses for interfaces
 /// (`sysctl_dev_name_is_allowed`, `net/ipv4/devinet.c`), and the loopback's.

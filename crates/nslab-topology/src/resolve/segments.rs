@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use ipnet::IpNet;
+use nslab_types::MacAddr;
 
 use super::and_list;
 use super::ports::{Plugged, Port};
@@ -101,6 +102,12 @@ impl<'a> Network<'a> {
     /// `red:eth0`.
     pub(crate) fn port_label(&self, port: usize) -> String {
         format!("{}:{}", self.owner(port), self.ports[port].meant())
+    }
+
+    /// A port's MAC: the one that was written, else one of its own.
+    pub(crate) fn mac(&self, port: usize) -> MacAddr {
+        let seed = || format!("{}/{}", self.lab.name.value, self.port_label(port));
+        self.ports[port].end.mac.as_ref().map_or_else(|| MacAddr::from_seed(&seed()), |mac| mac.value)
     }
 
     /// The node that a node's port belongs to.

@@ -18,7 +18,7 @@ use crate::model::{NextHop, Route, RouteAction};
 pub(crate) use lookup::port_for;
 
 /// The main table (`RT_TABLE_MAIN`).
-const MAIN: u32 = 254;
+pub(crate) const MAIN: u32 = 254;
 
 /// The routes of every node, written ones first.
 pub(crate) fn all(net: &Network<'_>, problems: &mut Problems) -> Vec<Vec<Route>> {
