@@ -30,11 +30,8 @@ fn root(lab: &mut Lab, link: u32) -> QdiscKind {
 fn made(lab: &mut Lab, link: u32, kind: &QdiscKind) -> Option<QdiscKind> {
     match set(lab, link, kind.clone()) {
         Ok(()) => Some(root(lab, link)),
-        Err(Error::Unsupported { what, option }) => {
-            #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-            {
-                eprintln!("skipped: {what} ({option})");
-            }
+        Err(Error::Unsupported { option, .. }) => {
+            nslab_testing::kernel_lacks(option);
             None
         }
         Err(other) => panic!("{other}"),
