@@ -69,6 +69,9 @@ pub struct Refusal {
     pub errno: Errno,
     /// The kernel's own words where it gave any (extended acknowledgement, `NLMSGERR_ATTR_MSG`).
     pub text: Option<String>,
+    /// Where the attribute that was refused starts, in bytes from the start of the message, where the kernel says so
+    /// (`NLMSGERR_ATTR_OFFS`).
+    pub offset: Option<u32>,
 }
 
 impl Display for Refusal {

@@ -1,4 +1,4 @@
-//! The Linux kernel's network stack, typed: namespaces, rtnetlink, sysctls.
+//! The Linux kernel's network stack, typed: namespaces, rtnetlink, nftables, sysctls.
 //!
 //! No policy lives here: every function does what its name says to the namespace it is given, and says what the
 //! kernel answered. Everything that can be set can be read back in the same types, in one
@@ -22,6 +22,7 @@ pub mod mount;
 pub mod namespace;
 pub mod neighbour;
 pub mod netlink;
+pub mod nftables;
 pub mod nsid;
 pub mod processes;
 pub mod qdisc;

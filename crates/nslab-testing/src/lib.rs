@@ -2,14 +2,17 @@
 //!
 //! - [`privileged`] runs a test as root, or as an ordinary user in a user namespace of its own.
 //! - [`Oracle`] asks `ip`, `bridge` and `tc` of iproute2, as a second opinion on what the kernel has.
+//! - [`Nft`] asks `nft` of nftables, likewise.
 //! - [`Residue`] tells what a test left behind.
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+mod nft;
 mod oracle;
 mod privilege;
 mod residue;
 
+pub use nft::Nft;
 pub use oracle::Oracle;
 pub use privilege::privileged;
 pub use residue::Residue;

@@ -66,6 +66,16 @@ impl<'a> Attribute<'a> {
         Some(u16::from_be_bytes(*self.payload.first_chunk()?))
     }
 
+    /// The content as four bytes in network order, as nfnetlink has its numbers.
+    pub fn be32(&self) -> Option<u32> {
+        Some(u32::from_be_bytes(*self.payload.first_chunk()?))
+    }
+
+    /// The content as eight bytes in network order.
+    pub fn be64(&self) -> Option<u64> {
+        Some(u64::from_be_bytes(*self.payload.first_chunk()?))
+    }
+
     /// The content as four bytes in the machine's order.
     pub fn u32(&self) -> Option<u32> {
         Some(u32::from_ne_bytes(*self.payload.first_chunk()?))

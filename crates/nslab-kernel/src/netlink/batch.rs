@@ -31,6 +31,13 @@ impl Batch {
         place
     }
 
+    /// Adds all requests of another batch.
+    pub(crate) fn append(&mut self, other: &Self) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.starts.extend(other.starts.iter().map(|offset| start + offset));
+    }
+
     /// How many requests it holds.
     pub fn len(&self) -> usize {
         self.starts.len()
@@ -39,6 +46,18 @@ impl Batch {
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
+    }
+
+    /// Bytes of all requests together.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The bytes of the request at this place, its `nlmsghdr` included.
+    pub(crate) fn message(&self, place: usize) -> &[u8] {
+        let start = self.starts.get(place).copied().unwrap_or(self.bytes.len());
+        let end = self.starts.get(place + 1).copied().unwrap_or(self.bytes.len());
+        &self.bytes[start..end]
     }
 
     /// What follows the `nlmsghdr` of a lone request.

@@ -97,6 +97,21 @@ impl<'a> MessageWriter<'a> {
         self.attribute(kind, &value.to_ne_bytes());
     }
 
+    /// Appends an attribute of two bytes in network order, as nfnetlink has its numbers.
+    pub fn be16(&mut self, kind: u16, value: u16) {
+        self.attribute(kind, &value.to_be_bytes());
+    }
+
+    /// Appends an attribute of four bytes in network order.
+    pub fn be32(&mut self, kind: u16, value: u32) {
+        self.attribute(kind, &value.to_be_bytes());
+    }
+
+    /// Appends an attribute of eight bytes in network order.
+    pub fn be64(&mut self, kind: u16, value: u64) {
+        self.attribute(kind, &value.to_be_bytes());
+    }
+
     /// Appends a text with its terminating zero.
     pub fn text(&mut self, kind: u16, value: &str) {
         let mut bytes = Vec::with_capacity(value.len() + 1);
@@ -124,6 +139,19 @@ impl<'a> MessageWriter<'a> {
         content(&mut MessageWriter { bytes: self.bytes });
         let len = u16::try_from(self.bytes.len() - start).expect("an attribute holds at most 65531 bytes");
         self.bytes[start..start + 2].copy_from_slice(&len.to_ne_bytes());
+    }
+
+    /// Appends an attribute whose payload is attributes already.
+    ///
+    /// # Panics
+    /// If it is longer than the 65531 bytes that an attribute can hold.
+    pub fn nested_raw(&mut self, kind: u16, attributes: &[u8]) {
+        self.attribute(kind | NLA_F_NESTED, attributes);
+    }
+
+    /// Bytes in the buffer so far, those of messages before this one too.
+    pub(crate) fn position(&self) -> usize {
+        self.bytes.len()
     }
 
     fn pad(&mut self) {

@@ -5,8 +5,10 @@ mod batch;
 pub(crate) mod generic;
 mod message;
 mod socket;
+mod transaction;
 
 pub use attribute::{Attribute, Attributes, Reader};
 pub use batch::{Batch, BatchError};
 pub use message::{MessageWriter, Request};
 pub use socket::{Protocol, Socket};
+pub(crate) use transaction::Outcome;

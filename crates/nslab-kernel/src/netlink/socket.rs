@@ -22,17 +22,18 @@ const RECEIVE_BUFFER: usize = 64 * 1024;
 const DUMP_ATTEMPTS: usize = 16;
 
 /// The bytes of a socket option that is on or off.
-const OPTION_LEN: libc::socklen_t = 4;
+pub(super) const OPTION_LEN: libc::socklen_t = 4;
 
-const NLM_F_REQUEST: u16 = 0x1;
-const NLM_F_ACK: u16 = 0x4;
+pub(super) const NLM_F_REQUEST: u16 = 0x1;
+pub(super) const NLM_F_ACK: u16 = 0x4;
 const NLM_F_DUMP: u16 = 0x300;
 const NLM_F_DUMP_INTR: u16 = 0x10;
 const NLM_F_CAPPED: u16 = 0x100;
 const NLM_F_ACK_TLVS: u16 = 0x200;
-const NLMSG_ERROR: u16 = 2;
+pub(super) const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLMSGERR_ATTR_MSG: u16 = 1;
+const NLMSGERR_ATTR_OFFS: u16 = 2;
 
 /// Which part of the kernel a socket talks to (`include/uapi/linux/netlink.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,12 +61,12 @@ thread_local! {
 }
 
 /// The thread's buffer, or a new one if that is in use (by a callback that uses another socket).
-struct Buffer {
-    bytes: Vec<u8>,
+pub(super) struct Buffer {
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Buffer {
-    fn take() -> Self {
+    pub(super) fn take() -> Self {
         let spare = SPARE.take();
         Self { bytes: if spare.is_empty() { vec![0; RECEIVE_BUFFER] } else { spare } }
     }
@@ -80,10 +81,10 @@ impl Drop for Buffer {
 }
 
 /// One message that came in.
-struct Incoming<'a> {
-    kind: u16,
+pub(super) struct Incoming<'a> {
+    pub(super) kind: u16,
     flags: u16,
-    sequence: u32,
+    pub(super) sequence: u32,
     payload: &'a [u8],
 }
 
@@ -132,7 +133,11 @@ impl Socket {
             Ok(()) => Ok(()),
             Err(error) => {
                 let refusal = error.refused.into_iter().next().map(|(_, refusal)| refusal);
-                Err(request.refused(refusal.unwrap_or(Refusal { errno: Errno::IO, text: None })))
+                Err(request.refused(refusal.unwrap_or(Refusal {
+                    errno: Errno::IO,
+                    text: None,
+                    offset: None,
+                })))
             }
         }
     }
@@ -291,7 +296,7 @@ impl Socket {
         }
     }
 
-    fn take_sequence(&mut self, count: usize) -> u32 {
+    pub(super) fn take_sequence(&mut self, count: usize) -> u32 {
         let first = self.sequence;
         self.sequence = self.sequence.wrapping_add(u32::try_from(count).unwrap_or(u32::MAX));
         first
@@ -329,7 +334,7 @@ impl AsFd for Socket {
 }
 
 /// The refusal in an `NLMSG_ERROR` or `NLMSG_DONE`; none if it is an acknowledgement.
-fn refusal(message: &Incoming<'_>) -> Option<Refusal> {
+pub(super) fn refusal(message: &Incoming<'_>) -> Option<Refusal> {
     let code = i32::from_ne_bytes(*message.payload.first_chunk()?);
     if code == 0 {
         return None;
@@ -349,16 +354,16 @@ fn refusal(message: &Incoming<'_>) -> Option<Refusal> {
             4 + align(request_len.unwrap_or(0) as usize)
         }
     };
-    let text = (message.flags & NLM_F_ACK_TLVS != 0)
-        .then(|| message.payload.get(attributes_at..))
-        .flatten()
-        .and_then(|attributes| Attributes::new(attributes).get(NLMSGERR_ATTR_MSG))
-        .map(|attribute| attribute.text());
-    Some(Refusal { errno, text })
+    let attributes =
+        (message.flags & NLM_F_ACK_TLVS != 0).then(|| message.payload.get(attributes_at..)).flatten();
+    let attribute = |kind| Attributes::new(attributes.unwrap_or_default()).get(kind);
+    let text = attribute(NLMSGERR_ATTR_MSG).map(|attribute| attribute.text());
+    let offset = attribute(NLMSGERR_ATTR_OFFS).and_then(|attribute| attribute.u32());
+    Some(Refusal { errno, text, offset })
 }
 
 /// The messages of one datagram; ends at the first that is cut off.
-fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Incoming<'_>> {
+pub(super) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Incoming<'_>> {
     std::iter::from_fn(move || {
         let header = datagram.first_chunk::<HEADER_LEN>()?;
         let word =

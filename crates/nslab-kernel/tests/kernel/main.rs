@@ -7,6 +7,7 @@ mod forwarding;
 mod links;
 mod namespaces;
 mod neighbours;
+mod nftables;
 mod queues;
 mod requests;
 mod routes;
