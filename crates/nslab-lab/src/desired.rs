@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ipnet::{IpNet, Ipv6Net};
 use nslab_kernel::{Namespace, sysctl};
-use nslab_topology::model::{Device, Node, Program, Route, RouteAction, Rule, Topology};
+use nslab_topology::model::{Device, Existing, Node, Program, Route, RouteAction, Rule, Topology};
 use nslab_types::{IfName, MacAddr};
 
 use crate::error::Result;
@@ -49,6 +49,8 @@ pub struct Desired {
 pub struct DesiredNamespace {
     /// Which one.
     pub reference: NamespaceRef,
+    /// What it is called, where it was there before the lab.
+    pub existing: Option<Existing>,
     /// Sysctls in the order in which they are to be set.
     pub sysctls: Vec<DesiredSysctl>,
     /// The bridge, in a switch's namespace.
@@ -65,6 +67,13 @@ pub struct DesiredNamespace {
     pub neighbours: Vec<nslab_topology::model::Neighbour>,
     /// Programs in the order in which they are to be started.
     pub programs: Vec<Program>,
+}
+
+impl DesiredNamespace {
+    /// One in which nothing is wanted.
+    pub(crate) fn nothing() -> Self {
+        empty("", "", Role::Joined)
+    }
 }
 
 /// A sysctl.
@@ -116,6 +125,11 @@ pub struct DesiredCable {
 }
 
 impl Desired {
+    /// Nothing at all.
+    pub(crate) fn nothing(lab: &str) -> Self {
+        Self { lab: lab.to_owned(), namespaces: Vec::new(), cables: Vec::new() }
+    }
+
     /// Sorts a topology by namespace, for a machine whose new namespaces are as `new` says.
     pub fn new(topology: &Topology, new: NewNamespaces) -> Self {
         let mut namespaces: Vec<DesiredNamespace> = topology.nodes.iter().map(|one| node(one, new)).collect();
@@ -166,6 +180,7 @@ impl Desired {
         }
         quiet_large_segments(topology, &mut namespaces);
         namespaces.iter_mut().for_each(leave_out_dead_routes);
+        namespaces.iter_mut().filter(|space| space.existing.is_some()).for_each(turn_on_ipv6);
         for space in &mut namespaces[first_switch..] {
             // A bridge follows the smallest of its ports, unless told otherwise by hand (`br_mtu_auto_adjust`,
             // net/bridge/br_if.c).
@@ -182,7 +197,8 @@ impl Desired {
         let mut fresh = None;
         let places: HashMap<String, usize> =
             self.places().into_iter().map(|(node, place)| (node.to_owned(), place)).collect();
-        for node in &before.nodes {
+        // What a namespace that is not the lab's own had before is written in the ledger.
+        for node in before.nodes.iter().filter(|node| node.existing.is_none()) {
             let Some(&place) = places.get(&node.name) else { continue };
             for key in node.sysctls.keys() {
                 if self.namespaces[place].sysctls.iter().any(|wanted| wanted.key == *key) {
@@ -246,6 +262,9 @@ fn quiet_large_segments(topology: &Topology, namespaces: &mut [DesiredNamespace]
     quiet.sort_unstable();
     quiet.dedup();
     for node in quiet {
+        if namespaces[node].existing.is_some() {
+            continue;
+        }
         let sysctls = &mut namespaces[node].sysctls;
         if !sysctls.iter().any(|wanted| wanted.key == ROUTER_SOLICITATIONS) {
             sysctls.push(DesiredSysctl { optional: true, ..DesiredSysctl::new(ROUTER_SOLICITATIONS, "0") });
@@ -267,6 +286,7 @@ fn of_any_interface(key: &str) -> String {
 fn empty(node: &str, name: &str, role: Role) -> DesiredNamespace {
     DesiredNamespace {
         reference: NamespaceRef { node: node.to_owned(), name: name.to_owned(), role },
+        existing: None,
         sysctls: Vec::new(),
         bridge: None,
         links: Vec::new(),
@@ -279,6 +299,9 @@ fn empty(node: &str, name: &str, role: Role) -> DesiredNamespace {
 }
 
 fn node(node: &Node, new: NewNamespaces) -> DesiredNamespace {
+    if let Some(existing) = &node.existing {
+        return joined(node, existing);
+    }
     let mut sysctls = Vec::with_capacity(2 + node.sysctls.len());
     let forward = if node.forward { "1" } else { "0" };
     if !node.sysctls.contains_key(FORWARD_IPV4) {
@@ -302,6 +325,40 @@ fn node(node: &Node, new: NewNamespaces) -> DesiredNamespace {
         neighbours: node.neighbours.clone(),
         programs: node.programs.clone(),
         ..empty(&node.name, &node.namespace, Role::Node)
+    }
+}
+
+/// A namespace that is there already: what the file says is set, and nothing else.
+fn joined(node: &Node, existing: &Existing) -> DesiredNamespace {
+    let mut sysctls = Vec::new();
+    for key in [FORWARD_IPV4, FORWARD_IPV6] {
+        if node.forward && !node.sysctls.contains_key(key) {
+            sysctls.push(DesiredSysctl { optional: key == FORWARD_IPV6, ..DesiredSysctl::new(key, "1") });
+        }
+    }
+    sysctls.extend(node.sysctls.iter().map(|(key, value)| DesiredSysctl::new(key, value)));
+    let name = match existing {
+        Existing::Netns(name) if !name.starts_with('/') => name,
+        _ => &node.namespace,
+    };
+    DesiredNamespace {
+        existing: Some(existing.clone()),
+        sysctls,
+        loopback: node.loopback.clone(),
+        routes: node.routes.clone(),
+        rules: node.rules.clone(),
+        neighbours: node.neighbours.clone(),
+        programs: node.programs.clone(),
+        ..empty(&node.name, name, Role::Joined)
+    }
+}
+
+/// Engines turn IPv6 off in the containers that they give no IPv6 network; on an interface of the lab's with an IPv6
+/// address it has to be on.
+fn turn_on_ipv6(space: &mut DesiredNamespace) {
+    let with_ipv6 = |link: &&DesiredLink| link.addresses.iter().any(|address| address.addr().is_ipv6());
+    for link in space.links.iter().filter(with_ipv6) {
+        space.sysctls.push(DesiredSysctl::new(&format!("net/ipv6/conf/{}/disable_ipv6", link.name), "0"));
     }
 }
 

@@ -48,6 +48,16 @@ pub enum Error {
         /// Who holds it, as far as can be seen.
         holder: String,
     },
+    /// A namespace that a node is to be cannot be had.
+    #[error("node {node}: {source}{}", if *held { " any more; the lab still holds what was there" } else { "" })]
+    Existing {
+        /// The node.
+        node: String,
+        /// The lab has joined one that was called so.
+        held: bool,
+        /// Why not.
+        source: crate::existing::FindError,
+    },
     /// Steps of a change were refused; the change was undone.
     #[error("the kernel refused {}", refusals.first().map_or_else(|| "a step".to_owned(), ToString::to_string))]
     Refused {

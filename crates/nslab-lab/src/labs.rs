@@ -1,6 +1,7 @@
 //! The labs of a user on a host: building, changing, listing, taking away.
 
 mod down;
+mod leave;
 mod list;
 mod up;
 

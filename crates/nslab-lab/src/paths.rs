@@ -7,6 +7,7 @@
 //!               /ns/NODE           a namespace's file (nsfs), bound here
 //!               /journal           what was about to be done to the kernel
 //!               /state.json        what the lab is
+//!               /ledger.json       what it has put into namespaces that are not its own
 //!               /hosts             /etc/hosts of its nodes
 //!               /nodes/NODE/       what differs by node: `env`, `hosts`
 //!               /logs/NODE.NAME    output of a program
@@ -121,6 +122,11 @@ impl LabPaths {
     /// What the lab is.
     pub fn state(&self) -> PathBuf {
         self.root.join("state.json")
+    }
+
+    /// What the lab has put into namespaces that are not its own.
+    pub fn ledger(&self) -> PathBuf {
+        self.root.join("ledger.json")
     }
 
     /// `/etc/hosts` of the nodes that have none of their own.

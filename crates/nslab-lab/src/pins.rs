@@ -40,6 +40,12 @@ fn prepare_names(paths: &LabPaths) -> Result<()> {
 /// Pins the namespace of `node`, which has none, and gives it its name for `ip netns`. What an interrupted `up` left
 /// of a pin is used; anything else that stands at the name's place is an error (`EEXIST`).
 pub fn pin(paths: &LabPaths, node: &str, name: &str, namespace: &Namespace) -> Result<()> {
+    hold(paths, node, namespace)?;
+    link(paths, node, name)
+}
+
+/// As [`pin`], without a name for `ip netns`.
+pub fn hold(paths: &LabPaths, node: &str, namespace: &Namespace) -> Result<()> {
     let pin = paths.pin(node);
     std::fs::OpenOptions::new()
         .write(true)
@@ -48,8 +54,7 @@ pub fn pin(paths: &LabPaths, node: &str, name: &str, namespace: &Namespace) -> R
         .mode(0o444)
         .open(&pin)
         .context(|| format!("create {}", pin.display()))?;
-    namespace.pin(&pin)?;
-    link(paths, node, name)
+    Ok(namespace.pin(&pin)?)
 }
 
 fn link(paths: &LabPaths, node: &str, name: &str) -> Result<()> {
@@ -70,11 +75,12 @@ fn link(paths: &LabPaths, node: &str, name: &str) -> Result<()> {
     }
 }
 
-/// Takes a node's pin and its name away, whatever there is of them. What is not the lab's stays.
+/// Takes a node's pin and its name (which may be empty, for one that was [held](hold)) away, whatever there is of them.
+/// What is not the lab's stays.
 pub fn unpin(paths: &LabPaths, node: &str, name: &str) -> Result<()> {
     let pin = paths.pin(node);
     let link = paths.netns_link(name);
-    if std::fs::read_link(&link).is_ok_and(|target| target == pin) {
+    if !name.is_empty() && std::fs::read_link(&link).is_ok_and(|target| target == pin) {
         remove_file(&link)?;
     }
     match mount::detach(&pin) {

@@ -116,7 +116,7 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 /// Writes a file beside the old one and moves it over, so that readers see one or the other.
-fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     std::fs::OpenOptions::new()

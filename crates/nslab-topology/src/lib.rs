@@ -22,6 +22,12 @@ pub use lab::{EditError, Lab, LinkOptions, Pending};
 pub use model::Topology;
 pub use resolve::{Resolved, resolve};
 
+/// Reads `netns:NAME`, `pid:N` or `container:NAME`; `None` if the text begins otherwise, an error in words if the rest
+/// cannot be a name.
+pub fn existing(text: &str) -> Option<Result<model::Existing, String>> {
+    decode::parse_existing(text).map(|read| read.map_err(|problem| problem.message))
+}
+
 /// A lab file read and resolved.
 #[derive(Debug, Clone)]
 pub struct Loaded {

@@ -37,6 +37,9 @@ pub struct Node {
     pub name: String,
     /// The name of its namespace (the lab's prefix and the node's name).
     pub namespace: String,
+    /// The namespace that the node is, where it was there before the lab; `None` for one that the lab makes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing: Option<Existing>,
     /// IPv4 and IPv6 forwarding are on.
     pub forward: bool,
     /// Sysctls to set in the namespace, by dotted or slashed key as written, without what `forward` implies.
@@ -58,6 +61,29 @@ pub struct Node {
     /// Its firewall and address translation.
     #[serde(default, skip_serializing_if = "Policy::is_empty")]
     pub policy: Policy,
+}
+
+/// A network namespace that is there without the lab, by what it is called.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Existing {
+    /// A name below `/run/netns`, or a path from the root.
+    Netns(String),
+    /// That of a process.
+    Pid(u32),
+    /// That of a container, by its name or id.
+    Container(String),
+}
+
+/// As a target on the command line: `netns:NAME`, `pid:N`, `container:NAME`.
+impl std::fmt::Display for Existing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Netns(name) => write!(f, "netns:{name}"),
+            Self::Pid(pid) => write!(f, "pid:{pid}"),
+            Self::Container(name) => write!(f, "container:{name}"),
+        }
+    }
 }
 
 /// A bridge in a namespace of its own.

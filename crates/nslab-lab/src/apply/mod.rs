@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::journal::Journal;
 use crate::paths::LabPaths;
 use crate::pins;
-use crate::plan::{Op, Plan, Stage, StageKind};
+use crate::plan::{Op, Plan, Stage, StageKind, Step};
 use crate::session::Open;
 
 /// What happens while a plan is carried out; told from several threads.
@@ -114,7 +114,15 @@ pub fn apply(plan: &Plan, site: &mut Site<'_>, journal: &mut Journal) -> Result<
 
 /// One stage: namespaces come first and go last; in between, what is in them is worked on side by side.
 fn carry_out(plan: &Plan, stage: &Stage, site: &mut Site<'_>) -> (Vec<Outcome>, Option<Error>) {
-    let mut outcomes = create::namespaces(plan, stage, site);
+    let mut outcomes = Vec::new();
+    // Pinned before anything is done in them, so that it can be found and undone.
+    for (place, step) in stage.steps.iter().enumerate() {
+        if matches!(step.op, Op::JoinNamespace { .. }) {
+            outcomes.push((place, join_namespace(plan, step, site)));
+            (site.observer)(Event::Steps(1));
+        }
+    }
+    outcomes.extend(create::namespaces(plan, stage, site));
     if outcomes.iter().all(|(_, outcome)| outcome.is_ok()) {
         outcomes.extend(settle::settings(plan, stage, site));
     }
@@ -134,6 +142,8 @@ fn carry_out(plan: &Plan, stage: &Stage, site: &mut Site<'_>) -> (Vec<Outcome>, 
             }
             Op::RenameNamespace { from, to } => pins::rename(site.paths, node, from, to),
             Op::DeleteNamespace => remove_namespace(plan, step.namespace, site),
+            // It stays open, so that it can be joined again if what follows is refused.
+            Op::LeaveNamespace { .. } => pins::unpin(site.paths, node, ""),
             _ => continue,
         };
         if let Err(error) = result {
@@ -143,6 +153,17 @@ fn carry_out(plan: &Plan, stage: &Stage, site: &mut Site<'_>) -> (Vec<Outcome>, 
         (site.observer)(Event::Steps(1));
     }
     (outcomes, None)
+}
+
+fn join_namespace(plan: &Plan, step: &Step, site: &Site<'_>) -> std::result::Result<(), Refusal> {
+    let node = &plan.namespaces[step.namespace].node;
+    let refused = |reason: String| Refusal::new(plan.describe(step), reason);
+    match &site.open[step.namespace] {
+        Some(open) => {
+            pins::hold(site.paths, node, &open.namespace).map_err(|error| refused(error.to_string()))
+        }
+        None => Err(refused("it is gone".to_owned())),
+    }
 }
 
 fn remove_namespace(plan: &Plan, place: usize, site: &mut Site<'_>) -> Result<()> {

@@ -93,6 +93,8 @@ pub(super) fn push(op: &Op, context: &Context<'_>, batch: &mut Batch) -> Result<
         }
         Op::CreateNamespace
         | Op::DeleteNamespace
+        | Op::JoinNamespace { .. }
+        | Op::LeaveNamespace { .. }
         | Op::RenameNamespace { .. }
         | Op::SetSysctl { .. }
         | Op::StartProgram(_)

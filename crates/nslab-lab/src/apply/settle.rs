@@ -71,6 +71,8 @@ fn is_setting(op: &Op) -> bool {
         op,
         Op::CreateNamespace
             | Op::DeleteNamespace
+            | Op::JoinNamespace { .. }
+            | Op::LeaveNamespace { .. }
             | Op::RenameNamespace { .. }
             | Op::StartProgram(_)
             | Op::StopProgram(_)

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use nslab_kernel::link::{AddressGeneration, IfIndex, Link};
 use nslab_types::IfName;
 
-use super::Steps;
+use super::{Steps, joined};
 use crate::actual::{Actual, ActualNamespace};
 use crate::desired::{Desired, DesiredCable, DesiredLink};
-use crate::plan::{Conflict, LINK_GROUP, LinkChange, Op, Step, VethEnd};
+use crate::plan::{Conflict, LinkChange, Op, Step, VethEnd};
 
 /// What becomes of a namespace's desired interfaces.
 #[derive(Debug, Clone, Default)]
@@ -72,14 +72,14 @@ fn remove(desired: &Desired, actual: &Actual, ends: &[Ends], steps: &mut Steps) 
             if link.loopback || ends[place].kept.contains(&link.name) || Some(link.name) == bridge {
                 continue;
             }
-            if link.group == LINK_GROUP {
+            if is.owns_link(link) {
                 going.push((place, link));
             } else if space.links.iter().any(|wanted| wanted.name == link.name) {
                 steps.conflicts.push(Conflict {
                     name: format!("the interface {} in {}", link.name, space.reference.node),
                     holder: format!("nslab did not make it (it is of kind {})", kind_name(link)),
                 });
-            } else if link.kind.is_some() && !is_fallback(link) {
+            } else if is.joined.is_none() && link.kind.is_some() && !is_fallback(link) {
                 steps.notes.push(format!(
                     "{}: {} is not in the lab file and not made by nslab; it stays",
                     space.reference.node, link.name
@@ -88,7 +88,7 @@ fn remove(desired: &Desired, actual: &Actual, ends: &[Ends], steps: &mut Steps) 
         }
     }
     for (number, (_, is)) in actual.surplus.iter().enumerate() {
-        let marked = is.state.links.iter().filter(|link| link.group == LINK_GROUP);
+        let marked = is.state.links.iter().filter(|link| is.owns_link(link));
         going.extend(marked.map(|link| (wanted + number, link)));
     }
     // A cable goes from one of its ends, the step names both, so that undoing can make the cable again.
@@ -128,8 +128,14 @@ fn remove(desired: &Desired, actual: &Actual, ends: &[Ends], steps: &mut Steps) 
         let stage = if late { &mut steps.remove_namespaces } else { &mut steps.remove_links };
         stage.push(Step { namespace, op });
     }
-    let surplus = (0..actual.surplus.len()).map(|number| wanted + number);
-    steps.remove_namespaces.extend(surplus.map(|namespace| Step { namespace, op: Op::DeleteNamespace }));
+    for (number, (reference, is)) in actual.surplus.iter().enumerate() {
+        let namespace = wanted + number;
+        let op = if is.joined.is_some() { joined::let_go(reference, is) } else { Op::DeleteNamespace };
+        // A pin that is needed for what the node is now.
+        let is_replaced = desired.namespaces.iter().any(|space| space.reference.node == reference.node);
+        let stage = if is_replaced { &mut steps.remove_links } else { &mut steps.remove_namespaces };
+        stage.push(Step { namespace, op });
+    }
 }
 
 /// Devices that the kernel puts into every new namespace when their module is loaded

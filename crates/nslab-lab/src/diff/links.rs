@@ -8,7 +8,7 @@ use super::Steps;
 use super::cables::Ends;
 use crate::actual::ActualNamespace;
 use crate::desired::{DesiredLink, DesiredNamespace};
-use crate::plan::{BridgeSettings, Conflict, LINK_GROUP, LinkChange, Op, Role, Step};
+use crate::plan::{BridgeSettings, Conflict, LinkChange, Op, Step};
 
 /// A switch's bridge device.
 pub(super) fn bridge(
@@ -84,7 +84,11 @@ pub(super) fn configure(
     // them are in the way.
     for going in is.into_iter().flat_map(|is| &is.state.links) {
         let is_bridge = space.bridge.as_ref().is_some_and(|(name, _)| *name == going.name);
-        if going.group == LINK_GROUP && !going.loopback && !is_bridge && !ends.kept.contains(&going.name) {
+        if is.is_some_and(|is| is.owns_link(going))
+            && !going.loopback
+            && !is_bridge
+            && !ends.kept.contains(&going.name)
+        {
             addresses(place, going.name, &[], is, steps);
         }
     }
@@ -105,7 +109,7 @@ fn set_link(
     ends: &Ends,
     steps: &mut Steps,
 ) {
-    let node = space.reference.role == Role::Node;
+    let node = space.reference.role.is_node();
     let (mut change, mut before) = (LinkChange::default(), LinkChange::default());
     if let Some(shown) = shown {
         if shown.mac != Some(wanted.mac) {
@@ -168,7 +172,8 @@ impl LoopbackAddresses<'_> {
     fn diff(&self, steps: &mut Steps) {
         addresses(self.place, IfName::LOOPBACK, &self.space.loopback, self.is, steps);
         // Somebody may have taken `lo` down.
-        let down = self.is.is_some_and(|is| is.state.links.iter().any(|link| link.loopback && !link.up));
+        let own = self.is.filter(|is| is.joined.is_none());
+        let down = own.is_some_and(|is| is.state.links.iter().any(|link| link.loopback && !link.up));
         if down {
             let op = SetUp { name: IfName::LOOPBACK, up: true }.op();
             steps.configure.push(Step { namespace: self.place, op });
@@ -187,7 +192,10 @@ fn addresses(place: usize, link: IfName, wanted: &[IpNet], is: Option<&ActualNam
         .map(|address| address.address)
         .filter(|address| !is_the_kernels_own(link, address))
         .collect();
-    for &address in shown.iter().filter(|address| !wanted.contains(address)) {
+    // On an interface of its own the lab has a say in all of them, elsewhere in those that it added.
+    let own = is.is_some_and(|is| is.state.links.iter().any(|one| one.name == link && is.owns_link(one)));
+    let is_ours = |address: &IpNet| own || is.is_some_and(|is| is.owns_address(link, *address));
+    for &address in shown.iter().filter(|address| !wanted.contains(address) && is_ours(address)) {
         steps.remove_addresses.push(Step { namespace: place, op: Op::DeleteAddress { link, address } });
     }
     for &address in wanted.iter().filter(|address| !shown.contains(address)) {

@@ -1,6 +1,7 @@
 //! From what is and what shall be to the plan between them.
 
 mod cables;
+mod joined;
 mod links;
 mod routing;
 
@@ -48,6 +49,7 @@ pub fn plan(desired: &Desired, actual: &Actual, running: &[RunningProgram]) -> P
     programs(desired, actual, running, &mut namespaces, &mut steps);
     for (place, (space, is)) in desired.namespaces.iter().zip(&actual.namespaces).enumerate() {
         match is {
+            _ if space.existing.is_some() => joined::join(place, space, is.as_ref(), &mut steps),
             None => steps.namespaces.push(Step { namespace: place, op: Op::CreateNamespace }),
             Some(is) => {
                 let to = &space.reference.name;
@@ -61,6 +63,7 @@ pub fn plan(desired: &Desired, actual: &Actual, running: &[RunningProgram]) -> P
         sysctls(place, space, is.as_ref(), &mut steps);
         links::bridge(place, space, is.as_ref(), &mut steps);
     }
+    joined::leave(desired, actual, &mut steps);
     let ends = cables::diff(desired, actual, &mut steps);
     for (place, (space, is)) in desired.namespaces.iter().zip(&actual.namespaces).enumerate() {
         links::configure(place, space, is.as_ref(), &ends[place], &mut steps);

@@ -9,9 +9,10 @@ use nslab_topology::model::{NextHop, Route, RouteAction, Rule, RuleAction};
 use nslab_types::IfName;
 
 use super::Steps;
+use super::joined::{holds_route, holds_rule};
 use crate::actual::ActualNamespace;
 use crate::desired::DesiredNamespace;
-use crate::plan::{LINK_GROUP, Op, Step};
+use crate::plan::{Op, Step};
 
 /// `NUD_PERMANENT` (`include/uapi/linux/neighbour.h`).
 const PERMANENT: u16 = 0x80;
@@ -53,19 +54,34 @@ fn routes(
     let foreign: HashSet<IfName> = is
         .into_iter()
         .flat_map(|is| &is.state.links)
-        .filter(|link| link.group != LINK_GROUP && !link.loopback)
+        .filter(|link| is.is_some_and(|is| !is.owns_link(link)) && !link.loopback)
         .map(|link| link.name)
         .collect();
+    let joined = is.filter(|is| is.joined.is_some());
     let devices = |route: &Route| match &route.action {
         RouteAction::Forward(hops) => hops.iter().filter_map(|hop| hop.dev).collect(),
         _ => Vec::new(),
     };
-    let ours: Vec<&Route> =
-        shown.iter().filter(|route| !devices(route).iter().any(|dev| foreign.contains(dev))).collect();
+    let is_ours = |route: &&Route| {
+        let devices = devices(route);
+        let on_foreign = devices.iter().any(|dev| foreign.contains(dev));
+        match joined {
+            // In a namespace that is not the lab's own, only what it added, and what is on its own interfaces.
+            Some(is) => {
+                let on_own = !devices.is_empty() && !on_foreign && !devices.contains(&IfName::LOOPBACK);
+                on_own || holds_route(is, route)
+            }
+            None => !on_foreign,
+        }
+    };
+    let (ours, others): (Vec<&Route>, Vec<&Route>) = shown.iter().partition(is_ours);
     // A route over an interface that goes cannot be the one that is wanted, also if that interface is made anew; it is
     // taken away, as the interface may go only after the wanted one has come.
-    let stays =
-        |route: &&Route| devices(route).iter().all(|dev| *dev == IfName::LOOPBACK || kept.contains(dev));
+    let stays = |route: &&Route| {
+        devices(route)
+            .iter()
+            .all(|dev| *dev == IfName::LOOPBACK || foreign.contains(dev) || kept.contains(dev))
+    };
     let (mut unclaimed, going): (Vec<&Route>, Vec<&Route>) = ours.into_iter().partition(stays);
     let mut missing = Vec::new();
     for wanted in &space.routes {
@@ -73,6 +89,8 @@ fn routes(
             Some(found) => {
                 unclaimed.swap_remove(found);
             }
+            // What somebody else added and the lab wants too is left alone, now and later.
+            None if joined.is_some() && others.iter().any(|shown| same_route(wanted, shown)) => {}
             None => missing.push(wanted.clone()),
         }
     }
@@ -87,13 +105,13 @@ fn routes(
 }
 
 /// Routes that people and nslab add; not the kernel's own, and not those of routing daemons and DHCP clients.
-fn is_managed(route: &kernel::Route) -> bool {
+pub(super) fn is_managed(route: &kernel::Route) -> bool {
     matches!(route.protocol, kernel::PROTOCOL_BOOT | kernel::PROTOCOL_STATIC)
         && route.table != kernel::TABLE_LOCAL
 }
 
 /// A kernel's route in the lab file's terms; `None` for what the lab file cannot say.
-fn readable(route: &kernel::Route, names: &HashMap<IfIndex, IfName>) -> Option<Route> {
+pub(super) fn readable(route: &kernel::Route, names: &HashMap<IfIndex, IfName>) -> Option<Route> {
     let action = match &route.action {
         kernel::RouteAction::Forward(hops) => RouteAction::Forward(
             hops.iter()
@@ -122,7 +140,7 @@ fn readable(route: &kernel::Route, names: &HashMap<IfIndex, IfName>) -> Option<R
     })
 }
 
-fn same_route(wanted: &Route, shown: &Route) -> bool {
+pub(super) fn same_route(wanted: &Route, shown: &Route) -> bool {
     let default_metric = if wanted.to.addr().is_ipv6() { DEFAULT_METRIC_IPV6 } else { 0 };
     let metric = |route: &Route| match route.metric {
         None | Some(0) => default_metric,
@@ -176,6 +194,7 @@ fn rules(place: usize, space: &DesiredNamespace, is: Option<&ActualNamespace>, s
             None => missing.push(wanted.clone()),
         }
     }
+    unclaimed.retain(|rule| is.is_some_and(|is| holds_rule(is, rule)));
     unclaimed.sort();
     steps
         .remove_routing
@@ -184,7 +203,7 @@ fn rules(place: usize, space: &DesiredNamespace, is: Option<&ActualNamespace>, s
 }
 
 /// A kernel's rule in the lab file's terms; `None` for what the lab file cannot say, which stays.
-fn readable_rule(rule: &kernel_rule::Rule) -> Option<Rule> {
+pub(super) fn readable_rule(rule: &kernel_rule::Rule) -> Option<Rule> {
     let action = match rule.action {
         kernel_rule::RuleAction::Table(table) => RuleAction::Table(table),
         kernel_rule::RuleAction::Blackhole => RuleAction::Blackhole,

@@ -8,9 +8,10 @@ use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::processes::{Depth, list};
 use nslab_kernel::{Namespace, NamespaceId};
 
-use super::Labs;
+use super::{Labs, leave};
 use crate::apply::{Event, Observer};
 use crate::error::{Context, Error, Result};
+use crate::joined::Ledger;
 use crate::journal::Journal;
 use crate::lock::Lock;
 use crate::paths::{LabPaths, Paths};
@@ -60,8 +61,16 @@ pub(super) fn take_away(paths: &LabPaths, observer: &Observer<'_>) -> Result<Gon
     runner::end(paths)?;
     progress();
     let nodes = pins::list(paths)?;
+    // One that cannot be read hides what is in foreign namespaces, and nothing else: what is the lab's own can go.
+    let ledger = Ledger::read(paths);
+    let left =
+        ledger.as_ref().map_or_else(|_| Ok(Vec::new()), |ledger| leave::all(paths, ledger, observer))?;
+    Journal::down(&paths.journal())?;
     let mut ids = Vec::with_capacity(nodes.len());
     for node in &nodes {
+        if ledger.as_ref().map_or_else(|_| !leave::is_own(paths, node), |ledger| ledger.has(node)) {
+            continue;
+        }
         if let Some(namespace) = crate::actual::pinned(&paths.pin(node))? {
             ids.push(namespace.id()?);
         }
@@ -72,6 +81,9 @@ pub(super) fn take_away(paths: &LabPaths, observer: &Observer<'_>) -> Result<Gon
     match std::fs::remove_dir_all(paths.root()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).context(|| format!("remove {}", paths.root().display()))
+        }
+        _ if !left.is_empty() => {
+            Err(Error::Refused { left: left.iter().map(ToString::to_string).collect(), refusals: left })
         }
         _ => Ok(Gone { namespaces: ids.len(), processes, time: Duration::ZERO }),
     }

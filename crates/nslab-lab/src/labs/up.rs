@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use nslab_kernel::NamespaceId;
 use nslab_topology::Topology;
 
 use super::Labs;
@@ -13,6 +14,7 @@ use crate::diff;
 use crate::error::{Error, Refusal, Result};
 use crate::exec::limits;
 use crate::interrupt::Interrupt;
+use crate::joined::Ledger;
 use crate::journal::{Journal, Past};
 use crate::lock::Lock;
 use crate::paths::LabPaths;
@@ -172,7 +174,17 @@ impl Labs<'_> {
             interrupt,
             one_by_one: self.one_by_one,
         };
-        let Err(failure) = apply::apply(&look.plan, &mut site, journal) else { return Ok(()) };
+        let ids = foreign(&look.plan, &site.open, &look.joined)?;
+        let held = Ledger::read(paths)?;
+        let mut ledger = held.clone();
+        ledger.add(&look.plan, &ids);
+        if ledger != held {
+            ledger.write(paths)?;
+        }
+        let Err(failure) = apply::apply(&look.plan, &mut site, journal) else {
+            ledger.settle(&look.plan, &ids);
+            return if ledger == held { Ok(()) } else { ledger.write(paths) };
+        };
         (self.observer)(Event::Undo);
         journal.undo()?;
         if before.is_none() {
@@ -185,6 +197,9 @@ impl Labs<'_> {
             Ok(()) => Vec::new(),
             Err(failed) => left_behind(*failed),
         };
+        if left.is_empty() && ledger != held {
+            held.write(paths)?;
+        }
         if let Some(before) = before {
             before.write_surroundings(paths)?;
         }
@@ -197,6 +212,8 @@ impl Labs<'_> {
 struct Look {
     plan: Plan,
     open: Vec<Option<Open>>,
+    /// By place in the plan: a namespace that is not the lab's own.
+    joined: Vec<bool>,
     /// There was nothing of the lab.
     fresh: bool,
 }
@@ -205,11 +222,31 @@ impl Look {
     fn at(paths: &LabPaths, desired: &Desired) -> Result<Self> {
         let fresh = pins::list(paths)?.is_empty();
         let mut open = Vec::new();
-        let actual = if fresh { Actual::nothing(desired) } else { Actual::read(paths, desired, &mut open)? };
+        let joins = desired.namespaces.iter().any(|space| space.existing.is_some());
+        let actual =
+            if fresh && !joins { Actual::nothing(desired) } else { Actual::read(paths, desired, &mut open)? };
         let running = crate::runner::running(paths)?;
         let plan = diff::plan(desired, &actual, &running);
-        Ok(Self { plan, open, fresh })
+        let joined = (0..plan.namespaces.len())
+            .map(|place| match desired.namespaces.get(place) {
+                Some(space) => space.existing.is_some(),
+                None => actual
+                    .surplus
+                    .get(place - desired.namespaces.len())
+                    .is_some_and(|(_, space)| space.joined.is_some()),
+            })
+            .collect();
+        Ok(Self { plan, open, joined, fresh })
     }
+}
+
+/// The namespaces of a plan that are not the lab's own, by place.
+fn foreign(plan: &Plan, open: &[Option<Open>], joined: &[bool]) -> Result<Vec<Option<NamespaceId>>> {
+    let id = |place: usize| match open.get(place) {
+        Some(Some(open)) if joined[place] => Ok(Some(open.namespace.id()?)),
+        _ => Ok(None),
+    };
+    (0..plan.namespaces.len()).map(id).collect()
 }
 
 fn desired(wanted: &Wanted, before: Option<&State>) -> Result<Desired> {
@@ -222,7 +259,8 @@ fn desired(wanted: &Wanted, before: Option<&State>) -> Result<Desired> {
 
 /// Refuses names for `ip netns` that somebody else holds, before anything is touched.
 fn check_names(paths: &LabPaths, topology: &Topology) -> Result<()> {
-    let nodes = topology.nodes.iter().map(|node| (&node.name, &node.namespace));
+    let own = topology.nodes.iter().filter(|node| node.existing.is_none());
+    let nodes = own.map(|node| (&node.name, &node.namespace));
     for (node, namespace) in
         nodes.chain(topology.switches.iter().map(|switch| (&switch.name, &switch.namespace)))
     {

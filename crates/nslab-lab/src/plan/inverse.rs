@@ -9,6 +9,8 @@ impl Op {
         match self.clone() {
             Self::CreateNamespace => Self::DeleteNamespace,
             Self::DeleteNamespace => Self::CreateNamespace,
+            Self::JoinNamespace { existing } => Self::LeaveNamespace { existing },
+            Self::LeaveNamespace { existing } => Self::JoinNamespace { existing },
             Self::RenameNamespace { from, to } => Self::RenameNamespace { from: to, to: from },
             Self::SetSysctl { key, value, before: Some(before), optional } => {
                 Self::SetSysctl { key, value: before, before: Some(value), optional }

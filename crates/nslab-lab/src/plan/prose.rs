@@ -21,6 +21,8 @@ impl Plan {
                 let verb = if *op == Op::CreateNamespace { "create" } else { "delete" };
                 format!("{verb} namespace {}", self.namespaces[step.namespace].name)
             }
+            Op::JoinNamespace { existing } => format!("join {existing} as {node}"),
+            Op::LeaveNamespace { existing } => format!("let go of {existing}"),
             op => format!("{node}: {op}"),
         }
     }
@@ -32,6 +34,8 @@ impl fmt::Display for Op {
         match self {
             Self::CreateNamespace => f.write_str("create the namespace"),
             Self::DeleteNamespace => f.write_str("delete the namespace"),
+            Self::JoinNamespace { existing } => write!(f, "join {existing}"),
+            Self::LeaveNamespace { existing } => write!(f, "let go of {existing}"),
             Self::RenameNamespace { from, to } => write!(f, "rename the namespace {from} to {to}"),
             Self::SetSysctl { key, value, before, .. } => {
                 write!(f, "set {key} = {value}")?;

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use nslab_topology::model::Program;
+use nslab_topology::model::{Existing, Program};
 use nslab_types::IfName;
 
 use super::prose::{RuleWords, Words};
-use super::{LINK_GROUP, LinkChange, Op, Plan, Role, Step, VethEnd, namespace_mark};
+use super::{LINK_GROUP, LinkChange, Op, Plan, Step, VethEnd, namespace_mark};
 
 impl Plan {
     /// The plan as a shell script of `ip` and `sysctl` commands: run as root on a host where the lab does not run, the
@@ -39,6 +39,22 @@ impl Plan {
                 ),
             ],
             Op::DeleteNamespace => vec![format!("ip netns del {ns}")],
+            Op::JoinNamespace { existing } => match existing {
+                Existing::Netns(path) if path.starts_with('/') => {
+                    vec![format!("touch /run/netns/{ns} && mount --bind {} /run/netns/{ns}", quote(path))]
+                }
+                Existing::Netns(_) => vec![format!("# {existing} is there")],
+                Existing::Pid(pid) => vec![format!("ip netns attach {ns} {pid}")],
+                Existing::Container(name) => {
+                    let pid = format!("$(docker inspect -f '{{{{.State.Pid}}}}' {})", quote(name));
+                    vec![format!("ip netns attach {ns} \"{pid}\"")]
+                }
+            },
+            Op::LeaveNamespace { existing } => match existing {
+                Existing::Netns(path) if !path.starts_with('/') => vec![format!("# {existing} stays")],
+                // Only the name goes: what it named has others.
+                _ => vec![format!("ip netns del {ns}")],
+            },
             Op::RenameNamespace { from, to } => {
                 let (from, to) = (quote(from), quote(to));
                 // A second pin of the same namespace, then the first goes.
@@ -119,7 +135,7 @@ impl Plan {
             }
             Op::StartProgram(program) => vec![format!("ip netns exec {ns} {} &", program_words(program))],
             Op::StopProgram(program) => {
-                debug_assert_eq!(namespace.role, Role::Node);
+                debug_assert!(namespace.role.is_node());
                 vec![format!("# stop {} in {ns}: ip netns pids {ns} | xargs kill", quote(&program.name))]
             }
         }

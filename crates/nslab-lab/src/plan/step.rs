@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use nslab_topology::model::{Program, Route, Rule};
+use nslab_topology::model::{Existing, Program, Route, Rule};
 use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,15 @@ pub enum Role {
     Node,
     /// It holds a bridge.
     Switch,
+    /// It was there before the lab, and is a node of it for a while.
+    Joined,
+}
+
+impl Role {
+    /// Whether programs run in it: all but a switch.
+    pub fn is_node(self) -> bool {
+        matches!(self, Self::Node | Self::Joined)
+    }
 }
 
 /// Steps that are done together.
@@ -89,6 +98,16 @@ pub enum Op {
     CreateNamespace,
     /// Take the namespace away with all that is in it.
     DeleteNamespace,
+    /// Make a namespace that is there already a node of the lab: pin it, and change nothing in it.
+    JoinNamespace {
+        /// What it is called.
+        existing: Existing,
+    },
+    /// Let go of a namespace that the lab has joined; it stays as it is.
+    LeaveNamespace {
+        /// What it is called.
+        existing: Existing,
+    },
     /// Give the namespace another name for `ip netns`.
     RenameNamespace {
         /// The name it has.

@@ -19,6 +19,8 @@ const EDITED: &str = "name: k\nnodes: {h: {count: 12}, r: {forward: true}, x: {}
 const COMMAND: &str = "NSLAB_TEST_VICTIM";
 /// Where its labs are.
 const DIRECTORY: &str = "NSLAB_TEST_DIRECTORY";
+/// The lab file of the command `other`.
+const TEXT: &str = "NSLAB_TEST_LAB";
 /// After how many events it dies.
 const STEPS: &str = "NSLAB_TEST_STEPS";
 
@@ -42,16 +44,27 @@ fn victim() {
         "up" => drop(labs.up(&wanted(LAB)).unwrap()),
         "edit" => drop(labs.up(&wanted(EDITED)).unwrap()),
         "down" => drop(labs.down("k").unwrap()),
+        "other" => drop(labs.up(&wanted(&std::env::var(TEXT).unwrap())).unwrap()),
         other => unreachable!("{other}"),
     });
 }
 
+/// Lets a process build the lab that `text` describes, and die after `steps` events; whether it died.
+pub(crate) fn kill_building(site: &Site, text: &str, steps: usize) -> bool {
+    kill(site, "other", text, steps)
+}
+
 /// Lets a process do `command` and die after `steps` events; whether it died (or came to its end before).
 fn kill_after(site: &Site, command: &str, steps: usize) -> bool {
+    kill(site, command, "", steps)
+}
+
+fn kill(site: &Site, command: &str, text: &str, steps: usize) -> bool {
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["crash::victim", "--exact", "--include-ignored", "--test-threads=1"])
         .env(COMMAND, command)
         .env(DIRECTORY, site.directory())
+        .env(TEXT, text)
         .env(STEPS, steps.to_string())
         .stdout(Stdio::null())
         .status()

@@ -5,6 +5,7 @@
 mod build;
 mod converge;
 mod crash;
+mod join;
 mod oracle;
 mod property;
 mod shell;

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 mod addressing;
+mod existing;
 mod expect;
 mod expression;
 mod features;
@@ -23,6 +24,7 @@ mod units;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub(crate) use existing::parse as parse_existing;
 pub(crate) use route_words::parse_route;
 pub(crate) use scalar::Text;
 pub(crate) use sysctl::path as sysctl_path;

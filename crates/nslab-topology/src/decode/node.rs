@@ -11,6 +11,9 @@ use crate::yaml::{Key, Kind, Value};
 
 const KEYS: &[&str] = &[
     "count",
+    "netns",
+    "pid",
+    "container",
     "forward",
     "sysctl",
     "addresses",
@@ -61,6 +64,7 @@ impl Decoder {
                 "forward" => {
                     node.forward = self.essential(|d| d.bool(value, "`forward`")).unwrap_or_default();
                 }
+                "netns" | "pid" | "container" => self.existing(key, value, &mut node),
                 "sysctl" => node.sysctls = self.sysctls(value),
                 "addresses" => node.addresses = self.essential(|d| d.loopback(value)),
                 "gateway" => self.gateway(value, &mut node),

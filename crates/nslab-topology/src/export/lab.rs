@@ -4,7 +4,7 @@ use super::text::{key, list, map, value};
 use super::words;
 use crate::decode::show_duration;
 use crate::lab::{End, Gateway, Lab, Link, Node, Program, Routing, Switch};
-use crate::model::Ready;
+use crate::model::{Existing, Ready};
 
 /// Writes a lab as a lab file.
 pub(super) fn write(lab: &Lab) -> String {
@@ -48,6 +48,13 @@ fn addressing(lab: &Lab) -> String {
 
 fn node(node: &Node, lines: &mut Vec<String>) {
     let mut own: Vec<String> = Vec::new();
+    if let Some(existing) = &node.existing {
+        own.push(match &existing.value {
+            Existing::Netns(name) => format!("netns: {}", value(name)),
+            Existing::Pid(pid) => format!("pid: {pid}"),
+            Existing::Container(name) => format!("container: {}", value(name)),
+        });
+    }
     if node.forward {
         own.push("forward: true".to_owned());
     }

@@ -29,6 +29,7 @@ pub(super) fn describe(topology: &Topology) -> Lab {
 fn node(node: &model::Node) -> Node {
     Node {
         name: node.name.clone().into(),
+        existing: node.existing.clone().map(Spanned::from),
         forward: node.forward,
         sysctls: node.sysctls.iter().map(|(key, value)| (key.clone().into(), value.clone())).collect(),
         addresses: node.loopback.iter().copied().map(Spanned::from).collect(),

@@ -116,6 +116,9 @@ pub enum Routing {
 pub struct Node {
     /// Its name.
     pub name: Spanned<String>,
+    /// The namespace that it is, if that is there without the lab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing: Option<Spanned<model::Existing>>,
     /// It is a router.
     pub forward: bool,
     /// Sysctls: key as written (nested ones joined by dots) and value.
@@ -148,6 +151,7 @@ impl Node {
     pub fn new(name: impl Into<Spanned<String>>) -> Self {
         Self {
             name: name.into(),
+            existing: None,
             forward: false,
             sysctls: Vec::new(),
             addresses: Vec::new(),

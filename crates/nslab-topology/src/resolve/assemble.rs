@@ -55,6 +55,7 @@ fn node(
     Node {
         name: node.name.value.clone(),
         namespace: format!("{prefix}{}", node.name.value),
+        existing: node.existing.as_ref().map(|existing| existing.value.clone()),
         forward: node.forward,
         sysctls: node.sysctls.iter().map(|(key, value)| (key.value.clone(), value.clone())).collect(),
         loopback: node.addresses.iter().map(|net| net.value).collect(),

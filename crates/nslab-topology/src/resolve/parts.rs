@@ -7,7 +7,18 @@ use crate::diagnostic::{Diagnostic, Spanned, did_you_mean};
 
 /// Checks sysctls, rules, neighbours and programs.
 pub(crate) fn check(net: &Network<'_>, problems: &mut Problems) {
+    let mut joined = std::collections::HashMap::new();
     for (index, node) in net.lab.nodes.iter().enumerate() {
+        if let Some(existing) = &node.existing
+            && let Some(earlier) = joined.insert(&existing.value, existing.span)
+        {
+            problems.push(
+                Diagnostic::error("duplicate-name", format!("two nodes are {}", existing.value))
+                    .at(existing.span, "again here")
+                    .because(earlier, "first here")
+                    .help("one node can have several links"),
+            );
+        }
         for (key, _) in &node.sysctls {
             if let Err(problem) = sysctl_path(key) {
                 let mut error = Diagnostic::error(problem.code, problem.message).at(key.span, "");
@@ -25,7 +36,10 @@ pub(crate) fn check(net: &Network<'_>, problems: &mut Problems) {
                         )
                         .at(name.span, ""),
                     );
-                } else if *name.value != *"lo" && net.port_named(index, name).is_none() {
+                } else if *name.value != *"lo"
+                    && node.existing.is_none()
+                    && net.port_named(index, name).is_none()
+                {
                     problems.push(unknown_interface(net, index, name, false));
                 }
             }

@@ -11,6 +11,7 @@ fn node(name: &str, forward: bool) -> Node {
     Node {
         name: name.to_owned(),
         namespace: name.to_owned(),
+        existing: None,
         forward,
         sysctls: BTreeMap::new(),
         loopback: Vec::new(),
@@ -20,6 +21,7 @@ fn node(name: &str, forward: bool) -> Node {
         programs: Vec::new(),
         env: BTreeMap::new(),
         hosts: BTreeMap::new(),
+        policy: nslab_topology::model::Policy::default(),
     }
 }
 

@@ -199,7 +199,7 @@ pub struct Ls {
 /// `nslab show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// A lab, a node (NODE or LAB/NODE), `host`, `netns:NAME` or `pid:N` [default: the lab]
+    /// A lab, a node (NODE or LAB/NODE), `host`, `netns:NAME`, `pid:N` or `container:NAME` [default: the lab]
     #[arg(add = clap_complete::ArgValueCandidates::new(complete_nodes))]
     pub target: Option<String>,
 }
@@ -207,7 +207,7 @@ pub struct Show {
 /// `nslab exec`.
 #[derive(Debug, Args)]
 pub struct Exec {
-    /// The node (NODE or LAB/NODE), `host`, `netns:NAME` or `pid:N`
+    /// The node (NODE or LAB/NODE), `host`, `netns:NAME`, `pid:N` or `container:NAME`
     #[arg(add = clap_complete::ArgValueCandidates::new(complete_nodes))]
     pub target: String,
     /// The program and its arguments
@@ -239,7 +239,7 @@ impl Exec {
 /// `nslab shell`.
 #[derive(Debug, Args)]
 pub struct Shell {
-    /// The node (NODE or LAB/NODE), `host`, `netns:NAME` or `pid:N`
+    /// The node (NODE or LAB/NODE), `host`, `netns:NAME`, `pid:N` or `container:NAME`
     #[arg(add = clap_complete::ArgValueCandidates::new(complete_nodes))]
     pub target: String,
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use nslab_lab::Error as LabError;
+use nslab_lab::existing::FindError;
 
 /// What kind of failure it is; decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,10 +105,17 @@ impl From<LabError> for CliError {
             LabError::Conflict { name, .. } => {
                 let hint = if name.starts_with("the interface") {
                     "give the link another interface name in the lab file, or take away what is in the way"
-                } else {
+                } else if name.starts_with("the address") || name.starts_with("the route") {
+                    "change the lab file, or take away what is in the way"
+                } else if name.starts_with("the namespace") || !name.contains(':') {
                     "rename the node, give the lab another `prefix:`, or take away what is in the way"
+                } else {
+                    "name another namespace for the node in the lab file"
                 };
                 Self::bad_input(message).detail("nothing was changed").hint(hint)
+            }
+            LabError::Existing { source, .. } => {
+                Self { message, ..Self::from(source) }.detail("nothing was changed")
             }
             LabError::Refused { refusals, left } => {
                 let kind =
@@ -152,6 +160,17 @@ impl From<LabError> for CliError {
             ),
             _ => Self::new(Kind::Machine, message),
         }
+    }
+}
+
+impl From<FindError> for CliError {
+    fn from(error: FindError) -> Self {
+        let kind = match error {
+            FindError::Missing { .. } => Kind::BadInput,
+            _ => Kind::Machine,
+        };
+        let rendered = Self::new(kind, error.to_string());
+        error.hint().into_iter().fold(rendered, Self::hint)
     }
 }
 

@@ -4,10 +4,10 @@ use clap_complete::CompletionCandidate;
 use nslab_kernel::Namespace;
 use nslab_lab::exec::Place;
 use nslab_lab::{pins, rootless};
-use rustix::process::Pid;
+use nslab_topology::model::Existing;
 
 use super::context::{self, Context};
-use super::error::{CliError, Kind};
+use super::error::CliError;
 
 /// A namespace that the user named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +21,8 @@ pub(super) enum Target {
     },
     /// The namespace around the labs.
     Host,
-    /// A namespace that `ip netns` knows.
-    Named(String),
-    /// A process's namespace.
-    Process(Pid),
+    /// Another one, whoever made it.
+    Existing(Existing),
 }
 
 impl Target {
@@ -33,22 +31,8 @@ impl Target {
         if text == "host" {
             return Ok(Self::Host);
         }
-        if let Some(name) = text.strip_prefix("netns:") {
-            if name.is_empty() || name.contains('/') || name == ".." || name == "." {
-                return Err(CliError::bad_input(format!("{name:?} cannot be the name of a namespace")));
-            }
-            return Ok(Self::Named(name.to_owned()));
-        }
-        if let Some(number) = text.strip_prefix("pid:") {
-            let pid = number.parse().ok().filter(|&number| number > 0).and_then(Pid::from_raw);
-            return pid
-                .map(Self::Process)
-                .ok_or_else(|| CliError::bad_input(format!("{number:?} is not a process's number")));
-        }
-        if text.starts_with("container:") {
-            return Err(CliError::bad_input("containers as targets are not built yet").hint(
-                "pid:N with the container's process works, as `docker inspect -f '{{.State.Pid}}' NAME` prints it",
-            ));
+        if let Some(existing) = nslab_topology::existing(text) {
+            return existing.map(Self::Existing).map_err(CliError::bad_input);
         }
         let (lab, node) = match text.split_once('/') {
             Some((lab, node)) => (lab.to_owned(), node.to_owned()),
@@ -80,24 +64,7 @@ impl Target {
         Ok(match self {
             Self::Node { lab, node } => Namespace::open(&context::paths().lab(lab).pin(node))?,
             Self::Host => Namespace::current()?,
-            Self::Named(name) => {
-                let path = context::paths().netns.join(name);
-                if !path.exists() {
-                    return Err(CliError::bad_input(format!("there is no namespace {name:?}"))
-                        .hint("`ip netns list` shows those that have a name"));
-                }
-                Namespace::open(&path)?
-            }
-            Self::Process(pid) => Namespace::of_process(*pid).map_err(|error| match error.errno() {
-                Some(rustix::io::Errno::NOENT) => {
-                    CliError::bad_input(format!("there is no process {}", pid.as_raw_nonzero()))
-                }
-                Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => {
-                    CliError::new(Kind::Machine, error.to_string())
-                        .hint("that process is not yours; try as root")
-                }
-                _ => error.into(),
-            })?,
+            Self::Existing(existing) => nslab_lab::existing::open(existing, &context::paths().netns)?,
         })
     }
 

@@ -10,6 +10,7 @@ mod examples;
 mod exec;
 mod files;
 mod interrupt;
+mod join;
 mod logs;
 mod output;
 mod pinging;

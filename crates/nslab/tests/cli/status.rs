@@ -94,14 +94,14 @@ fn unknown_names(session: &Session) {
     }
     session.run(["show", "netns:nosuch"]).status(2).says("there is no namespace \"nosuch\"");
     for (target, says) in [
-        ("netns:", "cannot be the name"),
-        ("netns:..", "cannot be the name"),
-        ("netns:a/b", "cannot be the name"),
+        ("netns:", "cannot be a namespace's name"),
+        ("netns:..", "cannot be a namespace's name"),
+        ("netns:a/b", "cannot be a namespace's name"),
         ("pid:x", "is not a process's number"),
         ("pid:0", "is not a process's number"),
         ("pid:-1", "is not a process's number"),
         ("pid:4194305", "there is no process"),
-        ("container:x", "not built yet"),
+        ("container:no-such-container", "no container \"no-such-container\""),
     ] {
         session.run(["show", target]).status(2).says(says);
         session.run(["exec", target, "--", "true"]).status(2).says(says);

@@ -14,7 +14,7 @@ use super::super::{Problems, and_list};
 use super::Table;
 use super::graph::{Graph, Step, Way, Ways};
 use crate::diagnostic::Diagnostic;
-use crate::lab::{Family, Gateway};
+use crate::lab::{Family, Gateway, Node};
 use crate::model::NextHop;
 
 /// The most routers whose equal paths are told of.
@@ -35,7 +35,7 @@ pub(super) fn derive(net: &Network<'_>, tables: &mut [Table], problems: &mut Pro
         let loopbacks = loopbacks(net, family);
         let mut told = 0;
         for (node, table) in tables.iter_mut().enumerate() {
-            if net.lab.nodes[node].forward {
+            if net.lab.nodes[node].forward || keeps_its_default(&net.lab.nodes[node], family, table) {
                 let router = Router { net, graph: &graph, apart: &apart, node };
                 let ties = router.routes(&inhabited, &loopbacks, table);
                 if !ties.is_empty() && told < MOST_TOLD {
@@ -47,6 +47,16 @@ pub(super) fn derive(net: &Network<'_>, tables: &mut [Table], problems: &mut Pro
             }
         }
     }
+}
+
+/// Whether a node gets a route to each subnet of the lab instead of a default route: it was there before the lab and may
+/// have a default route of its own, which is not the lab's to replace. A written gateway says otherwise.
+fn keeps_its_default(node: &Node, family: Family, table: &Table) -> bool {
+    let gateway = match family {
+        Family::Ipv4 => &node.gateway_ipv4,
+        Family::Ipv6 => &node.gateway_ipv6,
+    };
+    node.existing.is_some() && *gateway == Gateway::Auto && !table.has_default(family)
 }
 
 /// The loopback addresses of a family: which nodes have each, in the order of the file.

@@ -113,6 +113,9 @@ fn next_hop(
         Some(name) if name.value == "lo" && hop.via.is_none() => {
             return Ok(NextHop { via: None, dev: Some(IfName::LOOPBACK), weight, onlink });
         }
+        Some(name) if net.lab.nodes[node].existing.is_some() && net.port_named(node, name).is_none() => {
+            return by_foreign(hop, name, family);
+        }
         Some(name) => Some(
             net.port_named(node, name).ok_or_else(|| Box::new(unknown_interface(net, node, name, true)))?,
         ),
@@ -143,6 +146,32 @@ fn next_hop(
         return Err(Box::new(error));
     };
     Ok(NextHop { via, dev: Some(net.ports[port].name), weight, onlink })
+}
+
+/// A hop over an interface that is not the lab's, in a namespace that was there before it: what else is known of that
+/// interface the kernel knows.
+fn by_foreign(
+    hop: &lab::NextHop,
+    name: &Spanned<String>,
+    family: Family,
+) -> Result<NextHop, Box<Diagnostic>> {
+    let dev = IfName::new(name).map_err(|error| {
+        Box::new(Diagnostic::error("bad-interface-name", error.to_string()).at(name.span, ""))
+    })?;
+    let via = match &hop.via {
+        None => None,
+        Some(Spanned { value: Via::Address(address), span }) => {
+            if Family::of(*address) != family {
+                return Err(Box::new(wrong_family(*address, family, *span)));
+            }
+            Some(*address)
+        }
+        Some(Spanned { value: Via::Node(node), span }) => {
+            let error = Diagnostic::error("bad-route", format!("{dev} is none of the lab's interfaces"));
+            return Err(Box::new(error.at(name.span, "").because(*span, format!("{node} is on those"))));
+        }
+    };
+    Ok(NextHop { via, dev: Some(dev), weight: hop.weight, onlink: hop.onlink })
 }
 
 /// What is known of a gateway beside its address.

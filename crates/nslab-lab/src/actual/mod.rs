@@ -1,19 +1,24 @@
 //! What a lab looks like in the kernel.
 
+mod joined;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use ipnet::IpNet;
 use nslab_kernel::link::{IfIndex, Link};
 use nslab_kernel::nsid;
 use nslab_kernel::state::Select;
 use nslab_kernel::{Namespace, NamespaceId, NamespaceState, sysctl};
+use nslab_types::IfName;
 
 use crate::desired::Desired;
 use crate::error::Result;
+use crate::joined::{Holdings, Ledger};
 use crate::parallel;
 use crate::paths::LabPaths;
 use crate::pins;
-use crate::plan::{NamespaceRef, Role};
+use crate::plan::{LINK_GROUP, NamespaceRef, Role};
 use crate::session::Open;
 
 /// A lab's namespaces as they are.
@@ -21,7 +26,8 @@ use crate::session::Open;
 pub struct Actual {
     /// By place in [`Desired::namespaces`]; `None` where there is no namespace.
     pub namespaces: Vec<Option<ActualNamespace>>,
-    /// Namespaces of the lab that are no longer wanted; their places come after those of the wanted ones.
+    /// Namespaces of the lab that are no longer wanted; their places come after those of the wanted ones. Among them may
+    /// be one of a node that is wanted, if the node has come to be another namespace.
     pub surplus: Vec<(NamespaceRef, ActualNamespace)>,
     /// The other end of each veth whose both ends are in the lab: place and number of either.
     peers: HashMap<(usize, IfIndex), (usize, IfIndex)>,
@@ -36,8 +42,32 @@ pub struct ActualNamespace {
     pub name: Option<String>,
     /// Its links, addresses, routes, rules, neighbours.
     pub state: NamespaceState,
+    /// What the lab holds in it, where it is not the lab's own.
+    pub joined: Option<Joined>,
     /// The values of the sysctls that were asked for, by key; `None` where there is no such sysctl.
     pub sysctls: HashMap<String, Option<String>>,
+}
+
+/// A namespace that is not the lab's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// The lab has pinned it.
+    pub pinned: bool,
+    /// What the lab has put into it.
+    pub holdings: Holdings,
+}
+
+impl ActualNamespace {
+    /// Whether an interface is the lab's.
+    pub fn owns_link(&self, link: &Link) -> bool {
+        link.group == LINK_GROUP
+            && self.joined.as_ref().is_none_or(|joined| joined.holdings.links.contains(&link.name))
+    }
+
+    /// Whether an address on the interface `link` is the lab's.
+    pub fn owns_address(&self, link: IfName, address: IpNet) -> bool {
+        self.joined.as_ref().is_none_or(|joined| joined.holdings.addresses.contains(&(link, address)))
+    }
 }
 
 impl Actual {
@@ -49,14 +79,19 @@ impl Actual {
     /// Reads the lab's namespaces and leaves them open in `open`, by the same places.
     pub fn read(paths: &LabPaths, desired: &Desired, open: &mut Vec<Option<Open>>) -> Result<Self> {
         let names = pins::names_by_node(paths)?;
+        let ledger = &Ledger::read(paths)?;
         let wanted = desired.places();
         let mut surplus: Vec<String> =
             pins::list(paths)?.into_iter().filter(|node| !wanted.contains_key(&node[..])).collect();
         surplus.sort();
         let mut read = parallel::map(&desired.namespaces, |space| {
+            if space.existing.is_some() {
+                return Ok(None);
+            }
             let keys: Vec<&str> = space.sysctls.iter().map(|wanted| &wanted.key[..]).collect();
             read_one(paths, &space.reference.node, &keys, space.reference.role == Role::Node, &names)
         });
+        let surplus: Vec<String> = surplus.into_iter().filter(|node| !ledger.has(node)).collect();
         read.extend(parallel::map(&surplus, |node| read_one(paths, node, &[], false, &names)));
         let mut actual = Self::default();
         open.clear();
@@ -77,6 +112,20 @@ impl Actual {
                 }
             }
         }
+        joined::read(paths, desired, ledger, &mut actual, open)?;
+        actual.peers = actual.find_peers(open)?;
+        Ok(actual)
+    }
+
+    /// Reads only the namespaces that the ledger tells of, as ones that are not wanted.
+    pub(crate) fn read_joined(
+        paths: &LabPaths,
+        ledger: &Ledger,
+        nothing: &Desired,
+        open: &mut Vec<Option<Open>>,
+    ) -> Result<Self> {
+        let mut actual = Self::nothing(nothing);
+        joined::read(paths, nothing, ledger, &mut actual, open)?;
         actual.peers = actual.find_peers(open)?;
         Ok(actual)
     }
@@ -154,6 +203,13 @@ fn read_one(
     names: &HashMap<String, String>,
 ) -> Result<Option<(Open, ActualNamespace)>> {
     let Some(namespace) = pinned(&paths.pin(node))? else { return Ok(None) };
+    let (opened, mut shown) = look_into(namespace, sysctls, tables)?;
+    shown.name = names.get(node).cloned();
+    Ok(Some((opened, shown)))
+}
+
+/// Opens and reads a namespace.
+fn look_into(namespace: Namespace, sysctls: &[&str], tables: bool) -> Result<(Open, ActualNamespace)> {
     let id = namespace.id()?;
     let mut opened = Open::enter(namespace)?;
     let state = NamespaceState::read(&mut opened.socket, Select { tables })?;
@@ -164,7 +220,7 @@ fn read_one(
         let read = |key: &&str| ((*key).to_owned(), sysctl::read(key).ok());
         opened.namespace.run(|| sysctls.iter().map(read).collect())?
     };
-    Ok(Some((opened, ActualNamespace { id, name: names.get(node).cloned(), state, sysctls })))
+    Ok((opened, ActualNamespace { id, name: None, joined: None, state, sysctls }))
 }
 
 /// The namespace at a pin; `None` if there is no pin, or a file on which nothing is mounted (left by somebody who was
