@@ -224,8 +224,12 @@ fn down_tells_of_processes(session: &Session) {
 fn down_with_all(session: &Session) {
     let labs = [session.up(PAIR), session.up(PAIR), session.up(PAIR)];
     let down = session.json(["down", "--all"]);
-    let gone: Vec<&Value> = down.as_array().unwrap().iter().map(|one| &one["lab"]).collect();
-    assert_eq!(gone, labs.iter().collect::<Vec<_>>());
+    let mut gone: Vec<&str> =
+        down.as_array().unwrap().iter().map(|one| one["lab"].as_str().unwrap()).collect();
+    gone.sort_unstable();
+    let mut labs = labs.each_ref().map(String::as_str);
+    labs.sort_unstable();
+    assert_eq!(gone, labs);
     session.assert_no_holder();
     assert_eq!(session.ok(["down", "--all", "--json"]), "[]\n");
 }
