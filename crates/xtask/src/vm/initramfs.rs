@@ -33,7 +33,7 @@ pub(crate) fn build(kernel: &Kernel, agent: &Path, job: &Path) -> Result<Vec<u8>
         archive.directory(directory);
     }
     archive.file("bin/busybox", &read(&kernel.busybox)?);
-    archive.link("sbin/modprobe", "/bin/busybox");
+    archive.file("sbin/modprobe", include_bytes!("modprobe.sh"));
     archive.file("init", include_bytes!("init.sh"));
     let settings = [("MODULES", &*kernel.modules), ("AGENT", agent), ("JOB", job)];
     archive.file("settings", settings.map(|(name, path)| setting(name, path)).concat().as_bytes());
