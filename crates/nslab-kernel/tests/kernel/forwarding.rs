@@ -112,7 +112,7 @@ fn a_vxlan_sends_unknown_frames_to_several_ends() {
 }
 
 #[test]
-fn vlans_are_set_and_read_or_said_to_be_missing() {
+fn full_kernel_vlans_are_set_and_read_or_said_to_be_missing() {
     privileged(|| {
         let mut lab = Lab::new();
         let (bridge, port) = switch(&mut lab);
@@ -123,6 +123,7 @@ fn vlans_are_set_and_read_or_said_to_be_missing() {
                 Err(Error::Unsupported { option, .. }) => {
                     assert_eq!(option, "CONFIG_BRIDGE_VLAN_FILTERING");
                     assert_eq!(vlan::list(&mut lab.socket).unwrap(), []);
+                    nslab_testing::kernel_lacks(option);
                 }
                 Err(error) => panic!("{error}"),
             }

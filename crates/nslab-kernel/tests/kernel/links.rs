@@ -121,7 +121,7 @@ fn bridges_take_and_show_their_settings() {
 }
 
 #[test]
-fn vlan_filtering_works_or_is_said_to_be_missing() {
+fn full_kernel_vlan_filtering_works_or_is_said_to_be_missing() {
     privileged(|| {
         let mut lab = Lab::new();
         let filtering = Bridge { vlan_filtering: Some(true), ..Bridge::default() };
@@ -140,7 +140,10 @@ fn vlan_filtering_works_or_is_said_to_be_missing() {
 
 fn assert_missing(error: &Error, wanted: &str) {
     match error {
-        Error::Unsupported { option, .. } => assert_eq!(*option, wanted),
+        Error::Unsupported { option, .. } => {
+            assert_eq!(*option, wanted);
+            nslab_testing::kernel_lacks(wanted);
+        }
         other => panic!("{other}"),
     }
 }
@@ -237,7 +240,7 @@ fn vxlan_and_macvlan_and_ifb_are_read_as_they_were_made() {
 }
 
 #[test]
-fn kinds_that_the_kernel_may_lack_work_or_say_what_is_missing() {
+fn full_kernel_kinds_that_the_kernel_may_lack_work_or_say_what_is_missing() {
     privileged(|| {
         let mut lab = Lab::new();
         let (lower, _) = lab.veth("a", "b");

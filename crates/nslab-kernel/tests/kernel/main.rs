@@ -4,14 +4,13 @@
 
 mod addresses;
 mod forwarding;
+mod full_kernel;
 mod links;
 mod namespaces;
 mod neighbours;
 mod nftables;
-mod queues;
 mod requests;
 mod routes;
 mod rules;
 mod state;
 mod support;
-mod tunnels;
