@@ -243,6 +243,8 @@ processes! {
         let test = ["sh", "-c", "test -e asked || { : > asked; exit 1; }"].map(str::to_owned).to_vec();
         start(&mut keeper, &lab, &ready_with("command", &["sleep", "1000"], Ready::Command(test)));
         start(&mut keeper, &lab, &ready_with("one-shot", &["sh", "-c", ": > done"], Ready::File("done".into())));
+        start(&mut keeper, &lab, &ready_with("once", &["sh", "-c", "sleep 0.2; : > ended"], Ready::Exit));
+        assert!(lab.directory().join("ended").exists(), "it was not waited for");
         start(&mut keeper, &lab, &program("line", &["sleep 1000"]));
         wait_end(&lab, "one-shot");
         assert_eq!(keeper.status().unwrap().iter().filter(|status| status.state == State::Running).count(), 6);
@@ -258,6 +260,8 @@ processes! {
         let (problem, log) = fails(&mut keeper, &lab, &failing);
         assert_eq!(problem, "exited with status 3 before it was ready: nothing listens on TCP port 80");
         assert_eq!(log, (3..=12).map(|number| format!("line {number}")).collect::<Vec<_>>());
+        let once = ready_with("once", &["sh", "-c", "exit 4"], Ready::Exit);
+        assert_eq!(fails(&mut keeper, &lab, &once).0, "exited with status 4");
         let killed = ready_with("killed", &["sh", "-c", "kill -SEGV $$"], Ready::Udp(53));
         let (problem, _) = fails(&mut keeper, &lab, &killed);
         assert_eq!(problem, "was killed by SIGSEGV (11) before it was ready: no socket is bound to UDP port 53");

@@ -14,7 +14,7 @@ mod export;
 pub mod lab;
 pub mod model;
 mod resolve;
-mod yaml;
+pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity, Span, Spanned, closest};
 pub use export::to_yaml;

@@ -281,6 +281,8 @@ pub enum Ready {
     File(String),
     /// This command, run in the node, succeeds.
     Command(Vec<String>),
+    /// It has ended, with 0: a command that is run once.
+    Exit,
 }
 
 impl Topology {

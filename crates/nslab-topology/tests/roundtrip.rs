@@ -27,6 +27,7 @@ fn ready() -> impl Strategy<Value = Option<Ready>> {
         Just(None),
         (1..=u16::MAX).prop_map(|port| Some(Ready::Tcp(port))),
         text().prop_map(|path| Some(Ready::File(path))),
+        Just(Some(Ready::Exit)),
         prop::collection::vec(text(), 1..3).prop_map(|command| Some(Ready::Command(command))),
     ]
 }
@@ -130,7 +131,11 @@ fn lab() -> impl Strategy<Value = Lab> {
             let mut lab = Lab::empty("lab.x");
             lab.prefix = (choice.is_multiple_of(2)).then(|| "x-".to_owned().into());
             lab.addressing = if choice.is_multiple_of(3) { Addressing::NONE } else { Addressing::default() };
-            lab.routing = if choice.is_multiple_of(5) { Routing::None } else { Routing::Auto };
+            lab.routing = match choice % 5 {
+                0 => Routing::None,
+                1 => Routing::Ecmp,
+                _ => Routing::Auto,
+            };
             lab.switches = (0..switches)
                 .map(|index| Switch {
                     mtu: (choice.is_multiple_of(7)).then(|| 9000.into()),

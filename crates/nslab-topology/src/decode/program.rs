@@ -62,7 +62,10 @@ impl Decoder {
     }
 
     fn ready(&mut self, value: &Value) -> Option<Ready> {
-        let wanted = "one of `tcp: PORT`, `udp: PORT`, `file: PATH`, `command: COMMAND`";
+        let wanted = "one of `tcp: PORT`, `udp: PORT`, `file: PATH`, `command: COMMAND`, or `exit`";
+        if matches!(&value.kind, Kind::Scalar(scalar) if scalar.text == "exit") {
+            return Some(Ready::Exit);
+        }
         let Kind::Map(entries) = &value.kind else {
             self.wrong_type(value, wanted);
             return None;

@@ -48,7 +48,7 @@ impl Decoder {
                 "prefix" => lab.prefix = self.prefix(value),
                 "addressing" => lab.addressing = self.essential(|d| d.addressing(value)),
                 "routing" => {
-                    let words = [("auto", Routing::Auto), ("none", Routing::None)];
+                    let words = [("auto", Routing::Auto), ("ecmp", Routing::Ecmp), ("none", Routing::None)];
                     if let Some(word) = self.word(value, "how routes are made", &words) {
                         lab.routing = word.value;
                     }

@@ -13,8 +13,10 @@ pub(super) fn write(lab: &Lab) -> String {
         lines.push(format!("prefix: {}", value(prefix)));
     }
     lines.push(addressing(lab));
-    if lab.routing == Routing::None {
-        lines.push("routing: none".to_owned());
+    match lab.routing {
+        Routing::Auto => {}
+        Routing::Ecmp => lines.push("routing: ecmp".to_owned()),
+        Routing::None => lines.push("routing: none".to_owned()),
     }
     if !lab.nodes.is_empty() {
         lines.push("nodes:".to_owned());
@@ -159,6 +161,7 @@ fn command(command: &[String]) -> String {
 
 fn ready(ready: &Ready) -> String {
     map(&[match ready {
+        Ready::Exit => return "exit".to_owned(),
         Ready::Tcp(port) => ("tcp", port.to_string()),
         Ready::Udp(port) => ("udp", port.to_string()),
         Ready::File(path) => ("file", value(path)),

@@ -2,7 +2,7 @@
 
 mod lab;
 mod policy;
-mod text;
+pub(crate) mod text;
 mod topology;
 mod words;
 

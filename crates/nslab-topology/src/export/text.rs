@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 /// A value: quoted where it must be, `${` kept from being taken for a variable.
-pub(super) fn value(text: &str) -> String {
+pub fn value(text: &str) -> String {
     key(&text.replace("${", "$${"))
 }
 
 /// A key, or a text without variables.
-pub(super) fn key(text: &str) -> String {
+pub fn key(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/')
         && !text.ends_with([':', ' '])
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./:+=@ -".contains(&byte))
@@ -39,13 +39,13 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// `[a, b]`.
-pub(super) fn list<T: AsRef<str>>(items: &[T]) -> String {
+pub fn list<T: AsRef<str>>(items: &[T]) -> String {
     let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
     format!("[{}]", items.join(", "))
 }
 
 /// `{a: 1, b: 2}`.
-pub(super) fn map<K: AsRef<str>>(entries: &[(K, String)]) -> String {
+pub fn map<K: AsRef<str>>(entries: &[(K, String)]) -> String {
     let entries: Vec<String> =
         entries.iter().map(|(name, value)| format!("{}: {value}", key(name.as_ref()))).collect();
     format!("{{{}}}", entries.join(", "))

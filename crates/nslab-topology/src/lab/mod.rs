@@ -107,6 +107,8 @@ pub enum Routing {
     /// Hosts get a default route to their router, routers a route to every subnet.
     #[default]
     Auto,
+    /// The same, with every shortest way instead of the first (equal-cost multipath).
+    Ecmp,
     /// Only what is written.
     None,
 }

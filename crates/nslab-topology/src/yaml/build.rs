@@ -19,7 +19,7 @@ const MAX_REPEATED: usize = 200_000;
 
 /// Reads the one document of `source`. Errors found on the way go to `errors`; `None` means that nothing could be
 /// made of it.
-pub(crate) fn load(source: &str, errors: &mut Vec<Diagnostic>) -> Option<Value> {
+pub fn load(source: &str, errors: &mut Vec<Diagnostic>) -> Option<Value> {
     if source.len() > MAX_SOURCE {
         let size = source.len() >> 20;
         errors.push(

@@ -4,41 +4,49 @@ use crate::diagnostic::Span;
 
 /// A YAML value.
 #[derive(Debug, Clone)]
-pub(crate) struct Value {
-    pub(crate) span: Span,
-    pub(crate) kind: Kind,
+pub struct Value {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub kind: Kind,
 }
 
 /// What a [`Value`] is.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Nothing, `~` or `null`.
     Null,
+    /// A text, number or truth value.
     Scalar(Scalar),
+    /// A list.
     List(Vec<Value>),
+    /// A mapping, in the order of the file.
     Map(Vec<(Key, Value)>),
 }
 
 /// A text, number or truth value: which of them is the reader's business.
 #[derive(Debug, Clone)]
-pub(crate) struct Scalar {
-    pub(crate) text: String,
+pub struct Scalar {
+    /// What it says, without quotes.
+    pub text: String,
     /// It was written without quotes.
-    pub(crate) plain: bool,
+    pub plain: bool,
     /// Bytes from the value's start to the text's in the file, if it stands there letter for letter.
-    pub(crate) offset: Option<usize>,
+    pub offset: Option<usize>,
 }
 
 /// A key of a mapping.
 #[derive(Debug, Clone)]
-pub(crate) struct Key {
-    pub(crate) text: String,
-    pub(crate) span: Span,
+pub struct Key {
+    /// The word.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
 }
 
 impl Value {
     /// What it is, for "expected …, found …".
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         match &self.kind {
             Kind::Null => "nothing".to_owned(),
             Kind::Scalar(scalar) => {
@@ -54,7 +62,7 @@ impl Value {
     }
 
     /// The items of a list; nothing is an empty one, and one value may stand for a list of it.
-    pub(crate) fn items(&self) -> &[Value] {
+    pub fn items(&self) -> &[Value] {
         match &self.kind {
             Kind::List(items) => items,
             Kind::Null => &[],
@@ -63,7 +71,7 @@ impl Value {
     }
 
     /// There is nothing in it.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         match &self.kind {
             Kind::Null => true,
             Kind::Scalar(_) => false,
@@ -73,7 +81,7 @@ impl Value {
     }
 
     /// How many values it holds, itself included.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         1 + match &self.kind {
             Kind::Null | Kind::Scalar(_) => 0,
             Kind::List(items) => items.iter().map(Value::size).sum(),

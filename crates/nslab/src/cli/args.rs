@@ -37,8 +37,9 @@ pub enum Command {
     /// Build a lab, or bring a running one to what the file now says
     #[command(
         after_help = "Examples:\n  nslab up                        lab.yaml of this directory\n  nslab up examples/guide.yaml --ping\n  \
-                            nslab up star.yaml --set n=500  with another value of a variable\n  nslab up --empty play           begin \
-                            with nothing, then `nslab node add …`"
+                            nslab up star.yaml --set n=500  with another value of a variable\n  nslab up --topo tree,depth=2    \
+                            a shape of Mininet's instead of a file\n  nslab up lab.clab.yml           a containerlab file, or the \
+                            directory of a Kathará lab\n  nslab up --empty play           begin with nothing, then `nslab node add …`"
     )]
     Up(Up),
     /// Show what `up` would change, and change nothing
@@ -114,8 +115,20 @@ pub enum Command {
     )]
     Route(RouteCommand),
     /// Write a running lab down: as a lab file, or as a shell script of ip(8) commands
-    #[command(after_help = "Examples:\n  nslab export > lab.yaml\n  nslab export play --shell > lab.sh")]
+    #[command(
+        after_help = "Examples:\n  nslab export > lab.yaml\n  nslab export play --shell > lab.sh\n  nslab export --topo tree,depth=2 > \
+                            tree.yaml   a lab that does not run"
+    )]
     Export(Export),
+    /// Make a lab file of a containerlab topology file or a Kathará lab
+    ///
+    /// Nodes, links and the commands that configure the network are carried over. What is not is listed on standard
+    /// error, each thing with its place and the reason. `nslab up PATH` does the same and builds the lab at once.
+    #[command(
+        after_help = "Examples:\n  nslab import lab.clab.yml > lab.yaml\n  nslab import kathara-lab/ -o lab.yaml\n  nslab import \
+                            lab.clab.yml --stand-ins   plain routers for what needs an image\n  nslab import lab.clab.yml --json | jq .skipped"
+    )]
+    Import(Import),
     /// Print the completion script of a shell
     #[command(
         after_help = "Examples:\n  source <(nslab completions bash)\n  nslab completions fish > ~/.config/fish/completions/nslab.fish"
@@ -138,9 +151,12 @@ pub enum Command {
 /// A lab file and the values of its variables.
 #[derive(Debug, Args)]
 pub struct FileArgs {
-    /// The lab file [default: lab.yaml of this directory]
+    /// The lab file, or what `nslab import` takes [default: lab.yaml of this directory]
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+    /// A shape instead of a file: single,K linear,K[,N] tree,DEPTH,FANOUT torus,X,Y ring,K mesh,K fat-tree,K
+    #[arg(long, value_name = "SHAPE", conflicts_with_all = ["file", "set"])]
+    pub topo: Option<String>,
     /// Give a variable of the lab file another value
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
@@ -156,7 +172,7 @@ pub struct Up {
     #[command(flatten)]
     pub file: FileArgs,
     /// Begin a lab with nothing in it
-    #[arg(long, value_name = "LAB", conflicts_with_all = ["file", "set", "name"])]
+    #[arg(long, value_name = "LAB", conflicts_with_all = ["file", "set", "name", "topo"])]
     pub empty: Option<String>,
     /// Then ping every pair
     #[arg(long)]
@@ -468,6 +484,32 @@ pub struct Export {
     /// With every name, MAC, address and route written out
     #[arg(long, conflicts_with = "shell")]
     pub resolved: bool,
+    /// A shape instead of a running lab, as `nslab up --topo` takes it
+    #[arg(long, value_name = "SHAPE", conflicts_with = "lab")]
+    pub topo: Option<String>,
+    /// Give the shape's lab another name
+    #[arg(long, value_name = "LAB", requires = "topo")]
+    pub name: Option<String>,
+}
+
+/// `nslab import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// A containerlab topology file (*.clab.yml), or the directory of a Kathará lab
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub path: PathBuf,
+    /// Write the lab file there instead of to standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Carry over all commands, also those that were meant for a container's own files
+    #[arg(long)]
+    pub run_all: bool,
+    /// Put a plain router in the place of each node that needs an image
+    #[arg(long)]
+    pub stand_ins: bool,
+    /// Give the lab another name
+    #[arg(long, value_name = "LAB")]
+    pub name: Option<String>,
 }
 
 /// `nslab completions`.

@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::args::FileArgs;
 use super::error::CliError;
+use super::foreign;
 use super::output::Output;
 
 /// The names under which a lab file is found without being named.
@@ -18,8 +19,8 @@ const MAX_BYTES: u64 = 8 << 20;
 
 /// A lab file that was read and understood.
 pub(super) struct LabFile {
-    /// Its path, absolute.
-    pub(super) path: PathBuf,
+    /// Its path, absolute; none of a shape.
+    pub(super) path: Option<PathBuf>,
     /// What it says and means.
     pub(super) loaded: Loaded,
 }
@@ -27,12 +28,20 @@ pub(super) struct LabFile {
 impl LabFile {
     /// The directory it is in.
     pub(super) fn directory(&self) -> PathBuf {
-        self.path.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
+        match &self.path {
+            Some(path) if path.is_dir() => path.clone(),
+            Some(path) => path.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf),
+            None => std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+        }
     }
 }
 
-/// Reads the lab file that `args` name, shows its warnings.
+/// Reads the lab file that `args` name, or what is to be imported, or makes the shape; shows its warnings.
 pub(super) fn load(args: &FileArgs, output: Output) -> Result<LabFile, CliError> {
+    if let Some(shape) = &args.topo {
+        let loaded = of_shape(shape, args.name.as_deref(), output)?;
+        return Ok(LabFile { path: None, loaded });
+    }
     let shown = match &args.file {
         Some(path) => path.clone(),
         None => default_file().ok_or_else(|| {
@@ -40,10 +49,23 @@ pub(super) fn load(args: &FileArgs, output: Output) -> Result<LabFile, CliError>
                 .hint("nslab up FILE")
         })?,
     };
-    let source = read(&shown)?;
+    let foreign = foreign::is_foreign(&shown);
+    let source = if foreign {
+        if !args.set.is_empty() {
+            let message = format!("{} is imported, which has no variables to set", shown.display());
+            return Err(
+                CliError::bad_input(message).hint("`nslab import` makes a lab file of it, to be edited")
+            );
+        }
+        let imported = foreign::import(&shown, nslab_import::Options::default())?;
+        foreign::tell(&imported, &shown, output);
+        imported.lab_file
+    } else {
+        read(&shown)?
+    };
     let path = std::path::absolute(&shown)
         .map_err(|error| CliError::bad_input(format!("cannot use {}: {error}", shown.display())))?;
-    let name = shown.display().to_string();
+    let name = if foreign { format!("{} as imported", shown.display()) } else { shown.display().to_string() };
     let style = output.error_style();
     let render = |one: &Diagnostic| nslab_view::diagnostic(one, &source, &name, &style);
     let wrong = |diagnostics: Diagnostics| {
@@ -60,7 +82,26 @@ pub(super) fn load(args: &FileArgs, output: Output) -> Result<LabFile, CliError>
     for warning in &loaded.warnings {
         output.note(&render(warning));
     }
-    Ok(LabFile { path, loaded })
+    Ok(LabFile { path: Some(path), loaded })
+}
+
+/// The lab of a shape, `tree,depth=2`.
+pub(super) fn of_shape(shape: &str, name: Option<&str>, output: Output) -> Result<Loaded, CliError> {
+    let shape = nslab_import::shape::Shape::parse(shape).map_err(|error| {
+        let text = CliError::bad_input(error.message);
+        error.help.into_iter().fold(text, CliError::hint)
+    })?;
+    let lab = shape.lab(name.unwrap_or(shape.name()));
+    let resolved = nslab_topology::resolve(&lab).map_err(|diagnostics| {
+        let why = diagnostics.errors().next().map_or_else(String::new, |error| error.message.clone());
+        CliError::bad_input(why)
+    })?;
+    if shape.has_loops() {
+        output.note(
+            "note: its switches form loops, so they speak the spanning tree protocol: their ports open about 30 s after `up`",
+        );
+    }
+    Ok(Loaded { lab, topology: resolved.topology, warnings: resolved.warnings, pending: resolved.pending })
 }
 
 /// The name of the lab whose file is in this directory.
@@ -76,7 +117,7 @@ fn default_file() -> Option<PathBuf> {
 }
 
 /// Reads a regular file. A FIFO or device, which might never end, is refused before it is read.
-fn read(path: &Path) -> Result<String, CliError> {
+pub(super) fn read(path: &Path) -> Result<String, CliError> {
     let shown = path.display();
     let fail = |problem: String| CliError::bad_input(format!("cannot read {shown}: {problem}"));
     // NONBLOCK: opening a FIFO nobody writes to would wait for a writer.

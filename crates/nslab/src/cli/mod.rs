@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod error;
 mod file;
+mod foreign;
 mod output;
 mod progress;
 mod target;

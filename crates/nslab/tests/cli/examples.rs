@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{Run, Session, as_user, each_user};
 
-each_user!(guide, red_blue_green, routers, services, star_1000);
+each_user!(fat_tree, guide, red_blue_green, routers, services, star_1000);
 as_user!(the_guide_to_the_letter);
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
@@ -47,7 +47,14 @@ fn none_is_forgotten() {
     names.sort();
     assert_eq!(
         names,
-        ["guide.yaml", "red-blue-green.yaml", "routers.yaml", "services.yaml", "star-1000.yaml"]
+        [
+            "fat-tree.yaml",
+            "guide.yaml",
+            "red-blue-green.yaml",
+            "routers.yaml",
+            "services.yaml",
+            "star-1000.yaml"
+        ]
     );
 }
 
@@ -100,6 +107,26 @@ fn routers(session: &Session) {
         let rows = session.json(["ping", "--lab", &lab, family]);
         assert_eq!(rows.as_array().unwrap().len(), 30, "{family}");
     }
+    gone(session, &lab);
+}
+
+fn fat_tree(session: &Session) {
+    let (lab, file) = example(session, "fat-tree");
+    let run = session.run(["up", &file, "--name", &lab]).status(0);
+    assert!(!run.stderr.contains("warning"), "{run:#?}");
+    for family in ["-4", "-6"] {
+        // `ping` ends with 1 if an answer is missing.
+        let rows = session.json(["ping", "--lab", &lab, family]);
+        assert_eq!(rows.as_array().unwrap().len(), 36 * 35, "{family}");
+    }
+    // Both aggregation routers of the pod are used.
+    let routes = session.json(["show", &format!("{lab}/edge1")]);
+    let several = routes["routes"].as_array().unwrap().iter();
+    let several = several.filter(|route| route.to_string().matches("\"via\"").count() > 1).count();
+    assert!(several > 0, "{routes}");
+    // Without one of the ways the others are used.
+    session.ok(["link", "down", "edge1:eth2", "--lab", &lab]);
+    session.ok(["ping", &format!("{lab}/h1"), "h16", "-c1"]);
     gone(session, &lab);
 }
 

@@ -9,6 +9,7 @@ mod edits;
 mod examples;
 mod exec;
 mod files;
+mod importing;
 mod interrupt;
 mod join;
 mod logs;

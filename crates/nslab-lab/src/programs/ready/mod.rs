@@ -58,13 +58,14 @@ pub(super) fn wait(
         {
             let succeeded = status.state == State::Exited { code: 0 };
             // A command that has done its work is fine; if there is a sign, the work includes that.
-            if succeeded && (program.ready.is_none() || sign.is_seen(deadline)?) {
+            let enough = matches!(program.ready, None | Some(Ready::Exit));
+            if succeeded && (enough || sign.is_seen(deadline)?) {
                 return Ok(());
             }
             if !succeeded || status.left_behind == 0 {
                 return Err(failed(match program.ready {
+                    None | Some(Ready::Exit) => status.state.to_string(),
                     Some(_) => format!("{} before it was ready: {}", status.state, sign.lacking()),
-                    None => status.state.to_string(),
                 }));
             }
             // It went into the background, and may yet become ready there.
@@ -89,6 +90,8 @@ enum Sign<'a> {
     Port(Sockets, &'a Ready),
     File(std::path::PathBuf),
     Command(trial::Trial<'a>),
+    /// Its end, which the waiting itself sees.
+    Exit,
     /// Nothing was said, so having started is enough: the shell got to its command.
     Started(Option<Pid>),
 }
@@ -110,6 +113,7 @@ impl<'a> Sign<'a> {
             Some(Ready::Command(words)) => {
                 Self::Command(trial::Trial { paths, node, directory, env: &program.env, words })
             }
+            Some(Ready::Exit) => Self::Exit,
             None if program.command.len() == 1 => Self::Started(pid_of(status)),
             None => Self::Started(None),
         })
@@ -121,6 +125,7 @@ impl<'a> Sign<'a> {
             Self::Port(sockets, _) => sockets.is_there()?,
             Self::File(path) => path.exists(),
             Self::Command(trial) => trial.succeeds(deadline)?,
+            Self::Exit => false,
             Self::Started(shell) => shell.is_none_or(is_past_start),
         })
     }
@@ -130,6 +135,7 @@ impl<'a> Sign<'a> {
         match self {
             Self::Port(_, Ready::Udp(port)) => format!("no socket is bound to UDP port {port}"),
             Self::Port(_, Ready::Tcp(port)) => format!("nothing listens on TCP port {port}"),
+            Self::Exit => "it has not ended".to_owned(),
             Self::Port(..) | Self::Started(_) => "it has not started".to_owned(),
             Self::File(path) => format!("there is no {}", path.display()),
             Self::Command(trial) => format!("{:?} does not succeed", trial.words.join(" ")),

@@ -1,7 +1,7 @@
 //! Routes that follow from the shape of the lab.
 //!
 //! A host gets a default route by the only router next to it. A router gets a route to every subnet that it isn't on and
-//! to every loopback address, by a shortest path.
+//! to every loopback address, by a shortest path; with `routing: ecmp` by all of them.
 
 use std::collections::HashMap;
 
@@ -12,13 +12,15 @@ use super::super::address::overlapping;
 use super::super::segments::Network;
 use super::super::{Problems, and_list};
 use super::Table;
-use super::graph::{Graph, Step, Way, Ways};
+use super::graph::{Graph, Step, Ways};
 use crate::diagnostic::Diagnostic;
-use crate::lab::{Family, Gateway, Node};
+use crate::lab::{Family, Gateway, Node, Routing};
 use crate::model::NextHop;
 
 /// The most routers whose equal paths are told of.
 const MOST_TOLD: usize = 8;
+/// The most ways of one route.
+const MOST_WAYS: usize = 64;
 
 /// Adds the derived routes of all nodes.
 pub(super) fn derive(net: &Network<'_>, tables: &mut [Table], problems: &mut Problems) {
@@ -38,7 +40,7 @@ pub(super) fn derive(net: &Network<'_>, tables: &mut [Table], problems: &mut Pro
             if net.lab.nodes[node].forward || keeps_its_default(&net.lab.nodes[node], family, table) {
                 let router = Router { net, graph: &graph, apart: &apart, node };
                 let ties = router.routes(&inhabited, &loopbacks, table);
-                if !ties.is_empty() && told < MOST_TOLD {
+                if !ties.is_empty() && told < MOST_TOLD && net.lab.routing != Routing::Ecmp {
                     told += 1;
                     problems.push(router.warning(&ties));
                 }
@@ -114,7 +116,11 @@ fn default_route(
     }
     match found.as_slice() {
         [] => {}
-        [(_, step)] => table.add_derived(family.everything(), hop(net, *step)),
+        [(_, step)] => table.add_derived(family.everything(), vec![hop(net, *step)]),
+        several if net.lab.routing == Routing::Ecmp => {
+            let hops = several.iter().take(MOST_WAYS).map(|(_, step)| hop(net, *step)).collect();
+            table.add_derived(family.everything(), hops);
+        }
         several => {
             let names: Vec<&str> =
                 several.iter().map(|(router, _)| net.lab.nodes[*router].name.as_str()).collect();
@@ -151,15 +157,22 @@ impl Router<'_> {
         loopbacks: &[(IpNet, Vec<usize>)],
         table: &mut Table,
     ) -> Vec<(IpNet, Step, Step)> {
-        let ways = Ways::from(self.graph, self.node);
+        let ecmp = self.net.lab.routing == Routing::Ecmp;
+        // Two are enough to tell that there is more than one.
+        let ways = Ways::from(self.graph, self.node, if ecmp { MOST_WAYS } else { 2 });
+        let hops = |steps: &[Step]| {
+            let used = if ecmp { steps } else { &steps[..steps.len().min(1)] };
+            used.iter().map(|step| hop(self.net, *step)).collect::<Vec<NextHop>>()
+        };
         let mut ties = Vec::new();
         for (index, subnet) in self.graph.subnets.iter().enumerate() {
-            let Some(Way { step: Some(step), other, .. }) = ways.subnets[index] else { continue };
+            let Some(way) = &ways.subnets[index] else { continue };
+            let Some(step) = way.step() else { continue };
             if self.apart.contains(&subnet.net) || table.main.contains(&subnet.net) {
                 continue;
             }
-            table.add_derived(subnet.net, hop(self.net, step));
-            if let Some(other) = other.filter(|_| inhabited[index]) {
+            table.add_derived(subnet.net, hops(&way.steps));
+            if let Some(other) = way.other().filter(|_| inhabited[index]) {
                 ties.push((subnet.net, step, other));
             }
         }
@@ -171,25 +184,29 @@ impl Router<'_> {
             }
             let nearest =
                 owners.iter().filter_map(|owner| self.way_to(*owner, &ways)).min_by_key(|(far, _)| *far);
-            if let Some((_, step)) = nearest {
-                table.add_derived(*prefix, hop(self.net, step));
+            if let Some((_, steps)) = nearest {
+                table.add_derived(*prefix, hops(&steps));
             }
         }
         ties
     }
 
-    /// The way to a node itself: how far, and the first step.
-    fn way_to(&self, node: usize, ways: &Ways) -> Option<(u32, Step)> {
+    /// The ways to a node itself: how far, and the first steps.
+    fn way_to(&self, node: usize, ways: &Ways) -> Option<(u32, Vec<Step>)> {
         if self.net.lab.nodes[node].forward {
-            let way = ways.routers[node]?;
-            return Some((way.distance, way.step?));
+            let way = ways.routers[node].as_ref()?;
+            return (!way.steps.is_empty()).then(|| (way.distance, way.steps.clone()));
         }
-        let mut best: Option<(u32, Step)> = None;
+        let mut best: Option<(u32, Vec<Step>)> = None;
         for place in &self.graph.places[node] {
-            let Some(way) = ways.subnets[place.subnet] else { continue };
-            let Some(step) = way.step.or_else(|| self.neighbour(node, place.subnet)) else { continue };
-            if best.is_none_or(|(distance, _)| way.distance + 1 < distance) {
-                best = Some((way.distance + 1, step));
+            let Some(way) = &ways.subnets[place.subnet] else { continue };
+            let steps = if way.steps.is_empty() {
+                self.neighbour(node, place.subnet).into_iter().collect()
+            } else {
+                way.steps.clone()
+            };
+            if !steps.is_empty() && best.as_ref().is_none_or(|(distance, _)| way.distance + 1 < *distance) {
+                best = Some((way.distance + 1, steps));
             }
         }
         best

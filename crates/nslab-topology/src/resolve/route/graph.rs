@@ -71,14 +71,24 @@ pub(super) struct Step {
 }
 
 /// How far something is, and which way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Way {
     /// Routers in between.
     pub(super) distance: u32,
-    /// The first step; `None` where it is on the link.
-    pub(super) step: Option<Step>,
-    /// Another path that is as short begins with this step.
-    pub(super) other: Option<Step>,
+    /// The first steps of the shortest paths, in the order in which they were found; none where it is on the link.
+    pub(super) steps: Vec<Step>,
+}
+
+impl Way {
+    /// The first step of the path that was found first.
+    pub(super) fn step(&self) -> Option<Step> {
+        self.steps.first().copied()
+    }
+
+    /// The first step of another path that is as short.
+    pub(super) fn other(&self) -> Option<Step> {
+        self.steps.get(1).copied()
+    }
 }
 
 /// The shortest ways from one router.
@@ -90,33 +100,34 @@ pub(super) struct Ways {
 impl Ways {
     /// Breadth first over subnets and routers in turn; in each round everything is looked at in the order in which it
     /// was found, which is the order of the file.
-    pub(super) fn from(graph: &Graph, start: usize) -> Self {
+    ///
+    /// Of each way at most `most` first steps are noted.
+    pub(super) fn from(graph: &Graph, start: usize, most: usize) -> Self {
         let mut ways =
             Self { subnets: vec![None; graph.subnets.len()], routers: vec![None; graph.places.len()] };
-        ways.routers[start] = Some(Way { distance: 0, step: None, other: None });
+        ways.routers[start] = Some(Way { distance: 0, steps: Vec::new() });
         let mut routers = vec![start];
         let mut distance = 0;
         while !routers.is_empty() {
             let mut subnets = Vec::new();
             for &router in &routers {
-                let Some(way) = ways.routers[router] else { continue };
+                let Self { subnets: known, routers } = &mut ways;
+                let Some(way) = &routers[router] else { continue };
                 for place in &graph.places[router] {
-                    if merge(&mut ways.subnets[place.subnet], distance, way) {
+                    if merge(&mut known[place.subnet], distance, &way.steps, most) {
                         subnets.push(place.subnet);
                     }
                 }
             }
             let mut next = Vec::new();
             for &subnet in &subnets {
-                let Some(way) = ways.subnets[subnet] else { continue };
+                let Self { subnets: known, routers } = &mut ways;
+                let Some(way) = &known[subnet] else { continue };
+                let port = graph.places[start].iter().find(|place| place.subnet == subnet);
                 for &(router, via) in &graph.subnets[subnet].routers {
-                    let way = if way.step.is_some() {
-                        way
-                    } else {
-                        let port = graph.places[start].iter().find(|place| place.subnet == subnet);
-                        Way { step: port.map(|place| Step { via, port: place.port }), ..way }
-                    };
-                    if merge(&mut ways.routers[router], distance + 1, way) {
+                    let own = port.map(|place| Step { via, port: place.port });
+                    let steps = if way.steps.is_empty() { own.as_slice() } else { &way.steps };
+                    if merge(&mut routers[router], distance + 1, steps, most) {
                         next.push(router);
                     }
                 }
@@ -128,17 +139,20 @@ impl Ways {
     }
 }
 
-/// Takes a way to something: true if it is the first. One that is as short and begins otherwise is noted.
-fn merge(known: &mut Option<Way>, distance: u32, way: Way) -> bool {
+/// Takes a way to something: true if it is the first. Ways that are as short and begin otherwise are noted.
+fn merge(known: &mut Option<Way>, distance: u32, steps: &[Step], most: usize) -> bool {
     match known {
         None => {
-            *known = Some(Way { distance, ..way });
+            *known = Some(Way { distance, steps: steps.to_vec() });
             true
         }
         Some(known) => {
-            if known.distance == distance && known.other.is_none() {
-                known.other =
-                    [way.step, way.other].into_iter().flatten().find(|step| Some(*step) != known.step);
+            if known.distance == distance {
+                for step in steps {
+                    if known.steps.len() < most && !known.steps.contains(step) {
+                        known.steps.push(*step);
+                    }
+                }
             }
             false
         }

@@ -34,7 +34,7 @@ pub(crate) fn all(net: &Network<'_>, problems: &mut Problems) -> Vec<Vec<Route>>
         tables.push(table);
     }
     // Deriving from faulty routes would only make more faults.
-    if net.lab.routing == Routing::Auto && problems.errors == 0 {
+    if net.lab.routing != Routing::None && problems.errors == 0 {
         derive::derive(net, &mut tables, problems);
     }
     tables.into_iter().map(|table| table.routes).collect()
@@ -75,9 +75,9 @@ impl Table {
     }
 
     /// Adds a derived route, unless one to the same destination is written.
-    fn add_derived(&mut self, to: IpNet, hop: NextHop) {
-        if !self.main.contains(&to) {
-            let action = RouteAction::Forward(vec![hop]);
+    fn add_derived(&mut self, to: IpNet, hops: Vec<NextHop>) {
+        if !self.main.contains(&to) && !hops.is_empty() {
+            let action = RouteAction::Forward(hops);
             self.push(Route {
                 to,
                 action,

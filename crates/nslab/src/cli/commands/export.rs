@@ -3,14 +3,21 @@
 use std::process::ExitCode;
 
 use nslab_lab::labs::Wanted;
+use nslab_topology::{Lab, Topology};
 
 use super::{DONE, plan};
 use crate::cli::args::Export;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::file;
 use crate::cli::output::Output;
 
 pub(super) fn run(args: &Export, output: Output) -> Result<ExitCode, CliError> {
+    if let Some(shape) = &args.topo {
+        let loaded = file::of_shape(shape, args.name.as_deref(), output)?;
+        print(args, output, &loaded.lab, &loaded.topology);
+        return Ok(DONE);
+    }
     let context = Context::open(output)?;
     let state = context.lab(args.lab.as_deref())?;
     let wanted = Wanted {
@@ -26,12 +33,16 @@ pub(super) fn run(args: &Export, output: Output) -> Result<ExitCode, CliError> {
             output.note(&format!("note:   to mend it: {}", drift.describe(step)));
         }
     }
-    output.print(&if args.shell {
-        plan::fresh(&state.topology).shell()
-    } else if args.resolved {
-        nslab_topology::to_yaml(&state.topology)
-    } else {
-        state.lab.to_yaml()
-    });
+    print(args, output, &state.lab, &state.topology);
     Ok(DONE)
+}
+
+fn print(args: &Export, output: Output, lab: &Lab, topology: &Topology) {
+    output.print(&if args.shell {
+        plan::fresh(topology).shell()
+    } else if args.resolved {
+        nslab_topology::to_yaml(topology)
+    } else {
+        lab.to_yaml()
+    });
 }

@@ -4,6 +4,7 @@ mod down;
 mod edit;
 mod exec;
 mod export;
+mod import;
 mod logs;
 mod ls;
 mod ping;
@@ -47,6 +48,7 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Addr(command) => edit::address(command, output),
         Command::Route(command) => edit::route(command, output),
         Command::Export(args) => export::run(&args, output),
+        Command::Import(args) => import::run(&args, output),
         Command::Completions(args) => surroundings::completions(&args, output),
         Command::Man(args) => surroundings::man(&args, output),
         Command::Keeper { lab } => {

@@ -80,7 +80,7 @@ pub(super) fn from_file(args: &crate::cli::args::FileArgs, output: Output) -> Re
     let file = file::load(args, output)?;
     refuse_pending(&file.loaded.pending)?;
     let directory = file.directory();
-    Ok(Wanted { lab: file.loaded.lab, topology: file.loaded.topology, file: Some(file.path), directory })
+    Ok(Wanted { lab: file.loaded.lab, topology: file.loaded.topology, file: file.path, directory })
 }
 
 /// A lab with nothing in it.

@@ -1,0 +1,203 @@
+//! A lab that is being imported: what will be written, each thing with where it comes from.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use nslab_types::MacAddr;
+
+use crate::{Place, Skipped};
+
+/// A lab that is being imported.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) name: String,
+    pub(crate) prefix: Option<String>,
+    /// Lines of comment at the top of the lab file.
+    pub(crate) header: Vec<String>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) switches: Vec<Switch>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) skipped: Vec<Skipped>,
+    pub(crate) notes: Vec<String>,
+    /// Link and side by node and interface.
+    ends: HashMap<(String, String), (usize, usize)>,
+}
+
+/// A node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    /// What it was, for the comment behind its name.
+    pub(crate) comment: String,
+    /// Forwards, and why or since where.
+    pub(crate) forward: Option<String>,
+    pub(crate) sysctls: Vec<Line<(String, String)>>,
+    /// Addresses on `lo`.
+    pub(crate) addresses: Vec<Line<IpNet>>,
+    pub(crate) routes: Vec<Line<Route>>,
+    /// In the words of a lab file.
+    pub(crate) rules: Vec<Line<String>>,
+    pub(crate) neighbours: Vec<Line<Neighbour>>,
+    pub(crate) env: Vec<Line<(String, String)>>,
+    /// Commands that are run one after the other when the network is complete.
+    pub(crate) setup: Vec<Line<String>>,
+    /// Programs that go on running.
+    pub(crate) programs: Vec<Line<String>>,
+}
+
+/// Something with its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Line<T> {
+    pub(crate) value: T,
+    pub(crate) place: Place,
+    /// As it was written, to be told if it cannot be used after all.
+    pub(crate) text: String,
+}
+
+/// A static route.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// `-4`/`-6` where nothing else says it, then the destination.
+    pub(crate) ipv6: bool,
+    /// `blackhole` and the like.
+    pub(crate) kind: Option<&'static str>,
+    /// `None` is the default route.
+    pub(crate) to: Option<IpNet>,
+    /// The ways; without any there must be a kind.
+    pub(crate) hops: Vec<Hop>,
+    /// `metric`, `table`, `src`, `mtu` with their values.
+    pub(crate) rest: Vec<(&'static str, String)>,
+}
+
+/// A way out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Hop {
+    pub(crate) via: Option<IpAddr>,
+    pub(crate) dev: Option<String>,
+    pub(crate) weight: Option<u16>,
+    pub(crate) onlink: bool,
+}
+
+/// A permanent neighbour entry.
+#[derive(Debug, Clone)]
+pub(crate) struct Neighbour {
+    pub(crate) address: IpAddr,
+    pub(crate) mac: MacAddr,
+    pub(crate) dev: Option<String>,
+}
+
+/// A switch.
+#[derive(Debug)]
+pub(crate) struct Switch {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    pub(crate) comment: String,
+}
+
+/// A link.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) ends: [End; 2],
+    pub(crate) mtu: Option<u32>,
+    pub(crate) place: Place,
+    pub(crate) comment: String,
+}
+
+/// An end of a link.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) device: String,
+    pub(crate) interface: Option<String>,
+    pub(crate) addresses: Vec<Line<IpNet>>,
+    pub(crate) mac: Option<MacAddr>,
+    pub(crate) mtu: Option<u32>,
+    pub(crate) up: bool,
+}
+
+impl End {
+    pub(crate) fn new(device: &str, interface: Option<String>) -> Self {
+        Self { device: device.to_owned(), interface, addresses: Vec::new(), mac: None, mtu: None, up: true }
+    }
+}
+
+impl Node {
+    pub(crate) fn new(name: String, place: Place, comment: String) -> Self {
+        Self {
+            name,
+            place,
+            comment,
+            forward: None,
+            sysctls: Vec::new(),
+            addresses: Vec::new(),
+            routes: Vec::new(),
+            rules: Vec::new(),
+            neighbours: Vec::new(),
+            env: Vec::new(),
+            setup: Vec::new(),
+            programs: Vec::new(),
+        }
+    }
+
+    /// Sets a sysctl, the last one wins. Forwarding is the lab file's own word for a router.
+    pub(crate) fn sysctl(&mut self, key: &str, value: &str, place: &Place, text: &str) {
+        let key = key.replace('/', ".");
+        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        if matches!(
+            &key[..],
+            "net.ipv4.ip_forward" | "net.ipv4.conf.all.forwarding" | "net.ipv6.conf.all.forwarding"
+        ) {
+            if value == "1" {
+                self.forward.get_or_insert_with(|| format!("{place}"));
+                return;
+            }
+            if self.forward.is_none() {
+                return;
+            }
+        }
+        let entry = Line { value: (key, value), place: place.clone(), text: text.to_owned() };
+        match self.sysctls.iter_mut().find(|line| line.value.0 == entry.value.0) {
+            Some(known) => *known = entry,
+            None => self.sysctls.push(entry),
+        }
+    }
+}
+
+impl Draft {
+    /// Notes what is not carried over.
+    pub(crate) fn skip(&mut self, place: &Place, what: impl Into<String>, why: impl Into<String>) {
+        self.skipped.push(Skipped { place: place.clone(), what: what.into(), why: why.into() });
+    }
+
+    /// Adds a link.
+    pub(crate) fn link(&mut self, link: Link) {
+        for (side, end) in link.ends.iter().enumerate() {
+            if let Some(interface) = &end.interface {
+                self.ends.insert((end.device.clone(), interface.clone()), (self.links.len(), side));
+            }
+        }
+        self.links.push(link);
+    }
+
+    /// The end that is a node's interface.
+    pub(crate) fn end(&mut self, node: &str, interface: &str) -> Option<&mut End> {
+        let &(link, side) = self.ends.get(&(node.to_owned(), interface.to_owned()))?;
+        Some(&mut self.links[link].ends[side])
+    }
+
+    /// Whether a node has an interface.
+    pub(crate) fn has_interface(&self, node: &str, interface: &str) -> bool {
+        interface == "lo" || self.ends.contains_key(&(node.to_owned(), interface.to_owned()))
+    }
+
+    /// The addresses of a node, with their interfaces.
+    pub(crate) fn addresses_of(&self, node: &str) -> Vec<(String, IpNet)> {
+        let ends = self.links.iter().flat_map(|link| &link.ends).filter(|end| end.device == node);
+        ends.flat_map(|end| {
+            let name = end.interface.clone().unwrap_or_default();
+            end.addresses.iter().map(move |address| (name.clone(), address.value))
+        })
+        .collect()
+    }
+}
