@@ -6,6 +6,7 @@
 
 mod abi;
 pub mod build;
+mod compare;
 mod data;
 pub mod datatype;
 mod expr;
@@ -13,6 +14,7 @@ mod family;
 mod fields;
 mod flags;
 mod object;
+pub mod print;
 mod read;
 mod ruleset;
 mod set;

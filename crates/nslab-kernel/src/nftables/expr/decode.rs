@@ -154,8 +154,8 @@ fn payload(fields: &mut Fields<'_>) -> Option<Expr> {
 fn exthdr(fields: &mut Fields<'_>) -> Option<Expr> {
     let kind = ExthdrKind::from_number(fields.be32(NFTA_EXTHDR_OP).unwrap_or(0));
     let number = fields.u8(NFTA_EXTHDR_TYPE)?;
-    let offset = fields.be32(NFTA_EXTHDR_OFFSET)?;
-    let len = fields.be32(NFTA_EXTHDR_LEN)?;
+    let offset = fields.be32(NFTA_EXTHDR_OFFSET).unwrap_or(0);
+    let len = fields.be32(NFTA_EXTHDR_LEN).unwrap_or(0);
     let flags = fields.be32(NFTA_EXTHDR_FLAGS).unwrap_or(0);
     let destination = fields.register_if_any(NFTA_EXTHDR_DREG)?;
     let source = fields.register_if_any(NFTA_EXTHDR_SREG)?;
@@ -164,7 +164,7 @@ fn exthdr(fields: &mut Fields<'_>) -> Option<Expr> {
             Expr::Exthdr { destination, kind, number, offset, len, present: flags == 1 }
         }
         (None, Some(source), 0) => Expr::ExthdrSet { source, kind, number, offset, len },
-        (None, None, 0) => Expr::ExthdrReset { kind, number, offset, len },
+        (None, None, 0) if offset == 0 && len == 0 => Expr::ExthdrReset { kind, number },
         _ => return None,
     })
 }

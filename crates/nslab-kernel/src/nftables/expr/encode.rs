@@ -315,8 +315,10 @@ fn write_load(m: &mut MessageWriter<'_>, expr: &Expr) {
             register(m, NFTA_EXTHDR_SREG, *source);
             write_exthdr(m, kind.number(), *number, *offset, *len);
         }
-        Expr::ExthdrReset { kind, number, offset, len } => {
-            write_exthdr(m, kind.number(), *number, *offset, *len);
+        Expr::ExthdrReset { kind, number } => {
+            // The kernel takes no offset, length or flags for it.
+            m.u8(NFTA_EXTHDR_TYPE, *number);
+            m.be32(NFTA_EXTHDR_OP, kind.number());
         }
         Expr::Meta { destination, key } => {
             register(m, NFTA_META_DREG, *destination);
@@ -377,7 +379,8 @@ fn write_load(m: &mut MessageWriter<'_>, expr: &Expr) {
         Expr::Osf { destination, ttl, flags } => {
             register(m, NFTA_OSF_DREG, *destination);
             m.u8(NFTA_OSF_TTL, *ttl);
-            m.be32(NFTA_OSF_FLAGS, *flags);
+            // The kernel refuses to be told that there is none.
+            be32_unless_0(m, NFTA_OSF_FLAGS, *flags);
         }
         Expr::Xfrm { destination, key, direction, index } => {
             register(m, NFTA_XFRM_DREG, *destination);

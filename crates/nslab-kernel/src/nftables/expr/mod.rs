@@ -7,7 +7,7 @@ mod decode;
 mod encode;
 mod keys;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use serde::{Deserialize, Serialize};
 
@@ -148,10 +148,6 @@ pub enum Expr {
         kind: ExthdrKind,
         /// Its number among those of its kind.
         number: u8,
-        /// Bytes after its start; 0.
-        offset: u32,
-        /// How many bytes; 0.
-        len: u32,
     },
     /// Loads what is known of the packet (`meta`).
     Meta {

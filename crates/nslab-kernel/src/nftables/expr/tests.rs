@@ -140,7 +140,7 @@ fn packet() -> impl Strategy<Value = Expr> {
             match way {
                 0 | 1 => Expr::Exthdr { destination: register, kind, number, offset, len, present: way == 1 },
                 2 => Expr::ExthdrSet { source: register, kind, number, offset, len },
-                _ => Expr::ExthdrReset { kind, number, offset, len },
+                _ => Expr::ExthdrReset { kind, number },
             }
         }),
         (register(), 0_u32..40)
@@ -285,7 +285,7 @@ fn acts() -> impl Strategy<Value = Expr> {
     ]
 }
 
-fn any_expr() -> impl Strategy<Value = Expr> {
+pub(in crate::nftables) fn any_expr() -> impl Strategy<Value = Expr> {
     let flat = prop_oneof![logic(), packet(), numbers(), acts()];
     let inner = vec(numbers(), 0..3);
     let dynset =

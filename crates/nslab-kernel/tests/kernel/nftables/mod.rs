@@ -1,5 +1,6 @@
 //! nftables, held against nft(8).
 
+mod foreign;
 mod program;
 mod support;
 mod transactions;
