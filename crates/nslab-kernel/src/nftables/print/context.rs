@@ -264,7 +264,7 @@ impl Context {
         let words = self.field(base, offset * 8 + first, len)?;
         let all = u32::try_from(mask.len() * 8).ok()?;
         let value = super::types::number(xor, Order::Network)? >> (all - first - len);
-        (value < 1 << len).then_some((words, value))
+        (len < 128 && value < 1 << len).then_some((words, value))
     }
 }
 

@@ -70,7 +70,7 @@ impl Walk<'_> {
                 (direction.is_none() || *key == CtKey::Zone).then(|| format!("{words} set {value}"))?
             }
             Expr::PayloadSet { source, base, offset, len, .. } => {
-                let place = Term::Payload { base: *base, offset: *offset, len: *len };
+                let place = Term::payload(*base, *offset, *len)?;
                 self.payload_set(*source, &place)?
             }
             Expr::ExthdrSet { source, kind, number, offset, len } => {

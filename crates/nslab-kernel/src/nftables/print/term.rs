@@ -9,6 +9,11 @@ use crate::nftables::expr::{
     SocketKey, XfrmKey,
 };
 
+/// The kernel takes no payload further than this from its header's start, in bytes.
+const MOST_OFFSET: u32 = 0xffff;
+/// All registers together.
+const MOST_LEN: u32 = 64;
+
 /// What a register holds.
 #[derive(Debug, Clone)]
 pub(super) enum Term {
@@ -40,6 +45,11 @@ impl Term {
         Self::Named { text: text.into(), kind, order, len, implies: None }
     }
 
+    /// Bytes of the packet; none for more than the kernel has (`nft_payload_init`).
+    pub(super) fn payload(base: PayloadBase, offset: u32, len: u32) -> Option<Self> {
+        (offset <= MOST_OFFSET && len <= MOST_LEN).then_some(Self::Payload { base, offset, len })
+    }
+
     /// Bytes that it takes in registers.
     pub(super) fn len(&self) -> u32 {
         match self {
@@ -53,9 +63,7 @@ impl Term {
     pub(super) fn loaded(expr: &Expr) -> Option<Self> {
         match expr {
             Expr::Immediate { data, .. } => Some(Self::Fixed(data.clone())),
-            Expr::Payload { base, offset, len, .. } => {
-                Some(Self::Payload { base: *base, offset: *offset, len: *len })
-            }
+            Expr::Payload { base, offset, len, .. } => Self::payload(*base, *offset, *len),
             Expr::Meta { key, .. } => meta(*key),
             Expr::Ct { key, direction, .. } => ct(*key, *direction),
             Expr::Rt { key, .. } => rt(*key),
@@ -258,6 +266,7 @@ pub(super) fn exthdr_words(kind: ExthdrKind, number: u8) -> Option<String> {
 }
 
 fn exthdr(kind: ExthdrKind, number: u8, offset: u32, len: u32, present: bool) -> Option<Term> {
+    (offset <= MOST_OFFSET && len <= MOST_LEN).then_some(())?;
     let words = exthdr_words(kind, number)?;
     let implies = match kind {
         ExthdrKind::Ipv6 | ExthdrKind::Ipv4Option => Some(Dependency::Network),
