@@ -37,3 +37,9 @@ pub fn kernel_lacks(option: &str) {
     assert!(!full, "this kernel should have {option}");
     eprintln!("skipped: this kernel lacks {option}");
 }
+
+/// How often to do what is worth doing `usually` times: less where the processor is emulated, as `NSLAB_TESTS_BRIEF` in
+/// the environment says (`cargo xtask vm-test` without KVM).
+pub fn times(usually: usize) -> usize {
+    if std::env::var_os("NSLAB_TESTS_BRIEF").is_some() { usually.div_ceil(20) } else { usually }
+}

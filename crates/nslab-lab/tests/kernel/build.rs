@@ -198,7 +198,7 @@ fn two_hundred_cycles_leave_nothing() {
         site.up(&lab);
         site.down("cycle");
         let before = descriptors();
-        for _ in 0..200 {
+        for _ in 0..nslab_testing::times(200) {
             site.up(&lab);
             site.down("cycle");
         }

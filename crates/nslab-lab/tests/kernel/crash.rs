@@ -76,10 +76,15 @@ fn kill(site: &Site, command: &str, text: &str, steps: usize) -> bool {
     false
 }
 
-/// Kills `command` after every number of events, each time on a lab that `prepare` made; then `check`s. Returns how
-/// often.
+/// After how many events to kill: after each, where [times](nslab_testing::times) are few after every 13th.
+pub(crate) fn steps() -> impl Iterator<Item = usize> {
+    (1..).step_by(41 / nslab_testing::times(41))
+}
+
+/// Kills `command` after as many events as [`steps`] says, each time on a lab that `prepare` made; then `check`s. Returns
+/// how many events there are, as far as was tried.
 fn at_every_step(command: &str, prepare: impl Fn(&Site), check: impl Fn(&Site, usize)) -> usize {
-    for steps in 1.. {
+    for steps in steps() {
         let site = Site::new();
         prepare(&site);
         let killed = kill_after(&site, command, steps);

@@ -11,7 +11,7 @@ use nslab_lab::plan::Op;
 use nslab_testing::{Oracle, privileged};
 use serde_json::{Value, json};
 
-use crate::crash::kill_building;
+use crate::crash::{kill_building, steps};
 use crate::support::{Site, normalised, state, wanted};
 
 /// A namespace that the test made and configured as its owner would.
@@ -321,7 +321,7 @@ fn is_left_as_it_was_when_up_is_killed_at_any_step() {
         let text = lab(&netns(&foreign.path));
         let lab = wanted(&text);
         let mut kills = 0;
-        for steps in 1.. {
+        for steps in steps() {
             let site = Site::new();
             if !kill_building(&site, &text, steps) {
                 site.down("j");
