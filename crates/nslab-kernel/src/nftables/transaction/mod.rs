@@ -2,6 +2,7 @@
 
 mod error;
 mod message;
+mod parts;
 mod support;
 
 use std::collections::HashMap;
@@ -99,9 +100,20 @@ impl Transaction {
         self.changes.get(change).map_or("", String::as_str)
     }
 
-    /// Makes a table with everything in it.
+    /// Makes a table with everything in it. See [`Table::load`] for one that may be too large to be sent at once.
     pub fn load(&mut self, table: &Table) -> usize {
         let first = self.add_table(table);
+        self.contents(table);
+        first
+    }
+
+    /// The same for a table that must not be there.
+    fn load_new(&mut self, table: &Table) {
+        self.create_table(table);
+        self.contents(table);
+    }
+
+    fn contents(&mut self, table: &Table) {
         for chain in &table.chains {
             self.add_chain(&table.id, chain);
         }
@@ -125,7 +137,6 @@ impl Transaction {
                 self.add_rule(&table.id, &chain.name, rule, RulePlace::Last);
             }
         }
-        first
     }
 
     /// Makes a table with everything in it, in the place of the one of the same name, if there is one.
@@ -141,6 +152,12 @@ impl Transaction {
         let change = self.change(format!("add table {}", table.id));
         self.push(change, &table.id, NFT_MSG_NEWTABLE, NLM_F_CREATE, Body::Table(table));
         change
+    }
+
+    /// Makes a table that must not be there, without what is in it.
+    fn create_table(&mut self, table: &Table) {
+        let change = self.change(format!("create table {}", table.id));
+        self.push(change, &table.id, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, Body::Table(table));
     }
 
     /// Deletes a table with everything in it.

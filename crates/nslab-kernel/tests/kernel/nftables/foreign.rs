@@ -88,3 +88,19 @@ fn nothing_of_the_rules_is_unknown() {
         assert!(!json.contains("\"other\":[{"), "{json}");
     });
 }
+
+#[test]
+fn what_is_read_is_programmed_again_piece_by_piece() {
+    privileged(|| {
+        let Some(nft) = Nft::find() else { return };
+        let mut original = Tables::new();
+        nft.apply(&original.namespace, RULES);
+        let ruleset = original.read();
+        let mut copy = Tables::new();
+        for table in &ruleset.tables {
+            table.load_in_parts(&mut copy.socket, 1000).unwrap_or_else(|error| panic!("{error}"));
+        }
+        assert!(ruleset.comparable() == copy.read().comparable());
+        assert_same(&nft.list(&original.namespace), &nft.list(&copy.namespace), "nft's list of the copy");
+    });
+}

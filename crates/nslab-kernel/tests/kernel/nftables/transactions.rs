@@ -241,3 +241,39 @@ fn a_table_takes_the_place_of_another() {
         }
     });
 }
+
+#[test]
+fn a_large_table_is_loaded_by_anyone() {
+    privileged(|| {
+        let mut tables = Tables::new();
+        let mut table = table();
+        let mut set = SetKey(&[Field::SourceIp4]).named("prefixes");
+        set.flags |= SetFlags::INTERVAL;
+        set.elements = prefixes(30_000);
+        table.sets.push(set);
+        let new = || RuleBuilder::new(Family::Inet);
+        table.chains[0].rules =
+            (0..2000).map(|number| new().comment(&format!("{number}")).counter().go_on()).collect();
+        table.chains[0].rules.push(new().in_set(Field::SourceIp4, "prefixes").drop());
+        table.load(&mut tables.socket).unwrap();
+        let read = tables.read();
+        assert_eq!(read.comparable().tables, [table.comparable()]);
+
+        let mut copy = Tables::new();
+        table.load_in_parts(&mut copy.socket, 20_000).unwrap();
+        assert_eq!(copy.read().comparable(), read.comparable());
+
+        // If the last rule is refused, nothing remains.
+        table.chains[0].rules.push(new().jump("nowhere"));
+        let mut copy = Tables::new();
+        let error = table.load_in_parts(&mut copy.socket, 20_000).unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::NOENT), "{error}");
+        assert_eq!(copy.read().tables, []);
+        table.chains[0].rules.pop();
+
+        // It must not be there, and what is there is left alone.
+        let error = table.load(&mut tables.socket).unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::EXIST), "{error}");
+        assert_eq!(tables.read(), read);
+    });
+}
