@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::floor::Tricks;
 use crate::shape::Shape;
 use crate::up::Plan;
-use crate::{barrier, growth, sandbox, start, up};
+use crate::{barrier, firewall, growth, sandbox, start, up};
 
 /// Measures nslab beside the kernel's own floor and beside other tools
 #[derive(Debug, Parser)]
@@ -87,6 +87,23 @@ enum Command {
         #[arg(long, default_value_t = 100)]
         n: usize,
     },
+    /// A large firewall loaded, beside `nft -f` of the same
+    Firewall {
+        /// Of so many rules
+        #[arg(long, default_value_t = 1000)]
+        rules: usize,
+        /// And a set of so many prefixes
+        #[arg(long, default_value_t = 100_000)]
+        prefixes: usize,
+    },
+    /// Loads a firewall; the measured half of `firewall`
+    #[command(hide = true, name = firewall::LOAD)]
+    LoadFirewall {
+        /// Of so many rules
+        rules: usize,
+        /// And a set of so many prefixes
+        prefixes: usize,
+    },
     /// Programs that do nothing
     Start,
     /// How long waiting for the kernel takes where there is nothing to wait for: the error of "kernel finished"
@@ -94,6 +111,11 @@ enum Command {
 }
 
 impl Arguments {
+    /// Whether this is a measured process, which stays in the place that it was started in.
+    pub fn is_measured(&self) -> bool {
+        matches!(self.command, Command::LoadFirewall { .. })
+    }
+
     /// Does what they say.
     pub fn run(self) -> Result<()> {
         let Common { runs, json, nslab, python } = self.common;
@@ -121,6 +143,10 @@ impl Arguments {
             Command::Growth { n, only } => growth::run(&n, runs.unwrap_or(3), &only, &places, json),
             Command::Exec { n } => start::exec(runs.unwrap_or(50), n, &places, json),
             Command::Ping { n } => start::ping(runs.unwrap_or(5), n, &places, json),
+            Command::Firewall { rules, prefixes } => {
+                firewall::run(rules, prefixes, runs.unwrap_or(5), &places.work, json)
+            }
+            Command::LoadFirewall { rules, prefixes } => firewall::load(rules, prefixes),
             Command::Start => start::start(runs.unwrap_or(50), &places, json),
             Command::Barrier => idle_barrier(runs.unwrap_or(50)),
         }

@@ -10,6 +10,7 @@ pub mod arguments;
 pub mod barrier;
 pub mod candidates;
 pub mod error;
+pub mod firewall;
 pub mod floor;
 pub mod growth;
 pub mod process;
@@ -47,6 +48,9 @@ pub fn main() -> ExitCode {
 
 fn inner() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    if arguments.is_measured() {
+        return arguments.run().map(|()| ExitCode::SUCCESS);
+    }
     sandbox::enter()?;
     arguments.run().map(|()| ExitCode::SUCCESS)
 }
