@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use ipnet::{IpNet, Ipv6Net};
+use nslab_kernel::nftables::Table;
 use nslab_kernel::{Namespace, sysctl};
 use nslab_topology::model::{Device, Existing, Node, Program, Route, RouteAction, Rule, Topology};
 use nslab_types::{IfName, MacAddr};
 
 use crate::error::Result;
+use crate::netfilter;
 use crate::plan::{BridgeSettings, NamespaceRef, Role};
 
 const FORWARD_IPV4: &str = "net.ipv4.ip_forward";
@@ -67,6 +69,12 @@ pub struct DesiredNamespace {
     pub neighbours: Vec<nslab_topology::model::Neighbour>,
     /// Programs in the order in which they are to be started.
     pub programs: Vec<Program>,
+    /// The nftables table of its firewall and address translation.
+    pub table: Option<Box<Table>>,
+    /// Text for the user's nft.
+    pub nft: Option<String>,
+    /// There may be such a table or such text, so that it is worth looking.
+    pub may_have_table: bool,
 }
 
 impl DesiredNamespace {
@@ -220,6 +228,18 @@ impl Desired {
         Ok(())
     }
 
+    /// Notes which nodes may have a table of nftables that is not wanted any more: those that had one before, and all
+    /// where nobody knows. Elsewhere nobody looks, which saves a lab without firewalls a socket for each node.
+    pub fn look_for_tables(&mut self, before: Option<&Topology>) {
+        let had: Option<std::collections::HashSet<&str>> = before.map(|before| {
+            let nodes = before.nodes.iter().filter(|node| !node.policy.is_empty());
+            nodes.map(|node| &node.name[..]).collect()
+        });
+        for space in self.namespaces.iter_mut().filter(|space| space.reference.role == Role::Node) {
+            space.may_have_table |= had.as_ref().is_none_or(|had| had.contains(&space.reference.node[..]));
+        }
+    }
+
     /// Each namespace's place by the name of its node.
     pub fn places(&self) -> HashMap<&str, usize> {
         self.namespaces.iter().enumerate().map(|(place, space)| (&space.reference.node[..], place)).collect()
@@ -295,6 +315,9 @@ fn empty(node: &str, name: &str, role: Role) -> DesiredNamespace {
         rules: Vec::new(),
         neighbours: Vec::new(),
         programs: Vec::new(),
+        table: None,
+        nft: None,
+        may_have_table: false,
     }
 }
 
@@ -317,6 +340,7 @@ fn node(node: &Node, new: NewNamespaces) -> DesiredNamespace {
         });
     }
     sysctls.extend(node.sysctls.iter().map(|(key, value)| DesiredSysctl::new(key, value)));
+    let table = netfilter::compile(node).map(Box::new);
     DesiredNamespace {
         sysctls,
         loopback: node.loopback.clone(),
@@ -324,6 +348,9 @@ fn node(node: &Node, new: NewNamespaces) -> DesiredNamespace {
         rules: node.rules.clone(),
         neighbours: node.neighbours.clone(),
         programs: node.programs.clone(),
+        may_have_table: !node.policy.is_empty(),
+        table,
+        nft: netfilter::raw::text(&node.policy.nft),
         ..empty(&node.name, &node.namespace, Role::Node)
     }
 }

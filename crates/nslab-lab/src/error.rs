@@ -66,6 +66,18 @@ pub enum Error {
         /// What could not be undone, empty if all was.
         left: Vec<String>,
     },
+    /// nft does not take a text of the lab file.
+    #[error("nft does not take the text of {node}: {message}")]
+    Nft {
+        /// The node.
+        node: String,
+        /// The line of the lab file, or the file and its line.
+        place: Option<String>,
+        /// What nft says.
+        message: String,
+        /// The line as nft shows it, with marks below it.
+        shown: Vec<String>,
+    },
     /// A program of the lab did not start or did not become ready.
     #[error("program {program:?} of {node}: {problem}")]
     Program {

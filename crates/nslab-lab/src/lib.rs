@@ -20,6 +20,7 @@ pub mod joined;
 pub mod journal;
 pub mod labs;
 pub mod lock;
+pub mod netfilter;
 mod parallel;
 pub mod paths;
 pub mod pins;

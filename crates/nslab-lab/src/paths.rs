@@ -139,6 +139,11 @@ impl LabPaths {
         self.root.join("nodes").join(node)
     }
 
+    /// What the user's nft was handed for a node.
+    pub fn nft(&self, node: &str) -> PathBuf {
+        self.node(node).join("nft.json")
+    }
+
     /// The output of a program.
     pub fn log(&self, node: &str, program: &str) -> PathBuf {
         self.root.join("logs").join(format!("{node}.{program}"))

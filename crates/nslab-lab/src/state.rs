@@ -46,6 +46,21 @@ impl State {
         Self { version: VERSION, created, file, directory, lab, topology }
     }
 
+    /// The lines of the lab file that rules of firewalls came from, which take no part in comparison.
+    pub(crate) fn lines(&self) -> Vec<Option<usize>> {
+        let policies = self.topology.nodes.iter().map(|node| &node.policy);
+        policies
+            .flat_map(|policy| {
+                let firewall = policy.firewall.iter();
+                let rules =
+                    firewall.clone().flat_map(|firewall| &firewall.rules).map(|rule| rule.written.line);
+                let defaults = firewall.map(|firewall| firewall.line);
+                rules.chain(defaults).chain(policy.nat.iter().map(|rule| rule.written.line))
+            })
+            .map(|line| line.0)
+            .collect()
+    }
+
     /// Reads the state of a lab; `None` if it was never wholly built.
     pub fn read(paths: &LabPaths) -> Result<Option<Self>> {
         let path = paths.state();

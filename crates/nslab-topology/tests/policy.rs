@@ -101,7 +101,7 @@ fn zones_are_interfaces_and_prefixes() {
     assert_eq!(format!("{addresses:?} {targets:?} {port:?}"), "[203.0.113.1] [10.0.3.2] Some(80)");
     assert_eq!(interfaces[0].as_str(), "lan0");
     assert_eq!(fw.policy.nat[1].written.line.0, Some(21));
-    assert_eq!(fw.policy.nat[1].written.to_string(), "nat {forward: {tcp: 8080, to: far, port: 80}}");
+    assert_eq!(fw.policy.nat[1].written.to_string(), "nat {forward: {tcp: 8080, to: far:80}}");
 }
 
 #[test]

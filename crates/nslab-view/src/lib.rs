@@ -4,6 +4,7 @@
 //! looked at: what a caller knows of them it puts into a [`Style`].
 
 mod diagnostic;
+mod firewall;
 mod matrix;
 mod names;
 mod namespace;
@@ -13,6 +14,7 @@ mod style;
 mod table;
 
 pub use diagnostic::diagnostic;
+pub use firewall::{FirewallChain, FirewallRow, firewall};
 pub use matrix::{Cell, Matrix, matrix};
 pub use namespace::namespace_state;
 pub use picture::picture;

@@ -7,6 +7,7 @@ use std::collections::hash_map::Entry;
 
 use ipnet::IpNet;
 use nslab_kernel::link::{IfIndex, Link};
+use nslab_kernel::nftables::Table;
 use nslab_kernel::nsid;
 use nslab_kernel::state::Select;
 use nslab_kernel::{Namespace, NamespaceId, NamespaceState, sysctl};
@@ -15,6 +16,7 @@ use nslab_types::IfName;
 use crate::desired::Desired;
 use crate::error::Result;
 use crate::joined::{Holdings, Ledger};
+use crate::netfilter;
 use crate::parallel;
 use crate::paths::LabPaths;
 use crate::pins;
@@ -44,6 +46,10 @@ pub struct ActualNamespace {
     pub state: NamespaceState,
     /// What the lab holds in it, where it is not the lab's own.
     pub joined: Option<Joined>,
+    /// The nftables table of the lab, where somebody looked for it.
+    pub table: Option<Box<Table>>,
+    /// The text that nft was handed, if all that came of it is there.
+    pub nft: Option<String>,
     /// The values of the sysctls that were asked for, by key; `None` where there is no such sysctl.
     pub sysctls: HashMap<String, Option<String>>,
 }
@@ -89,10 +95,11 @@ impl Actual {
                 return Ok(None);
             }
             let keys: Vec<&str> = space.sysctls.iter().map(|wanted| &wanted.key[..]).collect();
-            read_one(paths, &space.reference.node, &keys, space.reference.role == Role::Node, &names)
+            let is_node = space.reference.role == Role::Node;
+            read_one(paths, &space.reference.node, &keys, is_node, space.may_have_table, &names)
         });
         let surplus: Vec<String> = surplus.into_iter().filter(|node| !ledger.has(node)).collect();
-        read.extend(parallel::map(&surplus, |node| read_one(paths, node, &[], false, &names)));
+        read.extend(parallel::map(&surplus, |node| read_one(paths, node, &[], false, false, &names)));
         let mut actual = Self::default();
         open.clear();
         for (place, namespace) in read.into_iter().enumerate() {
@@ -200,11 +207,19 @@ fn read_one(
     node: &str,
     sysctls: &[&str],
     tables: bool,
+    look_for_table: bool,
     names: &HashMap<String, String>,
 ) -> Result<Option<(Open, ActualNamespace)>> {
     let Some(namespace) = pinned(&paths.pin(node))? else { return Ok(None) };
     let (opened, mut shown) = look_into(namespace, sysctls, tables)?;
     shown.name = names.get(node).cloned();
+    if look_for_table {
+        shown.table = opened.namespace.run(netfilter::read)??.map(Box::new);
+        let record = paths.nft(node);
+        if record.exists() {
+            shown.nft = opened.namespace.run(|| netfilter::raw::loaded(&record))??.map(|record| record.text);
+        }
+    }
     Ok(Some((opened, shown)))
 }
 
@@ -220,7 +235,7 @@ fn look_into(namespace: Namespace, sysctls: &[&str], tables: bool) -> Result<(Op
         let read = |key: &&str| ((*key).to_owned(), sysctl::read(key).ok());
         opened.namespace.run(|| sysctls.iter().map(read).collect())?
     };
-    Ok((opened, ActualNamespace { id, name: None, joined: None, state, sysctls }))
+    Ok((opened, ActualNamespace { id, name: None, joined: None, state, table: None, nft: None, sysctls }))
 }
 
 /// The namespace at a pin; `None` if there is no pin, or a file on which nothing is mounted (left by somebody who was

@@ -97,6 +97,8 @@ pub(super) fn push(op: &Op, context: &Context<'_>, batch: &mut Batch) -> Result<
         | Op::LeaveNamespace { .. }
         | Op::RenameNamespace { .. }
         | Op::SetSysctl { .. }
+        | Op::ReplaceTable { .. }
+        | Op::RunNft { .. }
         | Op::StartProgram(_)
         | Op::StopProgram(_) => unreachable!("{op} is not a netlink request"),
     }

@@ -10,12 +10,15 @@ use super::create::set_sysctl;
 use super::request::{self, Numbers};
 use super::{Event, Observer, Outcome, Site};
 use crate::error::Refusal;
+use crate::netfilter;
 use crate::parallel;
+use crate::paths::LabPaths;
 use crate::plan::{Op, Plan, Stage, Step};
 use crate::session::Open;
 
 /// The steps of one namespace, in order, each with its place in the stage.
 struct Work<'a> {
+    paths: &'a LabPaths,
     open: &'a mut Open,
     steps: Vec<(usize, &'a Step)>,
     /// The descriptors of all namespaces, by place in the plan.
@@ -49,12 +52,13 @@ pub(super) fn settings(plan: &Plan, stage: &Stage, site: &mut Site<'_>) -> Vec<O
     }
     let descriptors: Vec<Option<RawFd>> =
         site.open.iter().map(|open| open.as_ref().map(|open| open.namespace.as_fd().as_raw_fd())).collect();
+    let paths = site.paths;
     let mut works: Vec<Work<'_>> = of_namespace
         .into_iter()
         .zip(&mut site.open)
         .filter(|(steps, _)| !steps.is_empty())
         .filter_map(|(steps, open)| {
-            Some(Work { open: open.as_mut()?, steps, descriptors: &descriptors, numbers: &numbers })
+            Some(Work { paths, open: open.as_mut()?, steps, descriptors: &descriptors, numbers: &numbers })
         })
         .collect();
     let (observer, one_by_one) = (site.observer, site.one_by_one);
@@ -104,6 +108,30 @@ impl Work<'_> {
             if let Op::SetSysctl { key, value, optional, .. } = &step.op {
                 self.send(plan, &steps, &mut batch, &mut owners, observer, &mut outcomes);
                 let result = self.open.namespace.run(|| set_sysctl(key, value, *optional));
+                let result = result.map_err(crate::error::Error::from).and_then(|result| result);
+                let refusal =
+                    |error: crate::error::Error| Refusal::new(plan.describe(step), error.to_string());
+                outcomes.push((*place, result.map_err(refusal)));
+                observer(Event::Steps(1));
+                continue;
+            }
+            if let Op::ReplaceTable { table, .. } = &step.op {
+                self.send(plan, &steps, &mut batch, &mut owners, observer, &mut outcomes);
+                let result = self.open.namespace.run(|| netfilter::replace(table.as_deref()));
+                outcomes.push((
+                    *place,
+                    netfilter::outcome(result).map_err(|(reason, unsupported)| Refusal {
+                        unsupported,
+                        ..Refusal::new(plan.describe(step), reason)
+                    }),
+                ));
+                observer(Event::Steps(1));
+                continue;
+            }
+            if let Op::RunNft { text, .. } = &step.op {
+                self.send(plan, &steps, &mut batch, &mut owners, observer, &mut outcomes);
+                let record = self.paths.nft(&plan.namespaces[step.namespace].node);
+                let result = self.open.namespace.run(|| netfilter::raw::load(text.as_deref(), &record));
                 let result = result.map_err(crate::error::Error::from).and_then(|result| result);
                 let refusal =
                     |error: crate::error::Error| Refusal::new(plan.describe(step), error.to_string());

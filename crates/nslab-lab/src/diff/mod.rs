@@ -9,6 +9,7 @@ use nslab_topology::model::Program;
 
 use crate::actual::Actual;
 use crate::desired::Desired;
+use crate::netfilter;
 use crate::plan::{Conflict, NamespaceRef, Op, Plan, Role, StageKind, Step};
 
 /// A program of a running lab: the place of its namespace's node by name, and what it was started as.
@@ -34,6 +35,7 @@ struct Steps {
     bridges: Vec<Step>,
     cables: Vec<Step>,
     configure: Vec<Step>,
+    firewalls: Vec<Step>,
     switches_up: Vec<Step>,
     start: Vec<Step>,
     notes: Vec<String>,
@@ -68,6 +70,7 @@ pub fn plan(desired: &Desired, actual: &Actual, running: &[RunningProgram]) -> P
     for (place, (space, is)) in desired.namespaces.iter().zip(&actual.namespaces).enumerate() {
         links::configure(place, space, is.as_ref(), &ends[place], &mut steps);
         routing::diff(place, space, is.as_ref(), &ends[place].kept, &mut steps);
+        firewall(place, space, is.as_ref(), &mut steps);
     }
     steps.into_plan(desired.lab.clone(), namespaces)
 }
@@ -86,10 +89,36 @@ impl Steps {
         plan.push(StageKind::Bridges, self.bridges);
         plan.push(StageKind::Cables, self.cables);
         plan.push(StageKind::Configure, self.configure);
+        plan.push(StageKind::Firewalls, self.firewalls);
         plan.push(StageKind::SwitchesUp, self.switches_up);
         plan.push(StageKind::StartPrograms, self.start);
         plan.push(StageKind::RemoveNamespaces, self.remove_namespaces);
         plan
+    }
+}
+
+/// The table of a node's firewall and address translation, which is replaced as a whole.
+fn firewall(
+    place: usize,
+    space: &crate::desired::DesiredNamespace,
+    is: Option<&crate::actual::ActualNamespace>,
+    steps: &mut Steps,
+) {
+    // First: it may well flush all tables.
+    let before = is.and_then(|is| is.nft.clone());
+    if before != space.nft {
+        let op = Op::RunNft { text: space.nft.clone(), before };
+        steps.firewalls.push(Step { namespace: place, op });
+    }
+    let before = is.and_then(|is| is.table.clone());
+    let as_wanted = match (&space.table, &before) {
+        (None, None) => true,
+        (Some(table), Some(before)) => netfilter::same(table, before),
+        _ => false,
+    };
+    if !as_wanted {
+        let op = Op::ReplaceTable { table: space.table.clone(), before };
+        steps.firewalls.push(Step { namespace: place, op });
     }
 }
 

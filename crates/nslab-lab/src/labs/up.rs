@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nslab_kernel::NamespaceId;
 use nslab_topology::Topology;
+use nslab_topology::model::Device;
 
 use super::Labs;
 use crate::actual::Actual;
@@ -17,9 +18,10 @@ use crate::interrupt::Interrupt;
 use crate::joined::Ledger;
 use crate::journal::{Journal, Past};
 use crate::lock::Lock;
+use crate::netfilter;
 use crate::paths::LabPaths;
 use crate::pins;
-use crate::plan::Plan;
+use crate::plan::{Op, Plan};
 use crate::runner::KeeperRunner;
 use crate::session::Open;
 use crate::state::State;
@@ -100,6 +102,8 @@ impl Labs<'_> {
         let desired = &desired(wanted, before.as_ref())?;
         let mut look = Look::at(paths, desired)?;
         refuse_conflicts(&look.plan)?;
+        netfilter::check(look.plan.tables())?;
+        check_texts(&look.plan, &wanted.topology)?;
         let mut state = State::new(
             wanted.lab.clone(),
             wanted.topology.clone(),
@@ -135,7 +139,7 @@ impl Labs<'_> {
             }
             state.write(paths)?;
             journal.done()?;
-        } else if before.as_ref() != Some(&state)
+        } else if before.as_ref().is_none_or(|before| *before != state || before.lines() != state.lines())
             || Past::read(&paths.journal())?.is_none_or(|past| past.interrupted)
         {
             state.write_surroundings(paths)?;
@@ -147,7 +151,9 @@ impl Labs<'_> {
 
     /// Brings the lab back to what it was, after `error`.
     fn go_back(&self, before: &State, paths: &LabPaths, journal: &mut Journal, error: &Error) -> Result<()> {
-        let mut look = Look::at(paths, &Desired::new(&before.topology, NewNamespaces::of_this_machine()))?;
+        let mut was = Desired::new(&before.topology, NewNamespaces::of_this_machine());
+        was.look_for_tables(None);
+        let mut look = Look::at(paths, &was)?;
         let back = self.carry_out(&mut look, paths, before, Some(before), journal, Interrupt::default());
         back.map_err(|failed| Error::Refused {
             refusals: vec![Refusal::new("bring the lab to what was asked for", error.to_string())],
@@ -254,7 +260,19 @@ fn desired(wanted: &Wanted, before: Option<&State>) -> Result<Desired> {
     if let Some(before) = before {
         desired.reset_dropped_sysctls(&before.topology)?;
     }
+    desired.look_for_tables(before.map(|before| &before.topology));
     Ok(desired)
+}
+
+/// Has nft look at the texts that are to be loaded, before anything is touched.
+fn check_texts(plan: &Plan, topology: &Topology) -> Result<()> {
+    for step in plan.steps().filter(|step| matches!(step.op, Op::RunNft { text: Some(_), .. })) {
+        let name = &plan.namespaces[step.namespace].node;
+        let Some(place) = topology.nodes.iter().position(|node| node.name == *name) else { continue };
+        let interfaces: Vec<_> = topology.ends_of(Device::Node(place)).map(|(_, end)| end.name).collect();
+        netfilter::raw::check(name, &topology.nodes[place].policy.nft, &interfaces)?;
+    }
+    Ok(())
 }
 
 /// Refuses names for `ip netns` that somebody else holds, before anything is touched.

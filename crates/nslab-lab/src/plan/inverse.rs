@@ -44,6 +44,8 @@ impl Op {
             Self::DeleteNeighbour { link, address, mac } => {
                 Self::SetNeighbour { link, address, mac, before: None }
             }
+            Self::ReplaceTable { table, before } => Self::ReplaceTable { table: before, before: table },
+            Self::RunNft { text, before } => Self::RunNft { text: before, before: text },
             Self::StartProgram(program) => Self::StopProgram(program),
             Self::StopProgram(program) => Self::StartProgram(program),
         }

@@ -54,6 +54,14 @@ impl Plan {
         self.stages.iter().flat_map(|stage| &stage.steps)
     }
 
+    /// The tables of nftables that it loads.
+    pub fn tables(&self) -> impl Iterator<Item = &nslab_kernel::nftables::Table> {
+        self.steps().filter_map(|step| match &step.op {
+            Op::ReplaceTable { table, .. } => table.as_deref(),
+            _ => None,
+        })
+    }
+
     /// Adds a stage, unless it is empty.
     pub fn push(&mut self, kind: StageKind, steps: Vec<Step>) {
         if !steps.is_empty() {

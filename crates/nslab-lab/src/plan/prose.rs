@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use nslab_kernel::nftables::Table;
 use nslab_topology::model::{NextHop, Route, RouteAction, Rule, RuleAction};
+
+use crate::netfilter;
 
 use super::{BridgeSettings, LinkChange, Op, Plan, StageKind, Step};
 
@@ -64,8 +67,37 @@ impl fmt::Display for Op {
                 write!(f, "set neighbour {address} at {mac} on {link}")
             }
             Self::DeleteNeighbour { link, address, .. } => write!(f, "delete neighbour {address} on {link}"),
+            Self::ReplaceTable { table, before } => table_words(f, table.as_deref(), before.as_deref()),
+            Self::RunNft { text: Some(text), before } => {
+                let verb = if before.is_some() { "load anew" } else { "load" };
+                let lines = text.lines().count();
+                write!(f, "{verb} {lines} {} of text with nft", if lines == 1 { "line" } else { "lines" })
+            }
+            Self::RunNft { text: None, .. } => f.write_str("delete the tables that text for nft made"),
             Self::StartProgram(program) => write!(f, "start {:?}", program.name),
             Self::StopProgram(program) => write!(f, "stop {:?}", program.name),
+        }
+    }
+}
+
+/// A table comes, goes, or is made what it shall be: then each rule that makes the difference is named.
+fn table_words(f: &mut fmt::Formatter<'_>, table: Option<&Table>, before: Option<&Table>) -> fmt::Result {
+    const MOST: usize = 5;
+    match (table, before) {
+        (None, None) => Ok(()),
+        (Some(table), None) => {
+            let rules: usize = table.chains.iter().map(|chain| chain.rules.len()).sum();
+            write!(f, "load the nftables table {} ({rules} rules)", table.id)
+        }
+        (None, Some(before)) => write!(f, "delete the nftables table {}", before.id),
+        (Some(table), Some(before)) => {
+            let differences = netfilter::differences(table, before);
+            let shown: Vec<String> = differences.iter().take(MOST).map(ToString::to_string).collect();
+            write!(f, "replace the nftables table {}: {}", table.id, shown.join("; "))?;
+            match differences.len().saturating_sub(MOST) {
+                0 => Ok(()),
+                more => write!(f, "; and {more} more"),
+            }
         }
     }
 }
@@ -80,6 +112,7 @@ impl fmt::Display for StageKind {
             Self::Bridges => "bridges",
             Self::Cables => "cables",
             Self::Configure => "configure",
+            Self::Firewalls => "firewalls",
             Self::SwitchesUp => "switches up",
             Self::StartPrograms => "start programs",
             Self::RemoveNamespaces => "remove namespaces",

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use nslab_kernel::nftables::print::Names;
 use nslab_topology::model::{Existing, Program};
 use nslab_types::IfName;
 
@@ -133,6 +134,24 @@ impl Plan {
             Op::DeleteNeighbour { link, address, .. } => {
                 ip(format!("neighbour del {address} dev {}", q(*link)))
             }
+            Op::ReplaceTable { table, before } => {
+                let mut text = String::new();
+                if let Some(before) = before {
+                    let _ = writeln!(text, "delete table {}", before.id);
+                }
+                if let Some(table) = table {
+                    text.push_str(&table.to_nft(Names::default()));
+                }
+                vec![here(&ns, &text)]
+            }
+            Op::RunNft { text, before } => {
+                let mut commands = Vec::new();
+                if before.is_some() {
+                    commands.push(format!("# in {ns}: delete the tables that the text for nft made before"));
+                }
+                commands.extend(text.as_ref().map(|text| here(&ns, text)));
+                commands
+            }
             Op::StartProgram(program) => vec![format!("ip netns exec {ns} {} &", program_words(program))],
             Op::StopProgram(program) => {
                 debug_assert!(namespace.role.is_node());
@@ -140,6 +159,16 @@ impl Plan {
             }
         }
     }
+}
+
+/// Text for nft in a namespace, whose name is quoted already.
+fn here(ns: &str, text: &str) -> String {
+    // A word that no line of it is.
+    let mut end = "EOF".to_owned();
+    while text.lines().any(|line| line == end) {
+        end.push('_');
+    }
+    format!("ip netns exec {ns} nft -f - <<'{end}'\n{}\n{end}", text.trim_end())
 }
 
 fn family(prefix: ipnet::IpNet) -> &'static str {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use nslab_kernel::nftables::Table;
 use nslab_topology::model::{Existing, Program, Route, Rule};
 use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,8 @@ pub enum StageKind {
     Cables,
     /// Interfaces, addresses, rules and routes are set.
     Configure,
+    /// Firewalls and address translation are set.
+    Firewalls,
     /// Switches start to forward. Last, so that what hosts say when they come up is not flooded to all others.
     SwitchesUp,
     /// Programs start.
@@ -236,6 +239,20 @@ pub enum Op {
         address: IpAddr,
         /// Its MAC.
         mac: MacAddr,
+    },
+    /// Put a table of nftables in the place of the one that is there, in one transaction; none takes it away.
+    ReplaceTable {
+        /// The table that shall be there.
+        table: Option<Box<Table>>,
+        /// The one that was there.
+        before: Option<Box<Table>>,
+    },
+    /// Hand text to the user's nft, in the place of what was handed over before; none takes that away.
+    RunNft {
+        /// The text.
+        text: Option<String>,
+        /// The text before.
+        before: Option<String>,
     },
     /// Start a program and wait until it is ready.
     StartProgram(Box<Program>),

@@ -7,6 +7,7 @@ mod converge;
 mod crash;
 mod join;
 mod oracle;
+mod policy;
 mod property;
 mod shell;
 mod support;

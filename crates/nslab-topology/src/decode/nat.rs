@@ -245,7 +245,7 @@ impl Decoder {
                         self.unknown_key(key, "`nft`", &["file"]);
                     } else if let Some(path) = self.text(value, "a path") {
                         let line = Line(Some(path.span.line));
-                        all.push(Nft::File { path: path.spanned(), line });
+                        all.push(Nft::File { path: path.spanned(), line, text: String::new() });
                     }
                 }
                 continue;
@@ -258,7 +258,9 @@ impl Decoder {
                 continue;
             };
             // Braces are nft's own: `${…}` is not looked for.
-            if !scalar.text.trim().is_empty() {
+            if scalar.text.contains('\0') {
+                self.push(Diagnostic::error("bad-word", "a text has no zero bytes").at(item.span, ""));
+            } else if !scalar.text.trim().is_empty() {
                 // A block's text begins on the line below the `|` that announces it.
                 let line = Line(Some(item.span.line));
                 all.push(Nft::Text { text: Spanned::new(scalar.text.clone(), item.span), line });

@@ -74,24 +74,9 @@ impl Decoder {
                 "hosts" => node.hosts = self.hosts(value),
                 "env" => node.env = self.env(value),
                 "run" => node.programs = self.programs(value),
-                "firewall" => {
-                    node.policy.firewall = self.firewall(value, key.span);
-                    if node.policy.firewall.is_some() {
-                        self.pending("a node's firewall", key.span);
-                    }
-                }
-                "nat" => {
-                    node.policy.nat = self.nat(value);
-                    if !node.policy.nat.is_empty() {
-                        self.pending("a node's address translation", key.span);
-                    }
-                }
-                "nft" => {
-                    node.policy.nft = self.nft(value);
-                    if !node.policy.nft.is_empty() {
-                        self.pending("a node's `nft`", key.span);
-                    }
-                }
+                "firewall" => node.policy.firewall = self.firewall(value, key.span),
+                "nat" => node.policy.nat = self.nat(value),
+                "nft" => node.policy.nft = self.nft(value),
                 "uplink" | "files" | "user" => self.later(key, value),
                 _ => {
                     self.unknown_key(key, "a node", KEYS);

@@ -188,8 +188,12 @@ fn nat_entries(rule: &NatRule) -> Entries {
                 let addresses = addresses.iter().map(|address| value(&address.value.to_string())).collect();
                 inner.push(("address", one_or_list(addresses)));
             }
-            inner.push(("to", value(to)));
-            inner.extend(port.map(|port| ("port", port.to_string())));
+            let target = match port {
+                None => to.value.clone(),
+                Some(port) if to.contains(':') => format!("[{}]:{port}", to.value),
+                Some(port) => format!("{}:{port}", to.value),
+            };
+            inner.push(("to", value(&target)));
             entries.push(("forward", map(&inner)));
         }
         NatKind::OneToOne { outside, inside } => {

@@ -269,6 +269,26 @@ impl Lab {
         }
     }
 
+    /// Whether it names files for [`Lab::read_files`] to read.
+    pub fn names_files(&self) -> bool {
+        let all = self.nodes.iter().flat_map(|node| &node.policy.nft);
+        all.into_iter().any(|nft| matches!(nft, Nft::File { .. }))
+    }
+
+    /// Fills in what stands in files that the lab file names; `read` is given each path as it is written. Errors with
+    /// the first that it errs with, and its place.
+    pub fn read_files<E>(
+        &mut self,
+        mut read: impl FnMut(&str) -> Result<String, E>,
+    ) -> Result<(), Spanned<E>> {
+        for nft in self.nodes.iter_mut().flat_map(|node| &mut node.policy.nft) {
+            if let Nft::File { path, text, .. } = nft {
+                *text = read(path).map_err(|error| Spanned::new(error, path.span))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The prefix of its namespaces' names.
     pub fn namespace_prefix(&self) -> String {
         self.prefix.as_ref().map_or_else(|| format!("{}-", self.name.value), |prefix| prefix.value.clone())

@@ -50,6 +50,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.firewall.is_none() && self.nat.is_empty() && self.nft.is_empty()
+    }
+
     /// Every list of zones.
     pub(crate) fn zones_mut(&mut self) -> impl Iterator<Item = &mut Vec<Spanned<String>>> {
         let rules = self.firewall.iter_mut().flat_map(|firewall| &mut firewall.rules);
@@ -307,5 +312,8 @@ pub enum Nft {
         path: Spanned<String>,
         /// The line of the lab file that names it.
         line: Line,
+        /// What is in it; empty until [`crate::Lab::read_files`] has read it.
+        #[serde(default)]
+        text: String,
     },
 }

@@ -136,5 +136,7 @@ pub enum NatKind {
         inside: IpAddr,
         /// The interfaces behind which the inner address lies, for the hairpin.
         interfaces: Vec<IfName>,
+        /// The interfaces by which the outer address is seen.
+        out: Vec<IfName>,
     },
 }

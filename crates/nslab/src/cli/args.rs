@@ -57,7 +57,7 @@ pub enum Command {
     Ls(Ls),
     /// Show a namespace: links, addresses, routes, rules, neighbours; or a whole lab
     #[command(
-        after_help = "Examples:\n  nslab show                      the lab as a picture\n  nslab show red\n  nslab show guide/red --json\n  \
+        after_help = "Examples:\n  nslab show                      the lab as a picture\n  nslab show red\n  nslab show guide/red --json\n  nslab show fw --firewall        its rules, with counters and lines of the lab file\n  \
                             nslab show netns:blue           any namespace that ip netns knows"
     )]
     Show(Show),
@@ -218,6 +218,9 @@ pub struct Show {
     /// A lab, a node (NODE or LAB/NODE), `host`, `netns:NAME`, `pid:N` or `container:NAME` [default: the lab]
     #[arg(add = clap_complete::ArgValueCandidates::new(complete_nodes))]
     pub target: Option<String>,
+    /// Show its firewall and address translation: what each line of the lab file did, and the tables of others
+    #[arg(long)]
+    pub firewall: bool,
 }
 
 /// `nslab exec`.

@@ -140,6 +140,16 @@ impl From<LabError> for CliError {
                 let error = log.iter().fold(error, |error, line| error.detail(format!("| {line}")));
                 error.detail("what had been done was taken back")
             }
+            LabError::Nft { place, shown, .. } => {
+                let message = match place {
+                    Some(place) => format!("{place}: {message}"),
+                    None => message,
+                };
+                let error = shown
+                    .iter()
+                    .fold(Self::bad_input(message), |error, line| error.detail(format!("| {line}")));
+                error.detail("nothing was changed")
+            }
             LabError::Machine { hint, .. } => {
                 let error = Self::new(Kind::Machine, message);
                 hint.into_iter().fold(error, Self::hint)

@@ -79,6 +79,15 @@ pub(super) fn load(args: &FileArgs, output: Output) -> Result<LabFile, CliError>
         let resolved = nslab_topology::resolve(&loaded.lab).map_err(wrong)?;
         (loaded.topology, loaded.warnings) = (resolved.topology, resolved.warnings);
     }
+    let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    if loaded.lab.names_files() {
+        loaded.lab.read_files(|name| read(&directory.join(name))).map_err(|error| {
+            let line = error.span.map_or_else(String::new, |span| format!("{name}:{}: ", span.line));
+            CliError { message: format!("{line}{}", error.value.message), ..error.value }
+        })?;
+        let resolved = nslab_topology::resolve(&loaded.lab).map_err(wrong)?;
+        loaded.topology = resolved.topology;
+    }
     for warning in &loaded.warnings {
         output.note(&render(warning));
     }

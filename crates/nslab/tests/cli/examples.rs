@@ -12,7 +12,7 @@ as_user!(the_guide_to_the_letter);
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
 
 /// A copy of an example that the session's user may read, under a name of its own.
-fn example(session: &Session, name: &str) -> (String, String) {
+pub(crate) fn example(session: &Session, name: &str) -> (String, String) {
     let text = std::fs::read_to_string(Path::new(EXAMPLES).join(format!("{name}.yaml"))).unwrap();
     let lab = session.lab(name);
     let file = format!("{name}.yaml");
@@ -32,7 +32,7 @@ fn answers(rows: &Value) -> [Vec<(&str, &str)>; 2] {
     [of(true), of(false)]
 }
 
-fn gone(session: &Session, lab: &str) {
+pub(crate) fn gone(session: &Session, lab: &str) {
     session.ok(["down", lab]);
     session.assert_no_holder();
     session.assert_nothing_of(lab);
@@ -50,10 +50,12 @@ fn none_is_forgotten() {
         [
             "fat-tree.yaml",
             "guide.yaml",
+            "home-nat.yaml",
             "red-blue-green.yaml",
             "routers.yaml",
             "services.yaml",
-            "star-1000.yaml"
+            "star-1000.yaml",
+            "three-tier.yaml"
         ]
     );
 }

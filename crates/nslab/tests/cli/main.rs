@@ -15,6 +15,7 @@ mod join;
 mod logs;
 mod output;
 mod pinging;
+mod policy;
 mod rootless;
 mod shells;
 mod status;

@@ -8,12 +8,23 @@ mod zone;
 
 use super::Problems;
 use super::segments::Network;
+use crate::diagnostic::Diagnostic;
 use crate::model::{Firewall, Policy, Route};
 
 /// Checks the names of zones and targets, for which nothing but names must be known.
 pub(crate) fn check(net: &Network<'_>, problems: &mut Problems) {
     for (index, node) in net.lab.nodes.iter().enumerate() {
         let policy = &node.policy;
+        if let Some(existing) = node.existing.as_ref().filter(|_| !policy.is_empty()) {
+            let message =
+                format!("{} is there without the lab, which does not filter in it", node.name.value);
+            problems.push(
+                Diagnostic::error("not-the-labs-own", message)
+                    .at(existing.span, "")
+                    .help("take `firewall`, `nat` and `nft` out, or let a node of the lab's own do it"),
+            );
+            continue;
+        }
         let rules = policy.firewall.iter().flat_map(|firewall| &firewall.rules);
         for zone in rules.flat_map(|rule| rule.from.iter().chain(&rule.to)) {
             if let Err(error) = zone::find(net, index, zone) {

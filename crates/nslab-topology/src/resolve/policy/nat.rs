@@ -134,7 +134,14 @@ fn rule(place: &Place<'_>, rule: &Spanned<lab::NatRule>, problems: &mut Problems
                 problems.push(Diagnostic::error("no-address", message).at(inside.span, ""));
                 return None;
             };
-            NatKind::OneToOne { outside: outside.value, inside: *target, interfaces }
+            let on = place.net.node_ports[place.node].iter().filter(|port| {
+                place.net.addresses[**port].iter().any(|own| own.net.contains(&outside.value))
+            });
+            let mut out: Vec<IfName> = on.map(|port| place.net.ports[*port].name).collect();
+            if out.is_empty() {
+                out = place.known_outside().to_vec();
+            }
+            NatKind::OneToOne { outside: outside.value, inside: *target, interfaces, out }
         }
     };
     Some(NatRule { written: rule.value.clone(), from, kind })

@@ -4,6 +4,7 @@ mod down;
 mod edit;
 mod exec;
 mod export;
+mod firewall;
 mod import;
 mod logs;
 mod ls;

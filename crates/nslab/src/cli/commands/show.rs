@@ -35,6 +35,13 @@ pub(super) fn run(args: &Show, output: Output) -> Result<ExitCode, CliError> {
         }
         Some(_) => None,
     };
+    if let Some(state) = &lab
+        && args.firewall
+    {
+        let name = &state.topology.name;
+        return Err(CliError::bad_input(format!("{name} is a lab, and a firewall belongs to a node"))
+            .hint(format!("nslab show {name}/NODE --firewall")));
+    }
     if let Some(state) = lab {
         if output.json {
             output.print_json(&state.topology);
@@ -46,6 +53,16 @@ pub(super) fn run(args: &Show, output: Output) -> Result<ExitCode, CliError> {
     let name = args.target.as_deref().unwrap_or_default();
     let target = Target::parse(name, &context)?;
     let namespace = target.namespace()?;
+    if args.firewall {
+        let policy = match &target {
+            Target::Node { lab, node } => context.lab(Some(lab)).ok().and_then(|state| {
+                state.topology.nodes.into_iter().find(|one| one.name == *node).map(|one| one.policy)
+            }),
+            _ => None,
+        };
+        super::firewall::show(name, &namespace, policy.as_ref(), output)?;
+        return Ok(DONE);
+    }
     let mut socket = namespace.run(|| Socket::open(Protocol::Route))??;
     let state = NamespaceState::read(&mut socket, Select { tables: true })?;
     if output.json {
