@@ -8,5 +8,6 @@ mod crash;
 mod join;
 mod oracle;
 mod property;
+mod shaping;
 mod shell;
 mod support;
