@@ -11,6 +11,7 @@ use nslab_types::{IfName, MacAddr};
 use crate::error::Result;
 use crate::netfilter;
 use crate::plan::{BridgeSettings, NamespaceRef, Role};
+use crate::shaping::{self, Queue, Shaper};
 
 const FORWARD_IPV4: &str = "net.ipv4.ip_forward";
 const FORWARD_IPV6: &str = "net.ipv6.conf.all.forwarding";
@@ -26,12 +27,17 @@ pub struct NewNamespaces {
     /// `net.core.devconf_inherit_init_net` says otherwise (`inet_init_net`, net/ipv4/devinet.c), and a host that runs
     /// containers forwards.
     pub forward: bool,
+    /// What packets are lost with, in a lab with bad links.
+    pub shaper: Shaper,
 }
 
 impl NewNamespaces {
     /// Looks at this machine: the calling thread's namespace is the first one, or began as new ones do.
     pub fn of_this_machine() -> Self {
-        Self { forward: nslab_kernel::sysctl::read(FORWARD_IPV4).is_ok_and(|value| value == "1") }
+        Self {
+            forward: nslab_kernel::sysctl::read(FORWARD_IPV4).is_ok_and(|value| value == "1"),
+            shaper: Shaper::default(),
+        }
     }
 }
 
@@ -120,6 +126,8 @@ pub struct DesiredLink {
     pub master: Option<IfName>,
     /// Its addresses, the IPv6 link-local one among them where it has other IPv6 addresses.
     pub addresses: Vec<IpNet>,
+    /// What it does with what it sends.
+    pub queue: Queue,
 }
 
 /// A cable: two links, each by its namespace and its place in [`DesiredNamespace::links`].
@@ -169,6 +177,9 @@ impl Desired {
                     Device::Node(index) => index,
                     Device::Switch(index) => first_switch + index,
                 };
+                let seed = topology
+                    .seed
+                    .map(|seed| shaping::seed_of(seed, topology.device_name(end.device), end.name.as_str()));
                 let space = &mut namespaces[namespace];
                 space.links.push(DesiredLink {
                     name: end.name,
@@ -178,6 +189,7 @@ impl Desired {
                     up: end.up,
                     master: space.bridge.as_ref().map(|(name, _)| *name),
                     addresses: with_link_local(&end.addresses, end.mac),
+                    queue: shaping::compile(end, new.shaper, seed),
                 });
                 (namespace, space.links.len() - 1)
             });

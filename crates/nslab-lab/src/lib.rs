@@ -30,6 +30,7 @@ pub mod programs;
 pub mod rootless;
 pub mod runner;
 pub mod session;
+pub mod shaping;
 pub mod state;
 
 pub use error::{Error, Result};

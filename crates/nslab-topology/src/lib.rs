@@ -11,6 +11,7 @@
 mod decode;
 mod diagnostic;
 mod export;
+pub mod impairment;
 pub mod lab;
 pub mod model;
 mod resolve;

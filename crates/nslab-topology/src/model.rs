@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 mod policy;
 
+use crate::impairment::Impairment;
 pub use policy::{Firewall, FirewallRule, Hook, Match, NatKind, NatRule, Policy, Selector};
 
 /// A whole lab, ready to be built.
@@ -28,6 +29,9 @@ pub struct Topology {
     pub links: Vec<Link>,
     /// Broadcast domains: one per cable between two nodes, one per set of switches that hang together.
     pub segments: Vec<Segment>,
+    /// What the random numbers of bad links begin with, as far as the kernel lets itself be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// A namespace that programs run in: a host, or a router if it forwards.
@@ -134,6 +138,23 @@ pub struct End {
     pub addresses: Vec<IpNet>,
     /// Administratively up.
     pub up: bool,
+    /// What happens to what it sends.
+    #[serde(default)]
+    pub impairment: Impairment,
+    /// What happens instead to what it sends to particular neighbours, in the order in which they are plugged in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<Path>,
+}
+
+/// What happens to what an interface sends to one of its neighbours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Path {
+    /// The neighbour, as `NODE:INTERFACE`.
+    pub to: String,
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// What happens.
+    pub impairment: Impairment,
 }
 
 /// What a link's end is plugged into.

@@ -154,6 +154,6 @@ expect:
     let warnings: Vec<_> = loaded.warnings.iter().map(|warning| warning.message.as_str()).collect();
     assert_eq!(warnings, ["db has no address by which fw could know it"]);
     let pending: Vec<_> = loaded.pending.iter().map(|pending| pending.feature.as_str()).collect();
-    assert_eq!(pending, ["link delay", "checking expectations"]);
+    assert_eq!(pending, ["checking expectations"]);
     assert_eq!(routes(&loaded.topology, "client"), ["0.0.0.0/0 via 203.0.113.1 dev eth0"]);
 }

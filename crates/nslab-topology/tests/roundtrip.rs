@@ -5,9 +5,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use nslab_topology::impairment::{Impairments, Rate, Share};
 use nslab_topology::lab::{
-    Addressing, Destination, End, Family, Gateway, Link, NextHop, Node, Program, Route, RouteAction, Routing,
-    Rule, Switch, Via,
+    Addressing, Destination, End, Family, Gateway, Link, NextHop, Node, Path, PathEnd, Program, Route,
+    RouteAction, Routing, Rule, Switch, Via,
 };
 use nslab_topology::model::{Ready, RuleAction, Topology};
 use nslab_topology::{Lab, load, parse, resolve, to_yaml};
@@ -175,11 +176,50 @@ fn lab() -> impl Strategy<Value = Lab> {
                 } else if left.is_multiple_of(13) {
                     ends[0].addresses = Some(Vec::new());
                 }
-                lab.links.push(Link { ends, mtu: (right.is_multiple_of(6)).then(|| 1300.into()) });
+                ends[1].impairments = impairments(*left);
+                let impairments = impairments(right.wrapping_mul(3));
+                lab.links.push(Link {
+                    ends,
+                    mtu: (right.is_multiple_of(6)).then(|| 1300.into()),
+                    impairments,
+                });
+                if two >= node_names && left.is_multiple_of(3) {
+                    // Where another node is on the switch as well; else the lab is an invalid one.
+                    let path = Path {
+                        from: path_end(&names[one], right.is_multiple_of(2)),
+                        to: path_end("every", false),
+                        both: right.is_multiple_of(5),
+                        impairments: Impairments {
+                            delay: Some(Duration::from_millis(7).into()),
+                            ..impairments
+                        },
+                    };
+                    lab.switches[two - node_names].paths.push(path);
+                }
             }
             lab
         })
     })
+}
+
+fn impairments(choice: u8) -> Impairments {
+    let has = |bit: u8| choice & 1 << bit != 0;
+    let mut all = Impairments::default();
+    if choice.is_multiple_of(4) {
+        return all;
+    }
+    all.delay = Some(Duration::from_micros(u64::from(choice) * 100).into());
+    all.jitter = has(3).then(|| Duration::from_micros(u64::from(choice) * 10).into());
+    all.loss = has(4).then(|| Share::new(f64::from(choice) / 300.0).into());
+    all.reorder = has(5).then(|| Share::new(0.25).into());
+    all.corrupt = has(6).then(|| Share::ALL.into());
+    all.rate = has(7).then(|| has(3).then(|| Rate::new(u64::from(choice) * 12_345)).into());
+    all
+}
+
+fn path_end(node: &str, named: bool) -> PathEnd {
+    let interface = named.then(|| "eth0".to_owned().into());
+    PathEnd { node: node.to_owned().into(), interface }
 }
 
 fn without_derived(mut topology: Topology) -> Topology {

@@ -1,6 +1,7 @@
 //! The labs of shapes.
 
 use nslab_topology::Lab;
+use nslab_topology::impairment::Impairments;
 use nslab_topology::lab::{Addressing, End, Link, Node, Routing, Switch};
 
 use super::Shape;
@@ -70,7 +71,7 @@ impl Builder {
 
     fn link(&mut self, one: &str, other: &str) {
         let ends = [one, other].map(|name| End::new(name.to_owned()));
-        self.lab.links.push(Link { ends, mtu: None });
+        self.lab.links.push(Link { ends, mtu: None, impairments: Impairments::default() });
     }
 
     /// `s1` to `sK`, each with one host `hI` or with hosts `h1sI`, `h2sI`, …

@@ -12,6 +12,7 @@ mod kind;
 mod read;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::fmt;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub use kind::{Fifo, FqCodel, Htb, Netem, Prio, QdiscKind, Share, Tbf};
 pub use read::{Queues, classes, filters, list};
 #[cfg(test)]
 pub(crate) use read::{parse_class, parse_filter, parse_qdisc};
+
+pub use words::Bits;
 
 use crate::link::IfIndex;
 

@@ -110,6 +110,19 @@ fn what_nslab_cannot_set_is_kept_as_bytes() {
 }
 
 #[test]
+fn kinds_are_written_as_tc_takes_them() {
+    let all = kinds();
+    assert_eq!(
+        all[0].to_string(),
+        "netem limit 12345 delay 15000001ns 1500us 0% loss 1% 0.0000001% duplicate 0.0000001% 0.0000001% \
+         reorder 0.0000001% 0.0000002% corrupt 100% 0.0000002% rate 10mbit"
+    );
+    let tbf = QdiscKind::Tbf(Tbf { rate: 1_250_000, burst: Ticks(156_250), limit: 75_000 });
+    assert_eq!(tbf.to_string(), "tbf rate 10mbit burst 12500 limit 75000");
+    assert_eq!(QdiscKind::Netem(Netem::default()).to_string(), "netem limit 1000");
+}
+
+#[test]
 fn handles_are_written_as_tc_does() {
     let qdisc = Handle::qdisc(0x6e73);
     assert_eq!(

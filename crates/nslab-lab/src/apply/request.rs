@@ -69,6 +69,10 @@ pub(super) fn push(op: &Op, context: &Context<'_>, batch: &mut Batch) -> Result<
             batch.push(&DelLink::Index(context.index(near.name)?));
         }
         Op::SetLink { name, change, .. } => set_link(context.index(*name)?, change, context, batch)?,
+        Op::SetQueue { link, queue, before } => {
+            let index = context.index(*link)?;
+            queue.changes(before).into_iter().for_each(|change| change.push(index, batch));
+        }
         Op::AddAltName { link, name } | Op::DeleteAltName { link, name } => {
             let delete = matches!(op, Op::DeleteAltName { .. });
             batch.push(&AltName { index: context.index(*link)?, name: name.clone(), delete });
@@ -120,6 +124,9 @@ pub(super) fn is_so_already(op: &Op, refusal: &Refusal) -> bool {
             matches!(refusal.errno, Errno::NOENT | Errno::SRCH | Errno::NODEV | Errno::ADDRNOTAVAIL)
         }
         Op::AddAddress { .. } => refusal.errno == Errno::EXIST,
+        Op::SetQueue { queue, .. } if queue.is_default() => {
+            matches!(refusal.errno, Errno::NOENT | Errno::INVAL | Errno::NODEV)
+        }
         _ => false,
     }
 }

@@ -123,6 +123,7 @@ fn remove(desired: &Desired, actual: &Actual, ends: &[Ends], steps: &mut Steps) 
             let far = actual.peer(namespace, link.index).map(|(_, far)| (far_namespace, far));
             for (place, end) in std::iter::once((namespace, link)).chain(far) {
                 steps.unplug.extend(unplug(place, end, actual.at(place)));
+                steps.unplug.extend(super::queues::take_off(place, end, actual.at(place)));
             }
         }
         let stage = if late { &mut steps.remove_namespaces } else { &mut steps.remove_links };

@@ -3,6 +3,7 @@
 mod cables;
 mod joined;
 mod links;
+mod queues;
 mod routing;
 
 use nslab_topology::model::Program;
@@ -69,6 +70,7 @@ pub fn plan(desired: &Desired, actual: &Actual, running: &[RunningProgram]) -> P
     let ends = cables::diff(desired, actual, &mut steps);
     for (place, (space, is)) in desired.namespaces.iter().zip(&actual.namespaces).enumerate() {
         links::configure(place, space, is.as_ref(), &ends[place], &mut steps);
+        queues::diff(place, space, is.as_ref(), &ends[place], &mut steps);
         routing::diff(place, space, is.as_ref(), &ends[place].kept, &mut steps);
         firewall(place, space, is.as_ref(), &mut steps);
     }

@@ -21,9 +21,10 @@ use crate::lock::Lock;
 use crate::netfilter;
 use crate::paths::LabPaths;
 use crate::pins;
-use crate::plan::{Op, Plan};
+use crate::plan::{Op, Plan, StageKind};
 use crate::runner::KeeperRunner;
 use crate::session::Open;
+use crate::shaping;
 use crate::state::State;
 
 /// After a change the kernel is looked at again, at most this often, until nothing is left to do: deleting an address,
@@ -62,18 +63,28 @@ impl Labs<'_> {
         let paths = self.lab(&wanted.topology.name);
         let desired = desired(wanted, State::read(&paths)?.as_ref())?;
         limits::raise();
-        Ok(Look::at(&paths, &desired)?.plan)
+        Ok(Look::at(&paths, &desired, true)?.plan)
+    }
+
+    /// The changes that [`Labs::up`] would make to the network of a running lab, and none to its programs: one that has
+    /// ended is not started again.
+    pub fn tune(&self, wanted: &Wanted) -> Result<Built> {
+        self.bring(wanted, false)
     }
 
     /// Builds the lab, or makes the changes that bring a running one to what is wanted. All or nothing: when a step is
     /// refused, those before it are taken back.
     pub fn up(&self, wanted: &Wanted) -> Result<Built> {
+        self.bring(wanted, true)
+    }
+
+    fn bring(&self, wanted: &Wanted, programs: bool) -> Result<Built> {
         let began = Instant::now();
         let paths = self.lab(&wanted.topology.name);
         limits::raise();
         check_names(&paths, &wanted.topology)?;
         let _lock = self.lock_to_build(&paths)?;
-        let result = self.up_locked(wanted, &paths, began);
+        let result = self.up_locked(wanted, &paths, began, programs);
         match result {
             Err(error) if State::read(&paths).is_ok_and(|state| state.is_none()) => {
                 // It never was: not even its directory stays.
@@ -97,10 +108,10 @@ impl Labs<'_> {
         }
     }
 
-    fn up_locked(&self, wanted: &Wanted, paths: &LabPaths, began: Instant) -> Result<Built> {
+    fn up_locked(&self, wanted: &Wanted, paths: &LabPaths, began: Instant, programs: bool) -> Result<Built> {
         let before = State::read(paths)?;
         let desired = &desired(wanted, before.as_ref())?;
-        let mut look = Look::at(paths, desired)?;
+        let mut look = Look::at(paths, desired, programs)?;
         refuse_conflicts(&look.plan)?;
         netfilter::check(look.plan.tables())?;
         check_texts(&look.plan, &wanted.topology)?;
@@ -132,7 +143,7 @@ impl Labs<'_> {
                 if before.is_none() && round == 0 && look.fresh {
                     break;
                 }
-                look = Look::at(paths, desired)?;
+                look = Look::at(paths, desired, programs)?;
                 if look.plan.is_empty() {
                     break;
                 }
@@ -151,9 +162,11 @@ impl Labs<'_> {
 
     /// Brings the lab back to what it was, after `error`.
     fn go_back(&self, before: &State, paths: &LabPaths, journal: &mut Journal, error: &Error) -> Result<()> {
-        let mut was = Desired::new(&before.topology, NewNamespaces::of_this_machine());
+        let shaper = shaping::probe(&before.topology, None)?;
+        let new = NewNamespaces { shaper, ..NewNamespaces::of_this_machine() };
+        let mut was = Desired::new(&before.topology, new);
         was.look_for_tables(None);
-        let mut look = Look::at(paths, &was)?;
+        let mut look = Look::at(paths, &was, true)?;
         let back = self.carry_out(&mut look, paths, before, Some(before), journal, Interrupt::default());
         back.map_err(|failed| Error::Refused {
             refusals: vec![Refusal::new("bring the lab to what was asked for", error.to_string())],
@@ -225,14 +238,19 @@ struct Look {
 }
 
 impl Look {
-    fn at(paths: &LabPaths, desired: &Desired) -> Result<Self> {
+    /// Looks; `programs` says whether they are looked at as well.
+    fn at(paths: &LabPaths, desired: &Desired, programs: bool) -> Result<Self> {
         let fresh = pins::list(paths)?.is_empty();
         let mut open = Vec::new();
         let joins = desired.namespaces.iter().any(|space| space.existing.is_some());
         let actual =
             if fresh && !joins { Actual::nothing(desired) } else { Actual::read(paths, desired, &mut open)? };
         let running = crate::runner::running(paths)?;
-        let plan = diff::plan(desired, &actual, &running);
+        let mut plan = diff::plan(desired, &actual, &running);
+        if !programs {
+            plan.stages
+                .retain(|stage| !matches!(stage.kind, StageKind::StopPrograms | StageKind::StartPrograms));
+        }
         let joined = (0..plan.namespaces.len())
             .map(|place| match desired.namespaces.get(place) {
                 Some(space) => space.existing.is_some(),
@@ -256,7 +274,9 @@ fn foreign(plan: &Plan, open: &[Option<Open>], joined: &[bool]) -> Result<Vec<Op
 }
 
 fn desired(wanted: &Wanted, before: Option<&State>) -> Result<Desired> {
-    let mut desired = Desired::new(&wanted.topology, NewNamespaces::of_this_machine());
+    let shaper = shaping::probe(&wanted.topology, Some(&wanted.lab))?;
+    let new = NewNamespaces { shaper, ..NewNamespaces::of_this_machine() };
+    let mut desired = Desired::new(&wanted.topology, new);
     if let Some(before) = before {
         desired.reset_dropped_sysctls(&before.topology)?;
     }

@@ -27,6 +27,7 @@ impl Op {
             // It was not part of the lab, and what it was is not known.
             stray @ Self::DeleteStrayLink { .. } => stray,
             Self::SetLink { name, change, before } => Self::SetLink { name, change: before, before: change },
+            Self::SetQueue { link, queue, before } => Self::SetQueue { link, queue: before, before: queue },
             Self::AddAltName { link, name } => Self::DeleteAltName { link, name },
             Self::DeleteAltName { link, name } => Self::AddAltName { link, name },
             Self::AddAddress { link, address } => Self::DeleteAddress { link, address },

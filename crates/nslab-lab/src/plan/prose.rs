@@ -8,6 +8,7 @@ use nslab_topology::model::{NextHop, Route, RouteAction, Rule, RuleAction};
 use crate::netfilter;
 
 use super::{BridgeSettings, LinkChange, Op, Plan, StageKind, Step};
+use crate::shaping::describe;
 
 impl Plan {
     /// One step in words, with its namespace: `red: add address 10.0.0.1/24 to eth0`.
@@ -51,6 +52,10 @@ impl fmt::Display for Op {
             Self::DeleteVeth { near, far, .. } => write!(f, "delete cable {} – {}", near.name, far.name),
             Self::DeleteStrayLink { name } => write!(f, "delete stray link {name}"),
             Self::SetLink { name, change, .. } => write!(f, "set {name} {change}"),
+            Self::SetQueue { link, queue, before } => {
+                write!(f, "set the queue of {link} to {}", describe(queue))?;
+                if before.is_default() { Ok(()) } else { write!(f, " (was {})", describe(before)) }
+            }
             Self::AddAltName { link, name } => write!(f, "call {link} {name} too"),
             Self::DeleteAltName { link, name } => write!(f, "no longer call {link} {name}"),
             Self::AddAddress { link, address } => write!(f, "add address {address} to {link}"),

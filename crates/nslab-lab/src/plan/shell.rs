@@ -8,6 +8,7 @@ use nslab_types::IfName;
 
 use super::prose::{RuleWords, Words};
 use super::{LINK_GROUP, LinkChange, Op, Plan, Step, VethEnd, namespace_mark};
+use crate::shaping;
 
 impl Plan {
     /// The plan as a shell script of `ip` and `sysctl` commands: run as root on a host where the lab does not run, the
@@ -102,6 +103,13 @@ impl Plan {
                 .into_iter()
                 .flat_map(|words| ip(format!("link set dev {} {words}", q(*name))))
                 .collect(),
+            Op::SetQueue { link, queue, before } => {
+                let words = |change| match shaping::command(change, &q(*link)) {
+                    Some(words) => format!("tc -n {ns} {words}"),
+                    None => format!("# {ns}: {} had a queue that tc(8) cannot be told", q(*link)),
+                };
+                queue.changes(before).iter().map(words).collect()
+            }
             Op::AddAltName { link, name } => {
                 ip(format!("link property add dev {} altname {}", q(*link), quote(name)))
             }

@@ -8,6 +8,8 @@ use nslab_topology::model::{Existing, Program, Route, Rule};
 use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
 
+use crate::shaping::Queue;
+
 /// The interface group that marks every link nslab made (`ip link show group 28275`): "ns" in ASCII.
 pub const LINK_GROUP: u32 = 0x6e73;
 
@@ -183,6 +185,15 @@ pub enum Op {
         change: LinkChange,
         /// The same of how it was.
         before: LinkChange,
+    },
+    /// Change what an interface does with what it sends.
+    SetQueue {
+        /// The interface.
+        link: IfName,
+        /// What it does from then on.
+        queue: Box<Queue>,
+        /// What it did.
+        before: Box<Queue>,
     },
     /// Give an interface a further name.
     AddAltName {

@@ -9,5 +9,6 @@ mod join;
 mod oracle;
 mod policy;
 mod property;
+mod shaping;
 mod shell;
 mod support;

@@ -1,6 +1,6 @@
-//! `expect:` and `timeline:`: read and checked, run by later releases.
+//! `expect:`: read and checked, run by later releases.
 
-use super::{Decoder, checked, units};
+use super::{Decoder, checked};
 use crate::diagnostic::{Diagnostic, Problem, Span};
 use crate::yaml::{Key, Kind, Value};
 
@@ -61,31 +61,6 @@ impl Decoder {
             let mut error = Diagnostic::error(problem.code, problem.message).at(key.span, "");
             error.help = problem.help;
             self.push(error);
-        }
-    }
-
-    /// A list of `{at: 5s, set: …}`.
-    pub(super) fn timeline(&mut self, value: &Value, span: Span) {
-        for item in value.items() {
-            let Kind::Map(entries) = &item.kind else {
-                self.wrong_type(item, "an event, as `{at: 5s, …}`");
-                continue;
-            };
-            match entries.iter().find(|(key, _)| key.text == "at") {
-                Some((_, at)) => {
-                    let Some(text) = self.text(at, "a time such as 5s") else { continue };
-                    if units::duration(&text.value).is_none() {
-                        self.problem(
-                            &text,
-                            Problem::new("bad-duration", format!("{:?} is no time", text.value)),
-                        );
-                    }
-                }
-                None => self.missing_key(item.span, "an event", "at"),
-            }
-        }
-        if !value.is_empty() {
-            self.pending("a timeline", span);
         }
     }
 }

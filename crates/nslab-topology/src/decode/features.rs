@@ -1,38 +1,10 @@
-//! What later releases build and this one only reads: VLANs, and links that delay and lose.
+//! What later releases build and this one only reads: VLANs.
 
-use super::{Decoder, checked, units};
-use crate::diagnostic::{Diagnostic, Problem, Span};
-use crate::yaml::{Key, Kind, Value};
-
-/// The keys that make a link a bad one.
-pub(super) const IMPAIRMENTS: &[&str] =
-    &["delay", "jitter", "loss", "duplicate", "reorder", "corrupt", "rate"];
+use super::{Decoder, checked};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::yaml::{Kind, Value};
 
 impl Decoder {
-    /// One of [`IMPAIRMENTS`].
-    pub(super) fn impairment(&mut self, key: &Key, value: &Value) {
-        if value.is_empty() {
-            return;
-        }
-        let amount = match key.text.as_str() {
-            "delay" | "jitter" => {
-                self.duration(value, &format!("a {}", key.text)).map(|time| time.as_secs_f64())
-            }
-            "rate" => self.amount(value, "a rate such as 10mbit", units::rate),
-            what => self.amount(value, &format!("{what}, a share such as 1%"), units::share),
-        };
-        if amount.is_some_and(|amount| amount > 0.0) {
-            self.pending(format!("link {}", key.text), key.span);
-        }
-    }
-
-    fn amount(&mut self, value: &Value, wanted: &str, read: fn(&str) -> Option<f64>) -> Option<f64> {
-        self.parsed(value, wanted, |text| {
-            read(text).ok_or_else(|| Problem::new("bad-unit", format!("expected {wanted}, found {text:?}")))
-        })
-        .map(|amount| amount.value)
-    }
-
     /// `vlan:` and `vlans:`, of a switch or a port: numbers, or mappings with an `id`.
     pub(super) fn vlans(&mut self, value: &Value, span: Span) {
         for item in value.items() {

@@ -1,8 +1,8 @@
 //! `links:`.
 
-use super::features::IMPAIRMENTS;
 use super::{Decoder, Named, address};
 use crate::diagnostic::{Diagnostic, Problem, Span, Spanned};
+use crate::impairment::Impairments;
 use crate::lab::{End, Link};
 use crate::yaml::{Key, Kind, Value};
 
@@ -23,8 +23,25 @@ const LINK_KEYS: &[&str] = &[
     "vlan",
     "vlans",
 ];
-const END_KEYS: &[&str] =
-    &["node", "switch", "interface", "address", "addresses", "mac", "mtu", "up", "vlan", "vlans"];
+const END_KEYS: &[&str] = &[
+    "node",
+    "switch",
+    "interface",
+    "address",
+    "addresses",
+    "mac",
+    "mtu",
+    "up",
+    "delay",
+    "jitter",
+    "loss",
+    "duplicate",
+    "reorder",
+    "corrupt",
+    "rate",
+    "vlan",
+    "vlans",
+];
 
 /// A link as it stands in the file, before it is repeated.
 struct Written<'v> {
@@ -168,16 +185,17 @@ impl Decoder {
         let [one, two] = written.ends;
         let ends = (self.end(one, repeated[0]), self.end(two, repeated[1]));
         let mut mtu = None;
+        let mut impairments = Impairments::default();
         for (key, value) in written.options.iter().copied() {
             match key.text.as_str() {
                 "mtu" => mtu = self.mtu(value),
                 "count" => {}
                 "vlan" | "vlans" => self.vlans(value, key.span),
-                name if IMPAIRMENTS.contains(&name) => self.impairment(key, value),
+                _ if self.impairment(key, value, &mut impairments) => {}
                 _ => self.unknown_key(key, "a link", LINK_KEYS),
             }
         }
-        Some(Link { ends: [ends.0?, ends.1?], mtu })
+        Some(Link { ends: [ends.0?, ends.1?], mtu, impairments })
     }
 
     fn end(&mut self, value: &Value, repeated: bool) -> Option<End> {
@@ -230,6 +248,7 @@ impl Decoder {
                 "mtu" => end.mtu = self.mtu(value),
                 "up" => end.up = self.bool(value, "`up`").unwrap_or(true),
                 "vlan" | "vlans" => self.vlans(value, key.span),
+                _ if self.impairment(key, value, &mut end.impairments) => {}
                 _ => self.unknown_key(key, "an end of a link", END_KEYS),
             }
         }

@@ -7,6 +7,7 @@ mod expect;
 mod expression;
 mod features;
 mod firewall;
+mod impairment;
 mod link;
 mod nat;
 mod node;
@@ -19,8 +20,9 @@ mod rule_words;
 mod scalar;
 mod switch;
 mod sysctl;
+mod timeline;
 mod top;
-mod units;
+pub(crate) mod units;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -6,8 +6,18 @@ use crate::diagnostic::Spanned;
 use crate::lab::Switch;
 use crate::yaml::Value;
 
-const KEYS: &[&str] =
-    &["count", "mtu", "stp", "multicast_snooping", "ageing", "subnet", "subnets", "vlan_filtering", "vlans"];
+const KEYS: &[&str] = &[
+    "count",
+    "mtu",
+    "stp",
+    "multicast_snooping",
+    "ageing",
+    "subnet",
+    "subnets",
+    "paths",
+    "vlan_filtering",
+    "vlans",
+];
 
 impl Decoder {
     pub(super) fn switches(&mut self, value: &Value) -> Vec<Switch> {
@@ -34,6 +44,7 @@ impl Decoder {
                 }
                 "ageing" => switch.ageing = self.duration(value, "how long learned addresses are kept"),
                 "subnet" | "subnets" => switch.subnets.extend(self.subnets(value)),
+                "paths" => switch.paths.extend(self.paths(value)),
                 "vlan_filtering" => {
                     if self.bool(value, "`vlan_filtering`") == Some(true) {
                         self.pending("VLAN filtering on a switch", key.span);

@@ -8,8 +8,19 @@ use crate::yaml::{Key, Kind, Value};
 /// The most nodes and the most switches of a lab.
 pub(super) const MAX_DEVICES: usize = 60_000;
 
-const KEYS: &[&str] =
-    &["name", "prefix", "vars", "addressing", "routing", "nodes", "switches", "links", "expect", "timeline"];
+const KEYS: &[&str] = &[
+    "name",
+    "prefix",
+    "vars",
+    "addressing",
+    "routing",
+    "nodes",
+    "switches",
+    "links",
+    "seed",
+    "expect",
+    "timeline",
+];
 
 impl Decoder {
     pub(super) fn lab(&mut self, root: &Value, file: &str, overrides: &[(String, String)]) -> Lab {
@@ -55,7 +66,8 @@ impl Decoder {
                 }
                 "links" => lab.links = self.essential(|d| d.links(value)),
                 "expect" => self.expectations(value, key.span),
-                "timeline" => self.timeline(value, key.span),
+                "timeline" => lab.timeline = self.timeline(value),
+                "seed" => lab.seed = self.number(value, "a seed", 0..=u64::MAX).map(|seed| seed.value),
                 "vars" | "nodes" | "switches" => {}
                 // A place for anchors, as other formats have it.
                 name if name.starts_with("x-") => {}

@@ -31,13 +31,13 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// `1%`, `0.5%`: parts of one.
-pub(super) fn share(text: &str) -> Option<f64> {
+pub(crate) fn share(text: &str) -> Option<f64> {
     let (number, unit) = split(text)?;
     (unit == "%" && number <= 100.0).then_some(number / 100.0)
 }
 
 /// `10mbit`, `1gbit`, `500kbit`, `64bit`; also `…bps` for bytes: bits in a second.
-pub(super) fn rate(text: &str) -> Option<f64> {
+pub(crate) fn rate(text: &str) -> Option<f64> {
     let (number, unit) = split(text)?;
     let unit = unit.to_ascii_lowercase();
     let (scale, bits) = match unit.strip_suffix("bit") {

@@ -3,7 +3,7 @@
 use super::text::{key, list, map, value};
 use super::words;
 use crate::decode::show_duration;
-use crate::lab::{End, Gateway, Lab, Link, Node, Program, Routing, Switch};
+use crate::lab::{Action, End, Event, Gateway, Lab, Link, Node, Path, Program, Routing, Switch};
 use crate::model::{Existing, Ready};
 
 /// Writes a lab as a lab file.
@@ -33,6 +33,11 @@ pub(super) fn write(lab: &Lab) -> String {
     if !lab.links.is_empty() {
         lines.push("links:".to_owned());
         lines.extend(lab.links.iter().map(|link| format!("  - {}", self::link(link))));
+    }
+    lines.extend(lab.seed.map(|seed| format!("seed: {seed}")));
+    if !lab.timeline.is_empty() {
+        lines.push("timeline:".to_owned());
+        lines.extend(lab.timeline.iter().map(|event| format!("  - {}", self::event(event))));
     }
     lines.push(String::new());
     lines.join("\n")
@@ -183,19 +188,45 @@ fn switch(switch: &Switch) -> String {
         let subnets: Vec<String> = switch.subnets.iter().map(|net| value(&net.value.to_string())).collect();
         entries.push(("subnets", list(&subnets)));
     }
+    if !switch.paths.is_empty() {
+        let path = |path: &Path| map(&[(path.to_string(), map(&path.impairments.entries()))]);
+        entries.push(("paths", list(&switch.paths.iter().map(path).collect::<Vec<_>>())));
+    }
     map(&entries)
 }
 
 fn link(link: &Link) -> String {
     let mut items: Vec<String> = link.ends.iter().map(end).collect();
-    items.extend(link.mtu.as_ref().map(|mtu| map(&[("mtu", mtu.value.to_string())])));
+    let mut options = Vec::new();
+    options.extend(link.mtu.as_ref().map(|mtu| ("mtu", mtu.value.to_string())));
+    options.extend(link.impairments.entries());
+    if !options.is_empty() {
+        items.push(map(&options));
+    }
     list(&items)
+}
+
+fn event(event: &Event) -> String {
+    let targets: Vec<String> = event.targets.iter().map(|target| value(&target.value.to_string())).collect();
+    let mut entries = vec![("at", show_duration(event.at)), (event.action.key(), list(&targets))];
+    if let Action::Set(said) = &event.action {
+        entries.extend(said.entries());
+    }
+    if !event.within.is_zero() {
+        entries.push(("within", show_duration(event.within)));
+    }
+    if let Some(every) = event.every {
+        entries.extend([("every", show_duration(every)), ("times", event.times.to_string())]);
+    }
+    entries.extend(event.pick.map(|pick| ("pick", pick.to_string())));
+    map(&entries)
 }
 
 fn end(end: &End) -> String {
     let explicit_none = end.addresses.as_ref().is_some_and(Vec::is_empty);
     let is_word = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
     let in_words = end.up
+        && end.impairments.is_open()
         && end.mtu.is_none()
         && !explicit_none
         && is_word(&end.device)
@@ -220,5 +251,6 @@ fn end(end: &End) -> String {
     if !end.up {
         entries.push(("up", "false".to_owned()));
     }
+    entries.extend(end.impairments.entries());
     map(&entries)
 }

@@ -2,8 +2,10 @@
 
 use super::policy;
 use crate::diagnostic::Spanned;
+use crate::impairment::Impairments;
 use crate::lab::{
-    self, Addressing, Destination, End, Family, Gateway, Lab, Link, Node, Notes, Routing, Switch, Via,
+    self, Addressing, Destination, End, Family, Gateway, Lab, Link, Node, Notes, PathEnd, Routing, Switch,
+    Via,
 };
 use crate::model::{self, RouteAction, Topology};
 
@@ -14,14 +16,20 @@ pub(super) fn describe(topology: &Topology) -> Lab {
     let devices = devices.chain(topology.switches.iter().map(|switch| (&switch.namespace, &switch.name)));
     let prefix = devices.map(|(namespace, name)| namespace.strip_suffix(name.as_str())).next().flatten();
     let prefix = prefix.filter(|prefix| *prefix != format!("{}-", topology.name));
+    let mut switches: Vec<Switch> = topology.switches.iter().map(switch).collect();
+    for (index, path) in paths(topology) {
+        switches[index].paths.push(path);
+    }
     Lab {
         name: topology.name.clone().into(),
         prefix: prefix.map(|prefix| prefix.to_owned().into()),
         addressing: Addressing::NONE,
         routing: Routing::None,
         nodes: topology.nodes.iter().map(node).collect(),
-        switches: topology.switches.iter().map(switch).collect(),
+        switches,
         links: topology.links.iter().map(|link| self::link(topology, link)).collect(),
+        seed: topology.seed,
+        timeline: Vec::new(),
         notes: Notes::default(),
     }
 }
@@ -118,7 +126,31 @@ fn switch(switch: &model::Switch) -> Switch {
         multicast_snooping: switch.multicast_snooping,
         ageing: switch.ageing,
         subnets: Vec::new(),
+        paths: Vec::new(),
     }
+}
+
+/// Each path with the switch that the interface it begins at is plugged into.
+fn paths(topology: &Topology) -> impl Iterator<Item = (usize, lab::Path)> {
+    let end_of = |label: &str| {
+        let (node, interface) = label.split_once(':').unwrap_or((label, ""));
+        PathEnd { node: node.to_owned().into(), interface: Some(interface.to_owned().into()) }
+    };
+    topology.links.iter().flat_map(move |link| {
+        let [one, other] = &link.ends;
+        [(one, other), (other, one)].into_iter().flat_map(move |(near, far)| {
+            let model::Device::Switch(switch) = far.device else { return Vec::new() };
+            let name = near.full_name.as_deref().unwrap_or(near.name.as_str());
+            let from = format!("{}:{name}", topology.device_name(near.device));
+            let path = |path: &model::Path| lab::Path {
+                from: end_of(&from),
+                to: end_of(&path.to),
+                both: false,
+                impairments: path.impairment.into(),
+            };
+            near.paths.iter().map(|one| (switch, path(one))).collect()
+        })
+    })
 }
 
 fn link(topology: &Topology, link: &model::Link) -> Link {
@@ -129,6 +161,7 @@ fn link(topology: &Topology, link: &model::Link) -> Link {
         model::Device::Node(_) => true,
     });
     let alike = one == two;
+    let same = link.ends[0].impairment == link.ends[1].impairment;
     let said = !(alike && one == 1500 && usual);
     let end = |end: &model::End| End {
         device: topology.device_name(end.device).to_owned().into(),
@@ -138,6 +171,11 @@ fn link(topology: &Topology, link: &model::Link) -> Link {
         mac: Some(end.mac.into()),
         mtu: (said && !alike).then(|| end.mtu.into()),
         up: end.up,
+        impairments: if same { Impairments::default() } else { end.impairment.into() },
     };
-    Link { ends: [end(&link.ends[0]), end(&link.ends[1])], mtu: (said && alike).then(|| one.into()) }
+    Link {
+        ends: [end(&link.ends[0]), end(&link.ends[1])],
+        mtu: (said && alike).then(|| one.into()),
+        impairments: if same { link.ends[0].impairment.into() } else { Impairments::default() },
+    }
 }

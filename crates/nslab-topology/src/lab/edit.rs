@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::{Destination, End, Lab, Link, Node, Route, RouteAction, Switch};
 use crate::decode::{address, parse_route};
 use crate::diagnostic::{Diagnostic, Problem, closest};
+use crate::impairment::Impairments;
 use crate::model::Device;
 use crate::resolve::{self, Problems};
 
@@ -131,7 +132,7 @@ impl Lab {
     /// Adds a link between two ends as a lab file writes them, `NAME[:INTERFACE] [ADDRESS/LEN…] [MAC]`.
     pub fn add_link(&mut self, one: &str, two: &str, options: &LinkOptions) -> Result<(), EditError> {
         let ends = [self.read_end(one)?, self.read_end(two)?];
-        let link = Link { ends, mtu: options.mtu.map(Into::into) };
+        let link = Link { ends, mtu: options.mtu.map(Into::into), impairments: Impairments::default() };
         self.change(|lab| {
             lab.pin_names();
             lab.links.push(link);
@@ -247,6 +248,37 @@ impl Lab {
     pub fn set_mtu(&mut self, interface: &str, mtu: u32) -> Result<(), EditError> {
         let EndId { link, side } = self.end_named(interface)?;
         self.change(|lab| lab.links[link].ends[side].mtu = Some(mtu.into()))
+    }
+
+    /// Sets impairments of what the end `NODE:INTERFACE` of a link sends; what is not said stays as it is.
+    pub fn set_impairments(&mut self, interface: &str, said: Impairments) -> Result<(), EditError> {
+        let EndId { link, side } = self.end_named(interface)?;
+        self.change(|lab| {
+            let end = &mut lab.links[link].ends[side];
+            end.impairments = said.or(end.impairments);
+        })
+    }
+
+    /// Takes all impairments from what the end `NODE:INTERFACE` of a link sends. Those of [`super::Path`]s stay.
+    pub fn clear_impairments(&mut self, interface: &str) -> Result<(), EditError> {
+        let EndId { link, side } = self.end_named(interface)?;
+        self.change(|lab| {
+            // What was said of both ends is from now on said of the other alone.
+            let link = &mut lab.links[link];
+            let of_both = std::mem::take(&mut link.impairments);
+            let other = &mut link.ends[1 - side];
+            other.impairments = other.impairments.or(of_both);
+            link.ends[side].impairments = Impairments::default();
+        })
+    }
+
+    /// Has the end `NODE:INTERFACE` of a link do to what it sends exactly this.
+    pub fn replace_impairments(&mut self, interface: &str, said: Impairments) -> Result<(), EditError> {
+        let mut lab = self.clone();
+        lab.clear_impairments(interface)?;
+        lab.set_impairments(interface, said)?;
+        *self = lab;
+        Ok(())
     }
 
     /// Makes a change unless the lab could not be built with it.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::address;
 use crate::diagnostic::{Problem, Span, Spanned};
+use crate::impairment::Impairments;
 
 /// One end of a link as it was described.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +25,23 @@ pub struct End {
     pub mtu: Option<Spanned<u32>>,
     /// It is up.
     pub up: bool,
+    /// What happens to what it sends, where that differs from the link's.
+    #[serde(default)]
+    pub impairments: Impairments,
 }
 
 impl End {
     /// An end with nothing but what it is plugged into.
     pub fn new(device: impl Into<Spanned<String>>) -> Self {
-        Self { device: device.into(), interface: None, addresses: None, mac: None, mtu: None, up: true }
+        Self {
+            device: device.into(),
+            interface: None,
+            addresses: None,
+            mac: None,
+            mtu: None,
+            up: true,
+            impairments: Impairments::default(),
+        }
     }
 
     /// Reads `NAME[:IFNAME] [ADDRESS/LEN…] [MAC]`; `place` turns a stretch of the text into its place in the file.

@@ -2,8 +2,10 @@
 
 mod edit;
 mod end;
+mod path;
 mod policy;
 mod routing;
+mod timeline;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,13 +18,17 @@ use serde::{Deserialize, Serialize};
 pub use edit::{EditError, LinkOptions};
 pub use end::End;
 pub(crate) use end::words;
+pub use path::{Path, PathEnd};
 pub use policy::{
     Firewall, FirewallRule, IcmpType, Line, NatKind, NatRule, Nft, Policy, Ports, Service, Verdict,
     protocol_name, protocol_names, protocol_number,
 };
 pub use routing::{Destination, Family, NextHop, Route, RouteAction, Rule, Via};
+pub(crate) use timeline::missing as missing_target;
+pub use timeline::{Action, Event, MAX_OCCURRENCES, Occurrence, Target, interfaces, schedule};
 
 use crate::diagnostic::{Diagnostic, Span, Spanned};
+use crate::impairment::Impairments;
 use crate::model;
 
 /// The IPv4 pool of automatic addresses where the file names none.
@@ -48,6 +54,13 @@ pub struct Lab {
     pub switches: Vec<Switch>,
     /// Links in the order of the file.
     pub links: Vec<Link>,
+    /// What random numbers begin with: those of bad links, as far as the kernel lets itself be told, and those of
+    /// [`Lab::timeline`].
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// What `nslab play` does to it.
+    #[serde(default)]
+    pub timeline: Vec<Event>,
     /// What reading the file had to say besides.
     #[serde(skip)]
     pub notes: Notes,
@@ -228,6 +241,9 @@ pub struct Switch {
     pub ageing: Option<Duration>,
     /// The subnets that automatic addresses come from: at most one of each family.
     pub subnets: Vec<Spanned<IpNet>>,
+    /// What happens between two of its nodes in particular.
+    #[serde(default)]
+    pub paths: Vec<Path>,
 }
 
 impl Switch {
@@ -240,6 +256,7 @@ impl Switch {
             multicast_snooping: true,
             ageing: None,
             subnets: Vec::new(),
+            paths: Vec::new(),
         }
     }
 }
@@ -251,6 +268,9 @@ pub struct Link {
     pub ends: [End; 2],
     /// The MTU of both ends.
     pub mtu: Option<Spanned<u32>>,
+    /// What happens to what either end sends.
+    #[serde(default)]
+    pub impairments: Impairments,
 }
 
 impl Lab {
@@ -265,6 +285,8 @@ impl Lab {
             nodes: Vec::new(),
             switches: Vec::new(),
             links: Vec::new(),
+            seed: None,
+            timeline: Vec::new(),
             notes: Notes::default(),
         }
     }

@@ -6,11 +6,14 @@ use std::time::Duration;
 use nslab_types::{IfName, MacAddr};
 
 use super::Problems;
+use super::impair::Settled;
 use super::parts::unknown_interface;
 use super::segments::Network;
 use crate::diagnostic::Diagnostic;
 use crate::lab;
-use crate::model::{End, Link, Neighbour, Node, Policy, Program, Route, Rule, Segment, Switch, Topology};
+use crate::model::{
+    End, Link, Neighbour, Node, Path, Policy, Program, Route, Rule, Segment, Switch, Topology,
+};
 
 /// How long a program may take to be ready unless the file says.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,6 +25,7 @@ pub(crate) fn topology(
     net: &Network<'_>,
     routes: Vec<Vec<Route>>,
     policies: Vec<Policy>,
+    impaired: &Settled,
     problems: &mut Problems,
 ) -> Topology {
     let lab = net.lab;
@@ -35,12 +39,12 @@ pub(crate) fn topology(
     let switches = lab.switches.iter().map(|switch| self::switch(&lab.name, &prefix, switch)).collect();
     let links = (0..net.links.len())
         .map(|index| Link {
-            ends: [end(net, 2 * index), end(net, 2 * index + 1)],
+            ends: [end(net, impaired, 2 * index), end(net, impaired, 2 * index + 1)],
             segment: net.segment_of[2 * index],
         })
         .collect();
     let segments = (0..net.segments.len()).map(|index| segment(net, index)).collect();
-    Topology { name: lab.name.value.clone(), nodes, switches, links, segments }
+    Topology { name: lab.name.value.clone(), nodes, switches, links, segments, seed: lab.seed }
 }
 
 fn node(
@@ -195,8 +199,13 @@ fn switch(lab: &str, prefix: &str, switch: &lab::Switch) -> Switch {
     }
 }
 
-fn end(net: &Network<'_>, index: usize) -> End {
+fn end(net: &Network<'_>, impaired: &Settled, index: usize) -> End {
     let port = &net.ports[index];
+    let paths = impaired.paths[index].iter().map(|&(to, impairment)| Path {
+        to: net.port_label(to),
+        mac: net.mac(to),
+        impairment,
+    });
     End {
         device: port.device,
         name: port.name,
@@ -205,6 +214,8 @@ fn end(net: &Network<'_>, index: usize) -> End {
         mtu: net.mtus[index],
         addresses: net.addresses[index].iter().map(|address| address.net).collect(),
         up: port.end.up,
+        impairment: impaired.ends[index],
+        paths: paths.collect(),
     }
 }
 

@@ -6,6 +6,7 @@
 mod address;
 mod assemble;
 mod bits;
+mod impair;
 mod mtu;
 pub(crate) mod names;
 mod parts;
@@ -72,9 +73,15 @@ pub(crate) fn run(lab: &Lab, whole: bool) -> Resolution {
     mtu::check(&net, &mut problems);
     storm::check(&net, &mut problems);
     address::overlaps(&net, &mut problems);
+    let impaired = impair::settle(&net, &mut problems);
     let routes = route::all(&net, &mut problems);
     let policies = policy::all(&net, &routes, &mut problems);
-    let topology = assemble::topology(&net, routes, policies, &mut problems);
+    let topology = assemble::topology(&net, routes, policies, &impaired, &mut problems);
+    for target in lab.timeline.iter().flat_map(|event| &event.targets) {
+        if let Some((message, span)) = crate::lab::missing_target(target, &topology) {
+            problems.push(Diagnostic::error("unknown-link", message).at(span, ""));
+        }
+    }
     Resolution { topology: (problems.errors == 0).then_some(topology), diagnostics: problems.list }
 }
 

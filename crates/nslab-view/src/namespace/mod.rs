@@ -1,6 +1,7 @@
 //! What a namespace has: the text of `nslab show NODE`.
 
 mod links;
+mod queues;
 mod routes;
 
 use nslab_kernel::NamespaceState;
@@ -11,7 +12,7 @@ use crate::Style;
 use crate::style::Role;
 use crate::table::lines;
 
-/// The namespace's links, addresses, routes, rules, neighbours, forwarding entries and VLANs, a section for each that
+/// The namespace's links, addresses, routes, rules, neighbours, forwarding entries, VLANs and queues, a section for each that
 /// is not empty, in the words of iproute2.
 ///
 /// Left out are the kernel's own table of local routes and its three rules that every namespace has. `peer` tells what
@@ -37,6 +38,7 @@ pub fn namespace_state(
     ));
     sections.push(("forwarding".to_owned(), state.fdb.iter().map(|entry| fdb(entry, names)).collect()));
     sections.push(("vlans".to_owned(), state.vlans.iter().map(|each| vlan(*each, names)).collect()));
+    sections.push(("queues".to_owned(), queues::queues(state, names, style)));
     sections.retain(|(_, rows)| !rows.is_empty());
     sections.iter().map(|(heading, rows)| section(heading, rows, style)).collect::<Vec<_>>().join("\n")
 }

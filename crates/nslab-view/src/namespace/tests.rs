@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use nslab_kernel::address::Address;
 use nslab_kernel::link::{Bridge, BridgePort, LinkKind};
+use nslab_kernel::qdisc::{Fifo, Handle, Qdisc, QdiscKind, Queues, Statistics};
 use nslab_kernel::route::{NextHop, Route, RouteAction};
 use nslab_kernel::rule::{Rule, RuleAction};
 use nslab_types::{IfName, MacAddr};
@@ -44,6 +45,10 @@ fn ip(text: &str) -> IpAddr {
 
 fn forward(to: &str, hops: Vec<NextHop>) -> Route {
     Route::new(to.parse().unwrap(), RouteAction::Forward(hops))
+}
+
+fn qdisc(link: u32, handle: Handle, kind: QdiscKind, statistics: Statistics) -> Qdisc {
+    Qdisc { link, handle, parent: Handle::ROOT, kind, statistics }
 }
 
 #[test]
@@ -95,6 +100,30 @@ fn a_router_with_everything() {
             },
             Neighbour { link: 2, address: ip("10.0.0.9"), mac: None, state: 0x20, proxy: false },
         ],
+        queues: Queues {
+            qdiscs: vec![
+                qdisc(1, Handle::NONE, QdiscKind::Noqueue, Statistics::default()),
+                qdisc(
+                    2,
+                    Handle::qdisc(0x6e73),
+                    QdiscKind::Blackhole,
+                    Statistics { drops: 3, ..Statistics::default() },
+                ),
+                qdisc(
+                    3,
+                    Handle::qdisc(0x6e73),
+                    QdiscKind::Bfifo(Fifo { limit: 9000 }),
+                    Statistics {
+                        packets: 7,
+                        bytes: 420,
+                        queue_packets: 1,
+                        queue_bytes: 60,
+                        ..Statistics::default()
+                    },
+                ),
+            ],
+            ..Queues::default()
+        },
         ..NamespaceState::default()
     };
     let peer = |link: &Link| (link.index == 3).then(|| "blue:eth0".to_owned());
@@ -126,6 +155,10 @@ rules
 neighbours
   10.0.0.2  dev eth0  lladdr 02:00:00:00:01:02  REACHABLE
   10.0.0.9  dev eth0                            FAILED
+
+queues
+  eth0  root  blackhole         sent 0 (0 bytes)    dropped 3
+  eth1  root  bfifo limit 9000  sent 7 (420 bytes)  waiting 1 (60 bytes)
 ";
     assert_eq!(namespace_state(&state, &peer, &Style::default()), expected);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use nslab_topology::impairment::Impairment;
 use nslab_topology::model::{Link, Node, Switch};
 use nslab_types::{IfName, MacAddr};
 
@@ -47,6 +48,8 @@ fn end(device: Device, name: &str, addresses: &[&str]) -> End {
         mtu: 1500,
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         up: true,
+        impairment: Impairment::default(),
+        paths: Vec::new(),
     }
 }
 
@@ -55,7 +58,7 @@ fn link(from: End, to: End) -> Link {
 }
 
 fn lab(name: &str, nodes: Vec<Node>, switches: Vec<Switch>, links: Vec<Link>) -> Topology {
-    Topology { name: name.to_owned(), nodes, switches, links, segments: Vec::new() }
+    Topology { name: name.to_owned(), nodes, switches, links, segments: Vec::new(), seed: None }
 }
 
 fn shown(topology: &Topology) -> String {

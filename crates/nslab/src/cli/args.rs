@@ -114,6 +114,20 @@ pub enum Command {
                                         nslab route del red default via 10.0.0.254"
     )]
     Route(RouteCommand),
+    /// Change a link of a running lab: delay, loss, rate, up, down, MTU
+    #[command(
+        after_help = "What is not named stays as it is. On an interface it is what this end sends; on a link, both ways.\n\nExamples:\n  \
+                            nslab set red:eth0 --loss 5% --rate 10mbit\n  nslab set 'red -- blue' --delay 50ms --jitter 5ms\n  \
+                            nslab set red:eth0 --clear      good again\n  nslab set red:eth0 --down"
+    )]
+    Set(Set),
+    /// Play a lab's timeline: what happens to its links at set times
+    #[command(
+        after_help = "At the end, and on Ctrl-C, links are as they were before, unless --keep is given.\n\nExamples:\n  nslab play                      \
+                            the timeline of the running lab\n  nslab play lossy.yaml --seed 7  that of a file, on the lab that runs\n  \
+                            nslab play --speed 10 --json"
+    )]
+    Play(Play),
     /// Write a running lab down: as a lab file, or as a shell script of ip(8) commands
     #[command(
         after_help = "Examples:\n  nslab export > lab.yaml\n  nslab export play --shell > lab.sh\n  nslab export --topo tree,depth=2 > \
@@ -475,6 +489,68 @@ pub enum RouteCommand {
     },
 }
 
+/// `nslab set`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
+pub struct Set {
+    /// NODE:INTERFACE, or a link as 'NODE -- NODE'
+    #[arg(required = true)]
+    pub link: Vec<String>,
+    /// Which lab
+    #[command(flatten)]
+    pub lab: LabArg,
+    /// How long packets are held, as 50ms
+    #[arg(long, value_name = "TIME", group = "what")]
+    pub delay: Option<String>,
+    /// By how much that varies to either side
+    #[arg(long, value_name = "TIME", group = "what")]
+    pub jitter: Option<String>,
+    /// Packets that are lost, as 1%
+    #[arg(long, value_name = "SHARE", group = "what")]
+    pub loss: Option<String>,
+    /// Packets that come twice
+    #[arg(long, value_name = "SHARE", group = "what")]
+    pub duplicate: Option<String>,
+    /// Packets that overtake those that are held
+    #[arg(long, value_name = "SHARE", group = "what")]
+    pub reorder: Option<String>,
+    /// Packets with one bit turned over
+    #[arg(long, value_name = "SHARE", group = "what")]
+    pub corrupt: Option<String>,
+    /// Bits in a second, as 10mbit, or none
+    #[arg(long, value_name = "RATE", group = "what")]
+    pub rate: Option<String>,
+    /// Take all of these away, before what is given besides
+    #[arg(long, group = "what")]
+    pub clear: bool,
+    /// Bring it up
+    #[arg(long, group = "what", conflicts_with = "down")]
+    pub up: bool,
+    /// Take it down
+    #[arg(long, group = "what")]
+    pub down: bool,
+    /// Bytes of layer 3 that it carries
+    #[arg(long, value_name = "BYTES", group = "what")]
+    pub mtu: Option<u32>,
+}
+
+/// `nslab play`.
+#[derive(Debug, Args)]
+pub struct Play {
+    /// A lab file whose timeline is played on the lab that runs, or a lab [default: the lab]
+    #[arg(value_hint = ValueHint::FilePath, add = clap_complete::ArgValueCandidates::new(complete_labs))]
+    pub what: Option<String>,
+    /// What random numbers begin with [default: the lab file's `seed`, else chance]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// So many times as fast
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = speed)]
+    pub speed: f64,
+    /// Leave links as the timeline leaves them
+    #[arg(long)]
+    pub keep: bool,
+}
+
 /// `nslab export`.
 #[derive(Debug, Args)]
 pub struct Export {
@@ -550,6 +626,14 @@ fn assignment(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("NAME=VALUE is wanted".to_owned()),
     }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let factor: f64 = text.parse().map_err(|_| "a number is wanted".to_owned())?;
+    if !(0.001..=1000.0).contains(&factor) {
+        return Err("0.001 to 1000 is wanted".to_owned());
+    }
+    Ok(factor)
 }
 
 fn seconds(text: &str) -> Result<std::time::Duration, String> {

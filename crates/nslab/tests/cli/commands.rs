@@ -137,7 +137,18 @@ fn shown(session: &Session) {
     let json = session.json(["show", &red]);
     assert_eq!(
         keys(&json),
-        ["addresses", "fdb", "links", "namespace", "neighbours", "routes", "rules", "target", "vlans"]
+        [
+            "addresses",
+            "fdb",
+            "links",
+            "namespace",
+            "neighbours",
+            "queues",
+            "routes",
+            "rules",
+            "target",
+            "vlans"
+        ]
     );
     assert_eq!(json["target"], red);
     let by_name = session.json(["show", &format!("netns:{lab}-red")]);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{Run, Session, as_user, each_user};
 
-each_user!(fat_tree, guide, red_blue_green, routers, services, star_1000);
+each_user!(fat_tree, guide, lossy, red_blue_green, routers, services, star_1000);
 as_user!(the_guide_to_the_letter);
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
@@ -51,6 +51,7 @@ fn none_is_forgotten() {
             "fat-tree.yaml",
             "guide.yaml",
             "home-nat.yaml",
+            "lossy.yaml",
             "red-blue-green.yaml",
             "routers.yaml",
             "services.yaml",
@@ -167,5 +168,31 @@ fn star_1000(session: &Session) {
     let nodes = session.json(["ls", &lab]);
     assert_eq!(nodes.as_array().unwrap().len(), 1001);
     session.ok(["ping", &format!("{lab}/h1"), "h1000", "-c1"]);
+    gone(session, &lab);
+}
+
+fn lossy(session: &Session) {
+    let (lab, file) = example(session, "lossy");
+    let run = session.run(["up", &file, "--name", &lab]);
+    if run.code == Some(3) {
+        // A kernel without netem: refused with the line and the option, and nothing is made.
+        run.says(&format!("({file}:15:30)"))
+            .says("CONFIG_NET_SCH_NETEM")
+            .says("rate and loss work without it");
+        session.assert_nothing_of(&lab);
+        return;
+    }
+    run.status(0);
+    for (from, to, least) in [("hq", "alpha", 26.0), ("hq", "beta", 80.0), ("laptop", "hq", 16.0)] {
+        // One of these may be lost.
+        let rows = session.run(["ping", &format!("{lab}/{from}"), to, "-c5", "-i0.1", "-W5", "--json"]);
+        let rows: Value = serde_json::from_str(&rows.stdout).unwrap();
+        let row = if rows.is_array() { &rows[0] } else { &rows };
+        let time = row["rtt_ms"]["min"].as_f64().unwrap();
+        assert!(time >= least, "{from} to {to}: {row}");
+    }
+    let played = session.json(["play", &lab]);
+    assert_eq!((played["events"].as_array().unwrap().len(), &played["seed"]), (4, &1.into()), "{played}");
+    assert!(session.ok(["plan", &file, "--name", &lab]).contains("nothing to do"));
     gone(session, &lab);
 }

@@ -12,6 +12,7 @@ mod files;
 mod importing;
 mod interrupt;
 mod join;
+mod lines;
 mod logs;
 mod output;
 mod pinging;

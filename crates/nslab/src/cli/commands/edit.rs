@@ -91,7 +91,7 @@ fn other_end(lab: &Lab, interface: &str) -> Option<String> {
 
 /// What a lab remembers, in a form in which a change of one thing moves no other: all that was chosen is written out.
 /// What comes new is chosen as the lab file would have had it.
-fn settled(state: &State) -> Lab {
+pub(super) fn settled(state: &State) -> Lab {
     let mut topology = state.topology.clone();
     for node in &mut topology.nodes {
         node.routes.retain(|route| !route.derived);
@@ -110,6 +110,7 @@ fn settled(state: &State) -> Lab {
     lab.addressing = state.lab.addressing.clone();
     lab.routing = state.lab.routing;
     lab.prefix.clone_from(&state.lab.prefix);
+    lab.timeline.clone_from(&state.lab.timeline);
     lab
 }
 
@@ -121,7 +122,7 @@ fn warnings(lab: &Lab) -> Vec<String> {
 }
 
 /// Changes what the lab remembers and brings the kernel to it; nothing is changed if either is refused.
-fn edit(
+pub(super) fn edit(
     named: Option<&str>,
     output: Output,
     change: impl FnOnce(&mut Lab) -> Result<(), EditError>,

@@ -10,6 +10,8 @@ mod logs;
 mod ls;
 mod ping;
 mod plan;
+mod play;
+mod set;
 mod show;
 mod surroundings;
 mod up;
@@ -48,6 +50,8 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Switch(command) => edit::switch(command, output),
         Command::Addr(command) => edit::address(command, output),
         Command::Route(command) => edit::route(command, output),
+        Command::Set(args) => set::run(&args, output),
+        Command::Play(args) => play::run(&args, output),
         Command::Export(args) => export::run(&args, output),
         Command::Import(args) => import::run(&args, output),
         Command::Completions(args) => surroundings::completions(&args, output),

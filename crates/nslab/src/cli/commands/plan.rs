@@ -47,7 +47,10 @@ pub(super) fn run(args: &args::Plan, output: Output) -> Result<ExitCode, CliErro
 
 /// The plan of a first build.
 pub(super) fn fresh(topology: &nslab_topology::Topology) -> Plan {
-    let desired = Desired::new(topology, NewNamespaces::default());
+    // Where nothing can be asked, as by an ordinary user without labs, a kernel that has all.
+    let asked = (!nslab_lab::rootless::needed()).then(|| nslab_lab::shaping::probe(topology, None).ok());
+    let shaper = asked.flatten().unwrap_or_default();
+    let desired = Desired::new(topology, NewNamespaces { shaper, ..NewNamespaces::default() });
     let nothing = Actual::nothing(&desired);
     nslab_lab::diff::plan(&desired, &nothing, &[])
 }

@@ -1,0 +1,159 @@
+//! What needs netem: skipped, with the reason said, on kernels without it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nslab_kernel::qdisc::QdiscKind;
+use nslab_testing::privileged;
+
+use super::traffic::{Got, flood, is_right, lost, send, socket, warm_up};
+use super::{has_netem, queues};
+use crate::support::{Site, wanted};
+
+/// What comes of datagrams over a link with `options`.
+fn over(options: &str, load: (u32, usize, Duration)) -> Option<Vec<Got>> {
+    if !has_netem() {
+        return None;
+    }
+    let site = Site::new();
+    site.up(&wanted(&format!(
+        "name: n\nseed: 7\nnodes: {{a: {{}}, b: {{}}}}\nlinks: [[a 10.1.0.1/24, b 10.1.0.2/24, {options}]]\n"
+    )));
+    let from = socket(&site.node("n", "a"), "10.1.0.1:0");
+    let to = socket(&site.node("n", "b"), "10.1.0.2:0");
+    warm_up(&from, &to);
+    let got = send(&from, &to, to.local_addr().unwrap(), load);
+    site.down("n");
+    Some(got)
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+#[test]
+fn a_delay_is_kept() {
+    privileged(|| {
+        let Some(got) = over("{delay: 50ms}", (50, 100, Duration::from_millis(3))) else { return };
+        assert_eq!(got.len(), 50);
+        let mut took: Vec<f64> = got.iter().map(|one| milliseconds(one.took)).collect();
+        took.sort_by(f64::total_cmp);
+        assert!(took[0] >= 50.0 && took[took.len() / 2] < 60.0, "{took:?}");
+    });
+}
+
+#[test]
+fn a_jitter_spreads_the_delay() {
+    privileged(|| {
+        let Some(got) = over("{delay: 60ms, jitter: 40ms}", (300, 100, Duration::from_millis(1))) else {
+            return;
+        };
+        assert_eq!(got.len(), 300);
+        let took: Vec<f64> = got.iter().map(|one| milliseconds(one.took)).collect();
+        let mean = took.iter().sum::<f64>() / 300.0;
+        let (least, most) = took.iter().fold((f64::MAX, 0.0_f64), |(l, m), &one| (l.min(one), m.max(one)));
+        assert!((20.0..35.0).contains(&least) && most > 85.0, "{least} to {most}");
+        // Uniform from 20 to 100: its mean of 300 has a standard deviation of 1.3.
+        assert!((52.0..75.0).contains(&mean), "{mean}");
+    });
+}
+
+#[test]
+fn a_loss_is_lost() {
+    privileged(|| {
+        let Some(got) = over("{loss: 10%, delay: 1ms}", (2000, 100, Duration::from_micros(50))) else {
+            return;
+        };
+        let share = lost(&got, 2000);
+        assert!((share - 0.1).abs() < 0.041, "{share}");
+    });
+}
+
+#[test]
+fn duplicates_come_twice() {
+    privileged(|| {
+        let Some(got) = over("{duplicate: 30%}", (1000, 100, Duration::from_micros(50))) else { return };
+        let mut times: BTreeMap<u32, u32> = BTreeMap::new();
+        for one in &got {
+            *times.entry(one.number).or_default() += 1;
+        }
+        assert_eq!(times.len(), 1000, "none is lost");
+        let twice = times.values().filter(|&&times| times == 2).count();
+        assert!(twice.abs_diff(300) < 90, "{twice}");
+    });
+}
+
+#[test]
+fn what_is_reordered_overtakes_what_is_held() {
+    privileged(|| {
+        let Some(got) = over("{delay: 30ms, reorder: 25%}", (400, 100, Duration::from_millis(1))) else {
+            return;
+        };
+        assert_eq!(got.len(), 400);
+        let at_once = got.iter().filter(|one| one.took < Duration::from_millis(20)).count();
+        assert!(at_once.abs_diff(100) < 60, "{at_once}");
+        assert!(got.windows(2).any(|pair| pair[0].number > pair[1].number));
+    });
+}
+
+#[test]
+fn what_is_corrupted_is_dropped_by_its_checksum() {
+    privileged(|| {
+        let Some(got) = over("{corrupt: 20%}", (1000, 400, Duration::from_micros(50))) else { return };
+        // The bit may be in the Ethernet header's padding-free 14 bytes or anywhere behind: nearly all make the packet
+        // one that nobody takes.
+        let share = lost(&got, 1000);
+        assert!((share - 0.2).abs() < 0.08, "{share}");
+    });
+}
+
+#[test]
+fn delay_and_rate_are_both_kept() {
+    privileged(|| {
+        if !has_netem() {
+            return;
+        }
+        let site = Site::new();
+        site.up(&wanted(
+            "name: n\nnodes: {a: {}, b: {}}\nlinks: [[a 10.1.0.1/24, b 10.1.0.2/24, {delay: 30ms, rate: 8mbit}]]\n",
+        ));
+        let from = socket(&site.node("n", "a"), "10.1.0.1:0");
+        let to = socket(&site.node("n", "b"), "10.1.0.2:0");
+        let few = send(&from, &to, to.local_addr().unwrap(), (20, 1000, Duration::from_millis(2)));
+        let least = few.iter().map(|one| one.took).min().unwrap();
+        assert!(least >= Duration::from_millis(30), "{least:?}");
+        if let Err(measured) = is_right(8e6, || flood(&from, &to, 500, 1000)) {
+            panic!("{measured:?}");
+        }
+        site.down("n");
+    });
+}
+
+#[test]
+fn a_seed_gives_the_same_losses_again() {
+    privileged(|| {
+        if !has_netem() {
+            return;
+        }
+        let lab = |name: &str, seed: u64| {
+            let site = Site::new();
+            site.up(&wanted(&format!(
+                "name: {name}\nseed: {seed}\nnodes: {{a: {{}}, b: {{}}}}\nlinks: [[a 10.1.0.1/24, b 10.1.0.2/24, {{loss: 50%}}]]\n"
+            )));
+            let seeds: Vec<Option<u64>> = queues(&site.node(name, "a"))
+                .qdiscs
+                .iter()
+                .filter_map(
+                    |one| if let QdiscKind::Netem(netem) = &one.kind { Some(netem.seed) } else { None },
+                )
+                .collect();
+            site.down(name);
+            seeds
+        };
+        let once = lab("n", 1);
+        assert_eq!(once.len(), 1);
+        assert_eq!(once, lab("n", 1));
+        // A kernel before 6.6 has no seeds.
+        assert!(once[0].is_none() || once != lab("n", 2));
+    });
+}
