@@ -184,8 +184,6 @@ fn variables(session: &Session) {
 
 fn features_of_later_releases(session: &Session) {
     let features = [
-        ("nodes:\n  a: {firewall: {default: drop}}\n", "line 2: a node's firewall"),
-        ("nodes:\n  a: {nat: [{masquerade: eth0}]}\n", "line 2: a node's address translation"),
         ("nodes: {a: {}, b: {}}\nexpect:\n  - a -> b icmp: ok\n", "line 2: checking expectations"),
     ];
     for (source, says) in features {

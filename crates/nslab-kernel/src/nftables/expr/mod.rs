@@ -3,14 +3,18 @@
 //! The kernel evaluates a rule's expressions one after the other on a packet. Most load something into a
 //! [`Register`], compare one, or act; the first comparison that fails ends the rule (`NFT_BREAK`), and a verdict ends it too.
 
+mod bits;
 mod decode;
 mod encode;
+mod encode_loads;
 mod keys;
+mod parts;
 #[cfg(test)]
 pub(super) mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use bits::{CtState, CtStatus, FibFlags, LogFlags, NatFlags};
 pub(crate) use decode::{VerdictOrValue, expression, expressions, limit, quota, synproxy, verdict_or_value};
 pub(crate) use encode::{
     References, name, write_expression, write_limit, write_list, write_quota, write_synproxy, write_value,
@@ -21,9 +25,13 @@ pub use keys::{
     SocketKey, XfrmKey,
 };
 
+pub use parts::{
+    BitwiseOp, CtDirection, Dynset, HashKind, Limit, Log, LookupInto, Nat, Objref, QueueNumber, Quota,
+    RegisterRange, Reject, Synproxy,
+};
+
 use super::data::{Data, Register, Verdict};
 use super::family::Family;
-use super::flags::flags;
 
 /// One expression of a rule, or one that comes with each element of a set.
 ///
@@ -372,311 +380,4 @@ pub enum Expr {
         /// What `NFTA_EXPR_DATA` holds; none where there is no such attribute.
         data: Option<Data>,
     },
-}
-
-/// What [`Expr::Bitwise`] calculates.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BitwiseOp {
-    /// `(source & mask) ^ xor`, which can express and, or and xor with fixed values (`NFT_BITWISE_MASK_XOR`).
-    MaskXor {
-        /// The mask.
-        mask: Data,
-        /// What is turned round then.
-        xor: Data,
-    },
-    /// To the left by so many bits; words of four bytes in the machine's order, the first being the highest.
-    ShiftLeft(u32),
-    /// To the right.
-    ShiftRight(u32),
-    /// And, or, xor (3, 4, 5) with another register (Linux 6.13).
-    Register {
-        /// Its number (`enum nft_bitwise_ops`).
-        op: u32,
-        /// The other register.
-        other: Register,
-    },
-}
-
-/// A connection's direction (`enum ip_conntrack_dir`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CtDirection {
-    /// That of its first packet.
-    Original,
-    /// That of the answer.
-    Reply,
-}
-
-/// What becomes of what a lookup finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LookupInto {
-    /// Nothing: it is only asked whether the set holds it.
-    Nothing,
-    /// It is the verdict.
-    Verdict,
-    /// It goes into a register.
-    Register(Register),
-}
-
-/// Registers that hold the least and the greatest of what may be chosen; the same twice for one choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct RegisterRange {
-    /// The least.
-    pub first: Register,
-    /// The greatest.
-    pub last: Register,
-}
-
-impl RegisterRange {
-    /// No choice: what this register holds.
-    pub const fn one(register: Register) -> Self {
-        Self { first: register, last: register }
-    }
-}
-
-/// What [`Expr::Hash`] hashes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HashKind {
-    /// A register (`jhash`).
-    Jenkins {
-        /// Which.
-        source: Register,
-        /// How many bytes of it.
-        len: u32,
-        /// The start; none lets the kernel choose one.
-        seed: Option<u32>,
-    },
-    /// The packet's addresses, ports and protocol, alike in both directions (`symhash`).
-    Symmetric,
-}
-
-/// See [`Expr::Dynset`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Dynset {
-    /// The set's name.
-    pub set: String,
-    /// 0 add, 1 add or renew, 2 take out (`enum nft_dynset_ops`).
-    pub op: u32,
-    /// The element.
-    pub key: Register,
-    /// What a map is to have for it.
-    pub data: Option<Register>,
-    /// After how many milliseconds the element goes; none is the set's own timeout.
-    pub timeout: Option<u64>,
-    /// Goes on if the set held it not (`NFT_DYNSET_F_INV`).
-    pub inverted: bool,
-    /// What comes with the element, as a limit of its own.
-    pub expressions: Vec<Expr>,
-}
-
-/// See [`Expr::Objref`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Objref {
-    /// An object by its name.
-    Named {
-        /// What it is.
-        kind: ObjectKind,
-        /// Its name.
-        name: String,
-    },
-    /// The object that a map has for a register.
-    Map {
-        /// The map's name.
-        set: String,
-        /// The register.
-        source: Register,
-    },
-}
-
-/// See [`Expr::Limit`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Limit {
-    /// How many in each `seconds`.
-    pub rate: u64,
-    /// The length of time, as 1, 60, 3600, 86400 or 604800.
-    pub seconds: u64,
-    /// How many more at once.
-    pub burst: u32,
-    /// Bytes are counted rather than packets.
-    pub bytes: bool,
-    /// Goes on if the rate is exceeded.
-    pub inverted: bool,
-}
-
-/// See [`Expr::Quota`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Quota {
-    /// How many bytes.
-    pub bytes: u64,
-    /// How many of them are used.
-    pub consumed: u64,
-    /// `NFT_QUOTA_F_*`: 1 goes on once they are used up, 2 they are.
-    pub flags: u32,
-}
-
-/// See [`Expr::Log`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct Log {
-    /// What the line starts with; at most 127 bytes.
-    pub prefix: Option<String>,
-    /// How serious; of the kernel's log only.
-    pub level: Option<LogLevel>,
-    /// What else is shown; of the kernel's log only.
-    pub flags: LogFlags,
-    /// To programs that listen to this group (`nfnetlink_log`) rather than to the kernel's log.
-    pub group: Option<u16>,
-    /// How many bytes of the packet they get.
-    pub snaplen: Option<u32>,
-    /// How many packets are gathered before they are sent.
-    pub threshold: Option<u16>,
-}
-
-flags! {
-    /// What a line of the kernel's log shows (`NF_LOG_*`, `include/uapi/linux/netfilter/nf_log.h`).
-    LogFlags {
-        /// TCP sequence numbers.
-        TCP_SEQUENCE = 0x01,
-        /// TCP options.
-        TCP_OPTIONS = 0x02,
-        /// IP options.
-        IP_OPTIONS = 0x04,
-        /// The sending socket's user.
-        USER = 0x08,
-        /// The hardware addresses.
-        MAC = 0x20,
-        /// All of these (`NF_LOG_MASK`).
-        ALL = 0x2f,
-    }
-}
-
-/// See [`Expr::Reject`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reject {
-    /// ICMP (IPv4) or `ICMPv6` (IPv6) "destination unreachable" with this code.
-    Icmp(u8),
-    /// The same, for tables of both families.
-    Icmpx(RejectIcmpx),
-    /// A TCP reset.
-    TcpReset,
-}
-
-/// See [`Expr::Nat`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Nat {
-    /// The destination rather than the source.
-    pub destination: bool,
-    /// Of the addresses; [`Family::Inet`] where there are none and both may come.
-    pub family: Family,
-    /// The new address.
-    pub addresses: Option<RegisterRange>,
-    /// The new port.
-    pub ports: Option<RegisterRange>,
-    /// How.
-    pub flags: NatFlags,
-}
-
-flags! {
-    /// How an address or port is chosen (`NF_NAT_RANGE_*`, `include/uapi/linux/netfilter/nf_nat.h`).
-    NatFlags {
-        /// The kernel sets it where an address is given.
-        MAP_IPS = 0x01,
-        /// The kernel sets it where a port is given.
-        PROTO_SPECIFIED = 0x02,
-        /// Ports by chance (`random`).
-        PROTO_RANDOM = 0x04,
-        /// A client gets the same address every time (`persistent`).
-        PERSISTENT = 0x08,
-        /// Ports wholly by chance (`fully-random`).
-        PROTO_RANDOM_FULLY = 0x10,
-        /// Ports keep their distance from a base.
-        PROTO_OFFSET = 0x20,
-        /// Prefixes are mapped one to one (`prefix`).
-        NETMAP = 0x40,
-    }
-}
-
-/// See [`Expr::Synproxy`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Synproxy {
-    /// Largest segment that is told.
-    pub mss: u16,
-    /// Window scale that is told.
-    pub window_scale: u8,
-    /// `NF_SYNPROXY_OPT_*`: 1 MSS, 2 window scale, 4 SACK, 8 timestamps.
-    pub flags: u32,
-}
-
-/// See [`Expr::Queue`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QueueNumber {
-    /// One, or one of several.
-    Fixed {
-        /// The first.
-        first: u16,
-        /// How many.
-        total: u16,
-    },
-    /// The one whose number a register holds.
-    Register(Register),
-}
-
-flags! {
-    /// What of the packet the routing tables are asked for (`enum nft_fib_flags`).
-    FibFlags {
-        /// Its source address.
-        SOURCE = 0x01,
-        /// Its destination address.
-        DESTINATION = 0x02,
-        /// Its mark counts.
-        MARK = 0x04,
-        /// The route must lead out by the interface that it came in by.
-        IIF = 0x08,
-        /// The route must lead out by the interface that it leaves by.
-        OIF = 0x10,
-        /// Only whether there is a route: 1 or 0.
-        PRESENT = 0x20,
-    }
-}
-
-flags! {
-    /// What a packet is to its connection (`NF_CT_STATE_*BIT`, `include/uapi/linux/netfilter/nf_conntrack_common.h`). A packet has
-    /// exactly one of these.
-    CtState {
-        /// No connection can be made of it.
-        INVALID = 0x01,
-        /// Packets went both ways.
-        ESTABLISHED = 0x02,
-        /// It starts a connection that belongs to another, or is an ICMP error about one.
-        RELATED = 0x04,
-        /// It starts a connection.
-        NEW = 0x08,
-        /// It is not tracked.
-        UNTRACKED = 0x40,
-    }
-}
-
-flags! {
-    /// What became of a connection (`IPS_*`, `include/uapi/linux/netfilter/nf_conntrack_common.h`).
-    CtStatus {
-        /// It was expected.
-        EXPECTED = 0x01,
-        /// Packets went both ways.
-        SEEN_REPLY = 0x02,
-        /// It is not forgotten early.
-        ASSURED = 0x04,
-        /// Its first packet left.
-        CONFIRMED = 0x08,
-        /// Its source is changed.
-        SNAT = 0x10,
-        /// Its destination is changed.
-        DNAT = 0x20,
-        /// It is being forgotten.
-        DYING = 0x200,
-    }
 }

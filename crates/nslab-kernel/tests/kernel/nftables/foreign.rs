@@ -2,9 +2,15 @@
 
 use std::collections::HashMap;
 
-use nslab_kernel::nftables::Ruleset;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::print::Names;
-use nslab_testing::{Nft, privileged};
+use nslab_kernel::nftables::{
+    BaseChain, Chain, Data, Expr, Family, Hook, Rule, Ruleset, Table, Transaction, TransactionError, Verdict,
+};
+use nslab_testing::{Nft, kernel_lacks, privileged};
+use rustix::io::Errno;
 
 use super::support::Tables;
 
@@ -102,5 +108,145 @@ fn what_is_read_is_programmed_again_piece_by_piece() {
         }
         assert!(ruleset.comparable() == copy.read().comparable());
         assert_same(&nft.list(&original.namespace), &nft.list(&copy.namespace), "nft's list of the copy");
+    });
+}
+
+/// An attribute as netlink has it.
+fn attribute(kind: u16, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = u16::try_from(payload.len() + 4).unwrap().to_ne_bytes().to_vec();
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(payload);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+fn table_of(expressions: Vec<Expr>) -> Table {
+    let mut table = Table::new(Family::Inet, "t");
+    let mut chain = Chain::base("in", BaseChain::filter(Hook::Input));
+    chain.rules.push(Rule::new(expressions));
+    table.chains.push(chain);
+    table
+}
+
+#[test]
+fn what_is_not_known_is_kept_and_programmed_again() {
+    privileged(|| {
+        // `inner`, by which Linux 6.2 looks into tunnels: VXLAN, header of 8 bytes, and in it a byte of its network header.
+        let payload = [
+            attribute(1, &1_u32.to_be_bytes()),
+            attribute(2, &1_u32.to_be_bytes()),
+            attribute(3, &9_u32.to_be_bytes()),
+            attribute(4, &1_u32.to_be_bytes()),
+        ];
+        let payload = [attribute(1, b"payload\0"), attribute(2 | 0x8000, &payload.concat())].concat();
+        let inner = [
+            attribute(1, &0_u32.to_be_bytes()),
+            attribute(2, &1_u32.to_be_bytes()),
+            attribute(3, &15_u32.to_be_bytes()),
+            attribute(4, &8_u32.to_be_bytes()),
+            attribute(5 | 0x8000, &payload),
+        ];
+        let unknown = Expr::Unknown { name: "inner".to_owned(), data: Some(Data::from(inner.concat())) };
+        let table = table_of(vec![
+            Expr::Meta {
+                destination: nslab_kernel::nftables::Register::R1,
+                key: nslab_kernel::nftables::MetaKey::L4Protocol,
+            },
+            unknown,
+            Expr::Verdict(Verdict::Drop),
+        ]);
+        let mut tables = Tables::new();
+        let mut transaction = Transaction::new();
+        transaction.load(&table);
+        match transaction.commit(&mut tables.socket) {
+            Ok(()) => {}
+            Err(TransactionError::Refused(refused)) if refused[0].expression.as_deref() == Some("inner") => {
+                return kernel_lacks("the nftables expression \"inner\" (Linux 6.2)");
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let read = tables.read();
+        let Expr::Unknown { name, data } = &read.tables[0].chains[0].rules[0].expressions[1] else {
+            panic!("{read:?}")
+        };
+        assert_eq!(name, "inner");
+        assert!(data.is_some());
+        let printed = print(&read);
+        assert!(printed.contains("# [ inner "), "{printed}");
+        let mut copy = Tables::new();
+        copy.load(&read.tables);
+        assert_eq!(copy.read().comparable(), read.comparable());
+    });
+}
+
+#[test]
+fn rules_of_iptables_are_kept() {
+    privileged(|| {
+        // struct xt_comment_info: 256 bytes of text.
+        let mut info = b"from iptables".to_vec();
+        info.resize(256, 0);
+        let comment =
+            Expr::Xt { target: false, name: "comment".to_owned(), revision: 0, info: Data::from(info) };
+        let mut table = table_of(vec![comment, Expr::Counter { packets: 0, bytes: 0 }]);
+        table.id.family = Family::Ip;
+        let mut tables = Tables::new();
+        let mut transaction = Transaction::new();
+        transaction.load(&table);
+        match transaction.commit(&mut tables.socket) {
+            Ok(()) => {}
+            Err(TransactionError::Unsupported { option, .. }) => return kernel_lacks(option),
+            Err(TransactionError::Refused(refused)) if refused[0].refusal.errno == Errno::NOENT => {
+                return kernel_lacks("CONFIG_NETFILTER_XT_MATCH_COMMENT");
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let read = tables.read();
+        assert_eq!(read.comparable().tables, [table.comparable()]);
+        assert!(print(&read).contains("# [ match comment revision 0 66726f6d"), "{}", print(&read));
+    });
+}
+
+#[test]
+fn what_is_read_is_of_one_moment() {
+    privileged(|| {
+        let mut tables = Tables::new();
+        let mut other = tables.namespace.run(|| Socket::open(Protocol::Netfilter)).unwrap().unwrap();
+        let mut big = Table::new(Family::Inet, "t");
+        for number in 0..20 {
+            let mut chain = Chain::regular(format!("c{number}"));
+            chain.rules = vec![Rule::new([Expr::Counter { packets: 0, bytes: 0 }]); 5];
+            big.chains.push(chain);
+        }
+        let (stop, changes) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // Not for ever, should the reader fail.
+                while !stop.load(Ordering::Relaxed) && changes.load(Ordering::Relaxed) < 5000 {
+                    let mut transaction = Transaction::new();
+                    transaction.load(&big);
+                    transaction.commit(&mut other).unwrap();
+                    let mut transaction = Transaction::new();
+                    transaction.delete_table(&big.id);
+                    transaction.commit(&mut other).unwrap();
+                    changes.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            // Both with and without the table, while it keeps changing.
+            let mut seen = [0, 0];
+            while seen.iter().any(|&times| times < 20) || changes.load(Ordering::Relaxed) < 20 {
+                match Ruleset::read(&mut tables.socket) {
+                    Ok(ruleset) => {
+                        if let [table] = &ruleset.tables[..] {
+                            let rules: usize = table.chains.iter().map(|chain| chain.rules.len()).sum();
+                            assert_eq!((table.chains.len(), rules), (20, 100));
+                        }
+                        seen[ruleset.tables.len()] += 1;
+                    }
+                    Err(nslab_kernel::Error::Unstable { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
     });
 }
