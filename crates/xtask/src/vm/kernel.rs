@@ -177,7 +177,10 @@ fn kinds(releases: &BTreeSet<&str>) -> Vec<String> {
     let mut kinds = BTreeSet::new();
     for release in releases {
         let mut numbers = release.split('.');
-        let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else { continue };
+        // Others name no single release.
+        let (Some(major), Some(minor), Some(_)) = (numbers.next(), numbers.next(), numbers.next()) else {
+            continue;
+        };
         for flavour in ["", "-cloud"] {
             let kind = format!("{major}.{minor}{flavour}");
             if Wanted::parse(&kind).is_some_and(|wanted| wanted.choose(releases.iter().copied()).is_some()) {
