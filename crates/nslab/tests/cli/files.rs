@@ -183,9 +183,8 @@ fn variables(session: &Session) {
 }
 
 fn features_of_later_releases(session: &Session) {
-    let features = [
-        ("nodes: {a: {}, b: {}}\nexpect:\n  - a -> b icmp: ok\n", "line 2: checking expectations"),
-    ];
+    let features =
+        [("nodes: {a: {}, b: {}}\nexpect:\n  - a -> b icmp: ok\n", "line 2: checking expectations")];
     for (source, says) in features {
         session.file("later.yaml", source);
         refused(session, "later.yaml", &format!("{says} is not built yet"));

@@ -28,6 +28,8 @@ pub(super) struct Walk<'a> {
     pub(super) statements: Vec<Statement>,
     /// Depth of chains within rules.
     pub(super) depth: usize,
+    /// Sets that were looked into, each with the words and the parts of the key.
+    pub(super) looked_into: Vec<(String, String, Vec<set::Part>)>,
 }
 
 impl<'a> Walk<'a> {
@@ -39,6 +41,7 @@ impl<'a> Walk<'a> {
             registers: [const { None }; 16],
             statements: Vec::new(),
             depth,
+            looked_into: Vec::new(),
         }
     }
 
@@ -301,6 +304,7 @@ impl<'a> Walk<'a> {
         let set = self.table.set(name)?;
         let keys = self.keys(source, set.key_len)?;
         let text = join(&keys);
+        self.looked_into.push((name.to_owned(), text.clone(), parts(&keys)));
         let content = self.set_words(set, &keys)?;
         match into {
             LookupInto::Nothing => {
@@ -321,12 +325,7 @@ impl<'a> Walk<'a> {
         if !set.is_anonymous() {
             return Some(format!("@{}", set.name));
         }
-        let part = |key: &Key| {
-            let Words { kind, order, shift, .. } = key.words;
-            set::Part { kind, order, len: key.len, shift }
-        };
-        let parts: Vec<_> = keys.iter().map(part).collect();
-        let elements = set::elements(set, Some(&parts), self.table, self.names)?;
+        let elements = set::elements(set, Some(&parts(keys)), self.table, self.names)?;
         Some(format!("{{ {} }}", elements.join(", ")))
     }
 
@@ -372,6 +371,15 @@ pub(super) struct Key {
 fn in_parentheses(table: &'static [(u64, &'static str)], number: u128) -> String {
     let words = types::bits(table, number, " | ");
     if words.contains('|') { format!("({words})") } else { words }
+}
+
+/// What a key is made of.
+fn parts(keys: &[Key]) -> Vec<set::Part> {
+    let part = |key: &Key| {
+        let Words { kind, order, shift, .. } = key.words;
+        set::Part { kind, order, len: key.len, shift }
+    };
+    keys.iter().map(part).collect()
 }
 
 pub(super) fn join(keys: &[Key]) -> String {

@@ -54,15 +54,22 @@ pub(super) fn definition(set: &Set, table: &Table, names: Names<'_>) -> (String,
         }
         MapsTo::Object(kind) => kind.word().map(|word| format!(" : {word}")),
     };
-    match (type_words(set.key_type), to) {
-        (Some(key), Some(to)) if !key.is_empty() => {
+    let named = type_words(set.key_type).filter(|key| !key.is_empty());
+    // A type without a word, as that of a length, is said by what is looked for in the set.
+    let used = if named.is_none() && typeof_to(set) { use_of(set, table, names) } else { None };
+    match (&named, &used, to) {
+        (Some(key), _, Some(to)) => {
             let _ = writeln!(text, "\t\ttype {key}{to}");
+        }
+        (None, Some((key, _)), Some(to)) => {
+            let _ = writeln!(text, "\t\ttypeof {key}{to}");
         }
         _ => {
             complete = false;
             let _ = writeln!(text, "\t\t# type {} to {:?}", set.key_type, set.maps_to);
         }
     }
+    let known = used.map(|(_, parts)| parts);
     if set.save_memory {
         text.push_str("\t\tpolicy memory\n");
     }
@@ -96,7 +103,7 @@ pub(super) fn definition(set: &Set, table: &Table, names: Names<'_>) -> (String,
         let _ = writeln!(text, "\t\tcomment {comment}");
     }
     if !set.elements.is_empty() {
-        if let Some(elements) = elements(set, None, table, names) {
+        if let Some(elements) = elements(set, known.as_deref(), table, names) {
             let _ = writeln!(text, "\t\telements = {{ {} }}", lines(&elements));
         } else {
             complete = false;
@@ -105,6 +112,21 @@ pub(super) fn definition(set: &Set, table: &Table, names: Names<'_>) -> (String,
     }
     text.push_str("\t}\n");
     (text, complete)
+}
+
+/// Whether what a map gives can be written beside `typeof`, which knows no words for types.
+fn typeof_to(set: &Set) -> bool {
+    matches!(set.maps_to, MapsTo::Nothing | MapsTo::Verdict | MapsTo::Object(_))
+}
+
+/// The words and the parts of the key with which the first rule that does so looks into a set.
+fn use_of(set: &Set, table: &Table, names: Names<'_>) -> Option<(String, Vec<Part>)> {
+    table.chains.iter().flat_map(|chain| &chain.rules).find_map(|rule| {
+        let mut walk = Walk::new(table, names, 0);
+        walk.expressions(&rule.expressions);
+        let found = walk.looked_into.into_iter().find(|(name, ..)| *name == set.name);
+        found.map(|(_, words, parts)| (words, parts))
+    })
 }
 
 /// Elements, some on each line.

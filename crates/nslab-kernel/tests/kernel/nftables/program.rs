@@ -6,6 +6,7 @@ use nslab_kernel::nftables::{
     Policy, Reject, RejectIcmpx, Rule, Set, SetFlags, Table, Verdict, priority,
 };
 use nslab_testing::{Nft, privileged};
+use serde_json::json;
 
 use super::support::Tables;
 use crate::support::name;
@@ -203,6 +204,47 @@ fn nft_shows_rules_as_they_are_meant() {
         ] {
             assert!(listed.contains(wanted), "{wanted} is not in\n{listed}");
         }
+    });
+}
+
+#[test]
+fn nft_says_the_same_in_json() {
+    privileged(|| {
+        let Some(nft) = Nft::find() else { return };
+        let mut tables = Tables::new();
+        tables.load(&[table()]);
+        let listed = nft.list_json(&tables.namespace);
+        let of = |kind: &str, key: &str, value: &str| -> Vec<_> {
+            let all = listed.iter().filter_map(|entry| entry.get(kind));
+            all.filter(|entry| entry[key] == value).cloned().collect()
+        };
+        let listed_rules = of("rule", "chain", "forward");
+        assert_eq!(listed_rules.len(), rules().len());
+        let first = &listed_rules[0]["expr"];
+        assert_eq!(first[0]["match"]["left"]["ct"]["key"], "state");
+        assert_eq!(first[0]["match"]["right"], json!(["established", "related"]));
+        assert_eq!(first[1], json!({"accept": null}));
+        let handles: Vec<_> = listed_rules.iter().map(|rule| rule["handle"].as_u64().unwrap()).collect();
+        let read = tables.read();
+        let chain = read.tables[0].chain("forward").unwrap();
+        assert_eq!(chain.rules.iter().map(|rule| rule.handle).collect::<Vec<_>>(), handles);
+
+        let chain = &of("chain", "name", "forward")[0];
+        assert_eq!(
+            (&chain["hook"], &chain["prio"], &chain["policy"]),
+            (&json!("forward"), &json!(0), &json!("drop"))
+        );
+        let zones = &of("map", "name", "zones")[0];
+        assert_eq!((&zones["type"], &zones["map"]), (&json!("ifname"), &json!("verdict")));
+        let prefixes = &of("set", "name", "prefixes")[0];
+        let wanted = json!([
+            {"prefix": {"addr": "10.0.0.0", "len": 8}},
+            "192.0.2.1",
+            {"range": ["198.51.100.3", "198.51.100.9"]},
+        ]);
+        assert_eq!(prefixes["elem"], wanted);
+        let comment = listed_rules.iter().find_map(|rule| rule.get("comment"));
+        assert_eq!(comment.unwrap(), "from ü to x");
     });
 }
 
