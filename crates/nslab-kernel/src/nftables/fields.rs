@@ -59,6 +59,11 @@ impl<'a> Fields<'a> {
         attribute.payload.starts_with(text.as_bytes()).then_some(text)
     }
 
+    /// A name; what is not UTF-8 is replaced, so that whatever bears the name is shown under some name.
+    pub(super) fn name(&mut self, kind: u16) -> Option<String> {
+        Some(self.take(kind)?.text())
+    }
+
     pub(super) fn bytes(&mut self, kind: u16) -> Option<Data> {
         Some(Data::from(self.take(kind)?.payload))
     }

@@ -185,6 +185,8 @@ impl<'a> Walk<'a> {
     }
 
     fn range(&self, words: &Words, from: &Data, to: &Data) -> Option<String> {
+        // There are no ranges of prefixes.
+        words.address_len.is_none().then_some(())?;
         Some(format!("{}-{}", self.value(words, from)?, self.value(words, to)?))
     }
 
@@ -279,6 +281,9 @@ impl<'a> Walk<'a> {
         (whole && xor.iter().all(|&byte| byte == 0)).then_some(())?;
         let (first, len) = super::context::run(mask)?;
         (first == 0 && matches!(sign, "" | "!= ")).then_some(())?;
+        // Bits beyond the prefix would be lost, and with them that this never matches.
+        let within = data.iter().zip(mask.iter()).all(|(byte, mask)| byte & !mask == 0);
+        (within && data.len() == mask.len()).then_some(())?;
         let words = self.words_of(of)?;
         let value = self.value(&words, data)?;
         Some(format!("{} {sign}{value}/{len}", words.text))

@@ -55,6 +55,20 @@ fn only_what_nft_puts_in_again_is_left_out() {
 }
 
 #[test]
+fn what_never_matches_is_not_made_to_match() {
+    use crate::nftables::{BitwiseOp, CmpOp, Register};
+    let op = BitwiseOp::MaskXor { mask: Data::from([255, 0, 0, 0]), xor: Data::be32(0) };
+    let rule = RuleBuilder::new(Family::Ip)
+        .expression(Field::SourceIp4.load(Register::R1))
+        .expression(Expr::Bitwise { source: Register::R1, destination: Register::R1, len: 4, op })
+        .expression(Expr::Cmp { source: Register::R1, op: CmpOp::Equal, data: Data::from([10, 0, 0, 1]) })
+        .accept();
+    let text = rule.to_nft(&Table::new(Family::Ip, "t"), Names::default());
+    assert_eq!(text.text, "ip saddr & 255.0.0.0 == 10.0.0.1 accept");
+    assert!(text.complete);
+}
+
+#[test]
 fn interfaces_have_names_where_they_are_known() {
     let rule = RuleBuilder::new(Family::Inet).equal(Field::Iif, Data::ne32(7)).accept();
     let table = Table::new(Family::Inet, "t");

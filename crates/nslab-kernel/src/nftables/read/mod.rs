@@ -141,7 +141,10 @@ fn tables(socket: &mut Socket, elements: bool) -> Result<Vec<Table>> {
         }
     }
     for (id, mut set) in dump(socket, NFT_MSG_GETSET, "sets", NFT_MSG_NEWSET, parse_set)? {
-        if elements || set.is_anonymous() {
+        // A name that could not be read cannot be asked for.
+        let askable =
+            !set.name.contains(char::REPLACEMENT_CHARACTER) && !id.name.contains(char::REPLACEMENT_CHARACTER);
+        if askable && (elements || set.is_anonymous()) {
             set.elements = read_elements(socket, &id, &set)?;
             set.sort();
         }

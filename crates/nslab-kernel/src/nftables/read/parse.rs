@@ -29,7 +29,7 @@ fn start(payload: &[u8]) -> Option<(Family, Fields<'_>)> {
 /// Reads `NFT_MSG_NEWTABLE`.
 pub(crate) fn parse_table(payload: &[u8]) -> Option<Table> {
     let (family, mut fields) = start(payload)?;
-    let mut table = Table::new(family, fields.text(NFTA_TABLE_NAME)?);
+    let mut table = Table::new(family, fields.name(NFTA_TABLE_NAME)?);
     table.handle = fields.be64(NFTA_TABLE_HANDLE).unwrap_or(0);
     table.flags = TableFlags(fields.be32(NFTA_TABLE_FLAGS).unwrap_or(0));
     table.owner = fields.be32(NFTA_TABLE_OWNER);
@@ -42,8 +42,8 @@ pub(crate) fn parse_table(payload: &[u8]) -> Option<Table> {
 /// Reads `NFT_MSG_NEWCHAIN`.
 pub(crate) fn parse_chain(payload: &[u8]) -> Option<(TableId, Chain)> {
     let (family, mut fields) = start(payload)?;
-    let table = TableId::new(family, fields.text(NFTA_CHAIN_TABLE)?);
-    let mut chain = Chain::regular(fields.text(NFTA_CHAIN_NAME)?);
+    let table = TableId::new(family, fields.name(NFTA_CHAIN_TABLE)?);
+    let mut chain = Chain::regular(fields.name(NFTA_CHAIN_NAME)?);
     chain.handle = fields.be64(NFTA_CHAIN_HANDLE).unwrap_or(0);
     chain.flags = ChainFlags(fields.be32(NFTA_CHAIN_FLAGS).unwrap_or(0)).without(ChainFlags(CHAIN_BASE));
     chain.user_data = fields.bytes(NFTA_CHAIN_USERDATA).unwrap_or_default();
@@ -85,8 +85,8 @@ fn devices(list: Option<Attribute<'_>>, one: Option<String>) -> Vec<String> {
 /// Reads `NFT_MSG_NEWRULE`: its table, its chain, itself.
 pub(crate) fn parse_rule(payload: &[u8]) -> Option<(TableId, String, Rule)> {
     let (family, mut fields) = start(payload)?;
-    let table = TableId::new(family, fields.text(NFTA_RULE_TABLE)?);
-    let chain = fields.text(NFTA_RULE_CHAIN)?;
+    let table = TableId::new(family, fields.name(NFTA_RULE_TABLE)?);
+    let chain = fields.name(NFTA_RULE_CHAIN)?;
     let rule = Rule {
         handle: fields.be64(NFTA_RULE_HANDLE).unwrap_or(0),
         expressions: fields
@@ -106,8 +106,8 @@ pub(crate) fn parse_rule(payload: &[u8]) -> Option<(TableId, String, Rule)> {
 /// Reads `NFT_MSG_NEWSET`.
 pub(crate) fn parse_set(payload: &[u8]) -> Option<(TableId, Set)> {
     let (family, mut fields) = start(payload)?;
-    let table = TableId::new(family, fields.text(NFTA_SET_TABLE)?);
-    let name = fields.text(NFTA_SET_NAME)?;
+    let table = TableId::new(family, fields.name(NFTA_SET_TABLE)?);
+    let name = fields.name(NFTA_SET_NAME)?;
     let mut set = Set::new(name, fields.be32(NFTA_SET_KEY_TYPE).unwrap_or(0), fields.be32(NFTA_SET_KEY_LEN)?);
     set.handle = fields.be64(NFTA_SET_HANDLE).unwrap_or(0);
     set.flags = SetFlags(fields.be32(NFTA_SET_FLAGS).unwrap_or(0));
@@ -182,8 +182,8 @@ fn parse_element(element: &Attribute<'_>) -> Element {
 /// Reads `NFT_MSG_NEWOBJ`.
 pub(crate) fn parse_object(payload: &[u8]) -> Option<(TableId, Object)> {
     let (family, mut fields) = start(payload)?;
-    let table = TableId::new(family, fields.text(NFTA_OBJ_TABLE)?);
-    let name = fields.text(NFTA_OBJ_NAME)?;
+    let table = TableId::new(family, fields.name(NFTA_OBJ_TABLE)?);
+    let name = fields.name(NFTA_OBJ_NAME)?;
     let kind = ObjectKind::from_number(fields.be32(NFTA_OBJ_TYPE)?);
     let data = fields.take(NFTA_OBJ_DATA);
     let known = data.and_then(|data| content(kind, &data));
@@ -244,8 +244,8 @@ fn content(kind: ObjectKind, data: &Attribute<'_>) -> Option<ObjectContent> {
 /// Reads `NFT_MSG_NEWFLOWTABLE`.
 pub(crate) fn parse_flowtable(payload: &[u8]) -> Option<(TableId, Flowtable)> {
     let (family, mut fields) = start(payload)?;
-    let table = TableId::new(family, fields.text(NFTA_FLOWTABLE_TABLE)?);
-    let name = fields.text(NFTA_FLOWTABLE_NAME)?;
+    let table = TableId::new(family, fields.name(NFTA_FLOWTABLE_TABLE)?);
+    let name = fields.name(NFTA_FLOWTABLE_NAME)?;
     let mut hook = Fields::new(fields.take(NFTA_FLOWTABLE_HOOK)?.nested());
     let mut flowtable = Flowtable {
         name,
