@@ -17,7 +17,7 @@ fn queue(one: &Qdisc, names: Names<'_>, style: &Style) -> Vec<String> {
     let counts = &one.statistics;
     let dropped = match counts.drops {
         0 => String::new(),
-        drops => style.paint(Role::Bad, &format!("dropped {drops}")).into_owned(),
+        drops => style.paint(Role::Bad, format!("dropped {drops}")).into_owned(),
     };
     let waiting = match counts.queue_packets {
         0 => String::new(),
