@@ -23,6 +23,7 @@ pub mod namespace;
 pub mod neighbour;
 pub mod netlink;
 pub mod nftables;
+pub mod nsfile;
 pub mod nsid;
 pub mod processes;
 pub mod qdisc;
@@ -38,4 +39,5 @@ pub mod wireguard;
 
 pub use error::{Error, Result};
 pub use namespace::{Namespace, NamespaceId};
+pub use nsfile::NamespaceFile;
 pub use state::NamespaceState;

@@ -12,12 +12,11 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::error::{Context, Error, Result};
 use crate::mount;
+use crate::nsfile::namespace_type;
 use crate::processes;
 
 /// The calling thread's own network namespace.
 const OWN: &str = "/proc/thread-self/ns/net";
-/// `NSFS_MAGIC` (`include/uapi/linux/magic.h`).
-const NSFS_MAGIC: libc::c_long = 0x6e73_6673;
 
 /// A handle on a network namespace, which keeps it alive.
 #[derive(Debug)]
@@ -62,7 +61,7 @@ impl Namespace {
 
     /// Takes a descriptor of a namespace file. Errors with `EINVAL` if it is not one.
     pub fn from_fd(fd: OwnedFd) -> std::io::Result<Self> {
-        if !is_network_namespace(fd.as_fd()) {
+        if namespace_type(fd.as_fd()) != Some(libc::CLONE_NEWNET) {
             return Err(rustix::io::Errno::INVAL.into());
         }
         Ok(Self { fd })
@@ -170,14 +169,4 @@ pub fn processes<S: BuildHasher>(
     ids: &HashSet<NamespaceId, S>,
 ) -> Result<Vec<(rustix::process::Pid, NamespaceId)>> {
     processes::list(processes::Depth::Processes, |id| ids.contains(&id))
-}
-
-fn is_network_namespace(fd: BorrowedFd<'_>) -> bool {
-    /// `NS_GET_NSTYPE`, `_IO(0xb7, 3)` (`include/uapi/linux/nsfs.h`).
-    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
-    if rustix::fs::fstatfs(fd).is_ok_and(|fs| fs.f_type as libc::c_long == NSFS_MAGIC) {
-        // SAFETY: the ioctl takes no argument and, on a namespace file, only reports the namespace's type.
-        return unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) } == libc::CLONE_NEWNET;
-    }
-    false
 }

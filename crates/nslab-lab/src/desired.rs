@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ipnet::{IpNet, Ipv6Net};
 use nslab_kernel::nftables::Table;
 use nslab_kernel::{Namespace, sysctl};
-use nslab_topology::model::{Device, Existing, Node, Program, Route, RouteAction, Rule, Topology};
+use nslab_topology::model::{Device, Existing, Node, Program, Route, RouteAction, Rule, Topology, View};
 use nslab_types::{IfName, MacAddr};
 
 use crate::error::Result;
@@ -81,6 +81,8 @@ pub struct DesiredNamespace {
     pub nft: Option<String>,
     /// There may be such a table or such text, so that it is worth looking.
     pub may_have_table: bool,
+    /// Files and directories of its own, if it has any.
+    pub view: Option<View>,
 }
 
 impl DesiredNamespace {
@@ -330,6 +332,7 @@ fn empty(node: &str, name: &str, role: Role) -> DesiredNamespace {
         table: None,
         nft: None,
         may_have_table: false,
+        view: None,
     }
 }
 
@@ -363,6 +366,7 @@ fn node(node: &Node, new: NewNamespaces) -> DesiredNamespace {
         may_have_table: !node.policy.is_empty(),
         table,
         nft: netfilter::raw::text(&node.policy.nft),
+        view: (!node.view.is_empty()).then(|| node.view.clone()),
         ..empty(&node.name, &node.namespace, Role::Node)
     }
 }

@@ -3,6 +3,7 @@
 mod down;
 mod leave;
 mod list;
+mod machine;
 mod up;
 
 pub use down::Gone;

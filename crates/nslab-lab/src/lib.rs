@@ -32,6 +32,7 @@ pub mod runner;
 pub mod session;
 pub mod shaping;
 pub mod state;
+pub mod view;
 
 pub use error::{Error, Result};
 pub use interrupt::Interrupt;

@@ -11,6 +11,7 @@
 //!               /hosts             /etc/hosts of its nodes
 //!               /nodes/NODE/       what differs by node: `env`, `hosts`
 //!               /logs/NODE.NAME    output of a program
+//!               /views/NODE/       the mounts and the host name that a node's programs share, if it has files of its own
 //!               /keeper.sock       the process that runs the programs
 //! ```
 //! All pins of a lab hang below one mount, so that one unmount releases them together: the kernel then takes all
@@ -142,6 +143,11 @@ impl LabPaths {
     /// What the user's nft was handed for a node.
     pub fn nft(&self, node: &str) -> PathBuf {
         self.node(node).join("nft.json")
+    }
+
+    /// The mount below which the views of nodes are.
+    pub fn views(&self) -> PathBuf {
+        self.root.join("views")
     }
 
     /// The output of a program.

@@ -217,7 +217,7 @@ fn remove_file(path: &Path) -> Result<()> {
 }
 
 /// Whether something is mounted exactly at `path` (`STATX_ATTR_MOUNT_ROOT`, kernel 5.8).
-fn is_mount_point(path: &Path) -> Result<bool> {
+pub(crate) fn is_mount_point(path: &Path) -> Result<bool> {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
     let stat = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
         .context(|| format!("look at {}", path.display()))?;

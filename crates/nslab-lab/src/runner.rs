@@ -95,6 +95,7 @@ fn unknown(status: &ProgramStatus) -> Program {
         directory: None,
         ready: None,
         timeout: std::time::Duration::ZERO,
+        user: None,
     }
 }
 

@@ -90,8 +90,9 @@ impl State {
         write_in_place(&paths.hosts(), common.as_bytes())?;
         for node in &self.topology.nodes {
             let directory = paths.node(&node.name);
-            let (hosts, env) = (directory.join("hosts"), directory.join("env"));
-            if node.hosts.is_empty() {
+            let (hosts, env, user) = (directory.join("hosts"), directory.join("env"), directory.join("user"));
+            // A view that is kept has one file for good.
+            if node.hosts.is_empty() && node.view.is_empty() {
                 remove(&hosts)?;
             } else {
                 make_directory(&directory)?;
@@ -103,6 +104,13 @@ impl State {
             } else {
                 make_directory(&directory)?;
                 replace(&env, &environment(&node.env), 0o600)?;
+            }
+            match &node.user {
+                None => remove(&user)?,
+                Some(name) => {
+                    make_directory(&directory)?;
+                    replace(&user, name.as_bytes(), 0o644)?;
+                }
             }
         }
         Ok(())

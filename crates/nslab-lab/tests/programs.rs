@@ -61,6 +61,7 @@ fn program(name: &str, command: &[&str]) -> Program {
         directory: None,
         ready: None,
         timeout: Duration::from_secs(10),
+        user: None,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod model;
 mod resolve;
 pub mod yaml;
 
+pub use decode::LARGEST_FILE;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity, Span, Spanned, closest};
 pub use export::to_yaml;
 pub use lab::{EditError, Lab, LinkOptions, Pending};

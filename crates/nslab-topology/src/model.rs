@@ -3,6 +3,8 @@
 //! A [`Topology`] holds nothing optional that the kernel would need: every interface has its name, MAC, MTU and
 //! addresses, every node its routes. It is the same for the same lab file in every run.
 
+mod view;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
+pub use view::{Content, File, Owner, PrivateDirectory, View};
 
 mod policy;
 
@@ -65,6 +68,12 @@ pub struct Node {
     /// Its firewall and address translation.
     #[serde(default, skip_serializing_if = "Policy::is_empty")]
     pub policy: Policy,
+    /// Files and directories of its own.
+    #[serde(default)]
+    pub view: View,
+    /// Who programs that are run in it by hand run as, a name or a number; who nslab runs as unless given.
+    #[serde(default)]
+    pub user: Option<String>,
 }
 
 /// A network namespace that is there without the lab, by what it is called.
@@ -288,6 +297,9 @@ pub struct Program {
     pub ready: Option<Ready>,
     /// How long to wait for that.
     pub timeout: Duration,
+    /// Who it runs as, a name or a number; who nslab runs as unless given.
+    #[serde(default)]
+    pub user: Option<String>,
 }
 
 /// What shows that a program is ready.

@@ -122,6 +122,24 @@ fn the_home_router_translates() {
 }
 
 #[test]
+fn routing_daemons_have_files_of_their_own() {
+    for (name, directory) in [("ospf-ring", "/run/frr"), ("bgp", "/run/bird")] {
+        let Loaded { topology, warnings, .. } = example(name);
+        assert_eq!(warnings, []);
+        let routers: Vec<_> = topology.nodes.iter().filter(|node| node.forward).collect();
+        assert_eq!(routers.len(), 4);
+        for router in routers {
+            assert!(router.routes.is_empty(), "{name}: {:?}", router.routes);
+            assert!(router.view.directories.iter().any(|one| one.path == directory));
+            assert!(
+                router.programs.iter().all(|program| program.command.len() > 1),
+                "{name}: checked beforehand"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_three_tiers_of_the_manual_are_read() {
     let source = "\
 name: three-tier

@@ -10,7 +10,7 @@ use nslab_topology::lab::{
     Addressing, Destination, End, Family, Gateway, Link, NextHop, Node, Path, PathEnd, Program, Route,
     RouteAction, Routing, Rule, Switch, Via,
 };
-use nslab_topology::model::{Ready, RuleAction, Topology};
+use nslab_topology::model::{Content, File, Owner, PrivateDirectory, Ready, RuleAction, Topology};
 use nslab_topology::{Lab, load, parse, resolve, to_yaml};
 use proptest::prelude::*;
 
@@ -44,6 +44,7 @@ fn program() -> impl Strategy<Value = Program> {
             directory,
             ready,
             timeout,
+            user: None,
         },
     )
 }
@@ -95,6 +96,23 @@ fn node(name: String) -> impl Strategy<Value = Node> {
             node.routes.push(
                 Route { to, action, metric: Some(7), table: Some(100), source: None, mtu: None }.into(),
             );
+        }
+        if number.is_multiple_of(7) {
+            let owner = Some(Owner { user: "frr".to_owned(), group: Some("7".to_owned()) });
+            let path = "/run/frr".to_owned();
+            let directory = PrivateDirectory { path, mode: Some(0o1777), owner: owner.clone() };
+            node.view.directories.push(directory.into());
+            node.view
+                .directories
+                .push(PrivateDirectory { path: "/var/tmp".to_owned(), mode: None, owner: None }.into());
+            let text = "line\n\n  ${not} a $variable: \"\\\n#\n".to_owned();
+            for (path, content) in
+                [("/etc/a b", Content::Text(text)), ("/etc/c", Content::From("c".to_owned()))]
+            {
+                let file = File { path: path.to_owned(), content, mode: 0o640, owner: owner.clone() };
+                node.view.files.push(file.into());
+            }
+            node.user = Some("1000".to_owned().into());
         }
         node
     })

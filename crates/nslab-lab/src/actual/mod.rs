@@ -22,6 +22,7 @@ use crate::paths::LabPaths;
 use crate::pins;
 use crate::plan::{LINK_GROUP, NamespaceRef, Role};
 use crate::session::Open;
+use crate::view::{self, Found};
 
 /// A lab's namespaces as they are.
 #[derive(Debug, Default)]
@@ -52,6 +53,8 @@ pub struct ActualNamespace {
     pub nft: Option<String>,
     /// The values of the sysctls that were asked for, by key; `None` where there is no such sysctl.
     pub sysctls: HashMap<String, Option<String>>,
+    /// Its view, if it has one.
+    pub view: Option<Found>,
 }
 
 /// A namespace that is not the lab's own.
@@ -220,6 +223,7 @@ fn read_one(
             shown.nft = opened.namespace.run(|| netfilter::raw::loaded(&record))??.map(|record| record.text);
         }
     }
+    shown.view = view::read(paths, node)?;
     Ok(Some((opened, shown)))
 }
 
@@ -235,7 +239,10 @@ fn look_into(namespace: Namespace, sysctls: &[&str], tables: bool) -> Result<(Op
         let read = |key: &&str| ((*key).to_owned(), sysctl::read(key).ok());
         opened.namespace.run(|| sysctls.iter().map(read).collect())?
     };
-    Ok((opened, ActualNamespace { id, name: None, joined: None, state, table: None, nft: None, sysctls }))
+    Ok((
+        opened,
+        ActualNamespace { id, name: None, joined: None, state, table: None, nft: None, sysctls, view: None },
+    ))
 }
 
 /// The namespace at a pin; `None` if there is no pin, or a file on which nothing is mounted (left by somebody who was

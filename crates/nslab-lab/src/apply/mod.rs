@@ -14,6 +14,7 @@ use crate::paths::LabPaths;
 use crate::pins;
 use crate::plan::{Op, Plan, Stage, StageKind, Step};
 use crate::session::Open;
+use crate::view;
 
 /// What happens while a plan is carried out; told from several threads.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +141,9 @@ fn carry_out(plan: &Plan, stage: &Stage, site: &mut Site<'_>) -> (Vec<Outcome>, 
                 (site.observer)(Event::Program { node, program: &program.name });
                 site.runner.stop(node, program)
             }
+            Op::CreateView(view) => create_view(plan, step.namespace, view, site),
+            Op::DeleteView(_) => view::remove(site.paths, node),
+            Op::WriteFile { file, .. } => view::write(site.paths, node, file),
             Op::RenameNamespace { from, to } => pins::rename(site.paths, node, from, to),
             Op::DeleteNamespace => remove_namespace(plan, step.namespace, site),
             // It stays open, so that it can be joined again if what follows is refused.
@@ -166,10 +170,27 @@ fn join_namespace(plan: &Plan, step: &Step, site: &Site<'_>) -> std::result::Res
     }
 }
 
+fn create_view(
+    plan: &Plan,
+    place: usize,
+    wanted: &nslab_topology::model::View,
+    site: &Site<'_>,
+) -> Result<()> {
+    let node = &plan.namespaces[place].node;
+    match &site.open[place] {
+        Some(open) => view::create(site.paths, node, &open.namespace, wanted),
+        None => Err(Error::Io {
+            action: format!("make the files of {node}"),
+            source: std::io::Error::other("its namespace is gone"),
+        }),
+    }
+}
+
 fn remove_namespace(plan: &Plan, place: usize, site: &mut Site<'_>) -> Result<()> {
     let reference = &plan.namespaces[place];
     if let Some(open) = site.open[place].take() {
         crate::processes::end_in(&[open.namespace.id()?])?;
     }
+    view::remove(site.paths, &reference.node)?;
     pins::unpin(site.paths, &reference.node, &reference.name)
 }

@@ -103,6 +103,9 @@ pub(super) fn push(op: &Op, context: &Context<'_>, batch: &mut Batch) -> Result<
         | Op::SetSysctl { .. }
         | Op::ReplaceTable { .. }
         | Op::RunNft { .. }
+        | Op::CreateView(_)
+        | Op::DeleteView(_)
+        | Op::WriteFile { .. }
         | Op::StartProgram(_)
         | Op::StopProgram(_) => unreachable!("{op} is not a netlink request"),
     }

@@ -78,6 +78,9 @@ fn is_setting(op: &Op) -> bool {
             | Op::JoinNamespace { .. }
             | Op::LeaveNamespace { .. }
             | Op::RenameNamespace { .. }
+            | Op::CreateView(_)
+            | Op::DeleteView(_)
+            | Op::WriteFile { .. }
             | Op::StartProgram(_)
             | Op::StopProgram(_)
     )

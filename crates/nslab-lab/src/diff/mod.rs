@@ -5,6 +5,7 @@ mod joined;
 mod links;
 mod queues;
 mod routing;
+mod views;
 
 use nslab_topology::model::Program;
 
@@ -38,6 +39,7 @@ struct Steps {
     configure: Vec<Step>,
     firewalls: Vec<Step>,
     switches_up: Vec<Step>,
+    views: Vec<Step>,
     start: Vec<Step>,
     notes: Vec<String>,
     conflicts: Vec<Conflict>,
@@ -50,6 +52,7 @@ pub fn plan(desired: &Desired, actual: &Actual, running: &[RunningProgram]) -> P
     let mut steps = Steps::default();
     namespaces.extend(actual.surplus.iter().map(|(reference, _)| reference.clone()));
     programs(desired, actual, running, &mut namespaces, &mut steps);
+    views::diff(desired, actual, &mut steps);
     for (place, (space, is)) in desired.namespaces.iter().zip(&actual.namespaces).enumerate() {
         match is {
             _ if space.existing.is_some() => joined::join(place, space, is.as_ref(), &mut steps),
@@ -93,6 +96,7 @@ impl Steps {
         plan.push(StageKind::Configure, self.configure);
         plan.push(StageKind::Firewalls, self.firewalls);
         plan.push(StageKind::SwitchesUp, self.switches_up);
+        plan.push(StageKind::Views, self.views);
         plan.push(StageKind::StartPrograms, self.start);
         plan.push(StageKind::RemoveNamespaces, self.remove_namespaces);
         plan
@@ -183,7 +187,10 @@ fn programs(
         let place = places.get(&one.node[..]).copied();
         // A program whose namespace was lost runs in one that nobody can reach.
         let stays = place.is_some_and(|place| {
-            desired.namespaces[place].programs.contains(&one.program) && actual.namespaces[place].is_some()
+            desired.namespaces[place].programs.contains(&one.program)
+                && actual.namespaces[place]
+                    .as_ref()
+                    .is_some_and(|is| views::stays(&desired.namespaces[place], is))
         });
         if !stays {
             let place = place.unwrap_or_else(|| place_of(namespaces, &one.node));
@@ -192,7 +199,7 @@ fn programs(
     }
     for (place, space) in desired.namespaces.iter().enumerate() {
         for program in &space.programs {
-            let runs = actual.namespaces[place].is_some()
+            let runs = actual.namespaces[place].as_ref().is_some_and(|is| views::stays(space, is))
                 && running.iter().any(|one| one.node == space.reference.node && one.program == *program);
             if !runs {
                 steps.start.push(Step { namespace: place, op: Op::StartProgram(Box::new(program.clone())) });

@@ -1,9 +1,10 @@
 //! Programs in a node: what `exec` and `shell` become, and how other programs are started there.
 //!
 //! To be in a node is to be in its network namespace, under its name, with its `/etc/hosts`, and with a `/sys` that
-//! shows its interfaces; the last three need a mount and a UTS namespace of the program's own. Everything else (files,
-//! processes, users) is the host's.
+//! shows its interfaces; the last three need a mount and a UTS namespace: of the program's own, or those of the node's
+//! [view](crate::view), if it has files of its own. Everything else (files, processes, users) is the host's.
 
+mod account;
 mod detached;
 mod entry;
 mod failure;
@@ -18,7 +19,10 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::Arc;
 
+pub use account::Account;
+pub(crate) use account::owner_ids;
 pub(crate) use detached::{mute, spawn_detached};
+pub(crate) use entry::show_sys;
 use entry::{Entry, Step};
 pub use failure::Failure;
 pub use place::Place;

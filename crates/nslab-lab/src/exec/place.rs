@@ -9,13 +9,17 @@ use std::process::Command;
 use nslab_kernel::Namespace;
 
 use crate::error::{Context, Error, Result};
+use crate::exec::Account;
 use crate::paths::LabPaths;
+use crate::view::View;
 
 /// Where a program is to run, and what it finds there.
 #[derive(Debug)]
 pub struct Place {
     /// The network namespace.
     pub namespace: Namespace,
+    /// The node's own mounts and host name, if it has such; otherwise the program gets some of its own, with what follows.
+    pub view: Option<View>,
     /// The file to show as `/etc/hosts`.
     pub hosts: Option<PathBuf>,
     /// The host name.
@@ -24,12 +28,25 @@ pub struct Place {
     pub env: BTreeMap<String, String>,
     /// The working directory; nslab's own unless given.
     pub directory: Option<PathBuf>,
+    /// Where the directory is not in sight, the root will do.
+    pub directory_is_optional: bool,
+    /// Who the program runs as; who nslab runs as unless given.
+    pub user: Option<Account>,
 }
 
 impl Place {
     /// A namespace that is no node of a lab: only the network changes.
     pub fn of_namespace(namespace: Namespace) -> Self {
-        Self { namespace, hosts: None, hostname: None, env: BTreeMap::new(), directory: None }
+        Self {
+            namespace,
+            view: None,
+            hosts: None,
+            hostname: None,
+            env: BTreeMap::new(),
+            directory: None,
+            directory_is_optional: false,
+            user: None,
+        }
     }
 
     /// A node of a lab that is up.
@@ -39,11 +56,23 @@ impl Place {
             Some(rustix::io::Errno::NOENT) => missing(paths, node),
             _ => error.into(),
         })?;
-        Self::with_namespace(paths, node, namespace)
+        let view = View::open(&paths.views(), node)?;
+        let mut place = Self::with_namespaces(paths, node, namespace, view)?;
+        if place.view.is_some() {
+            // Entering other mounts changes it to their root.
+            place.directory = std::env::current_dir().ok();
+            place.directory_is_optional = true;
+        }
+        Ok(place)
     }
 
-    /// As [`Place::for_node`], with the node's namespace at hand.
-    pub(crate) fn with_namespace(paths: &LabPaths, node: &str, namespace: Namespace) -> Result<Self> {
+    /// As [`Place::for_node`], with the node's namespaces at hand and without a directory.
+    pub(crate) fn with_namespaces(
+        paths: &LabPaths,
+        node: &str,
+        namespace: Namespace,
+        view: Option<View>,
+    ) -> Result<Self> {
         let directory = paths.node(node);
         let mut env = environment(&directory.join("env"))?;
         env.insert("NSLAB_LAB".to_owned(), lab_name(paths));
@@ -53,17 +82,48 @@ impl Place {
             hosts: [directory.join("hosts"), paths.hosts()].into_iter().find(|file| file.exists()),
             hostname: Some(node.to_owned()),
             env,
+            view,
             directory: None,
+            directory_is_optional: false,
+            user: user(&directory.join("user"))?,
         })
+    }
+
+    /// Makes programs run as another user than the node's own; `None` leaves it at that.
+    pub fn as_user(&mut self, user: Option<&str>) -> Result<()> {
+        if let Some(user) = user {
+            self.user = Some(Account::find(user)?);
+        }
+        Ok(())
+    }
+
+    /// What a program's environment says of who it runs as, if that was chosen.
+    pub(crate) fn user_environment(&self) -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
+        let user = self.user.as_ref();
+        let name = user.and_then(|user| user.name.as_ref());
+        let home = user.and_then(|user| user.home.as_ref()).map(|home| ("HOME", home.into()));
+        let names = name.map(|name| [("USER", name.into()), ("LOGNAME", name.into())]);
+        home.into_iter().chain(names.into_iter().flatten())
     }
 
     /// Adds the place's environment to a command, except where the command says otherwise.
     pub(super) fn apply_environment(&self, command: &mut Command) {
-        for (name, value) in &self.env {
+        let env = self.env.iter().map(|(name, value)| (name.as_str(), value.into()));
+        let user = self.user_environment().map(|(name, value): (&str, _)| (name, value));
+        for (name, value) in env.chain(user) {
             if !command.get_envs().any(|(key, _)| key == OsStr::new(name)) {
                 command.env(name, value);
             }
         }
+    }
+}
+
+/// Reads the file that says who the programs of a node run as.
+fn user(path: &Path) -> Result<Option<Account>> {
+    match std::fs::read_to_string(path) {
+        Ok(name) => Account::find(&name).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context(|| format!("read {}", path.display())),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::lock::Lock;
 use crate::paths::{LabPaths, Paths};
 use crate::plan::namespace_mark;
 use crate::runner;
-use crate::{pins, processes};
+use crate::{pins, processes, view};
 
 /// What `down` took away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,7 @@ pub(super) fn take_away(paths: &LabPaths, observer: &Observer<'_>) -> Result<Gon
     }
     let processes = processes::end_in(&ids)?;
     progress();
+    view::remove_all(paths)?;
     pins::unpin_all(paths, &progress)?;
     match std::fs::remove_dir_all(paths.root()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

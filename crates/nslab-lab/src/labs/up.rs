@@ -7,7 +7,7 @@ use nslab_kernel::NamespaceId;
 use nslab_topology::Topology;
 use nslab_topology::model::Device;
 
-use super::Labs;
+use super::{Labs, machine};
 use crate::actual::Actual;
 use crate::apply::{self, Event, Failure, Site};
 use crate::desired::{Desired, NewNamespaces};
@@ -36,7 +36,7 @@ const ROUNDS: usize = 4;
 pub struct Wanted {
     /// What was written.
     pub lab: nslab_topology::Lab,
-    /// What it means.
+    /// What it means; files that are copies have been read ([`read_copies`](crate::view::read_copies)).
     pub topology: Topology,
     /// The lab file, as an absolute path, if it came from one.
     pub file: Option<PathBuf>,
@@ -63,7 +63,9 @@ impl Labs<'_> {
         let paths = self.lab(&wanted.topology.name);
         let desired = desired(wanted, State::read(&paths)?.as_ref())?;
         limits::raise();
-        Ok(Look::at(&paths, &desired, true)?.plan)
+        let plan = Look::at(&paths, &desired, true)?.plan;
+        machine::check(&plan, &wanted.topology)?;
+        Ok(plan)
     }
 
     /// The changes that [`Labs::up`] would make to the network of a running lab, and none to its programs: one that has
@@ -115,6 +117,7 @@ impl Labs<'_> {
         refuse_conflicts(&look.plan)?;
         netfilter::check(look.plan.tables())?;
         check_texts(&look.plan, &wanted.topology)?;
+        machine::check(&look.plan, &wanted.topology)?;
         let mut state = State::new(
             wanted.lab.clone(),
             wanted.topology.clone(),
@@ -248,8 +251,8 @@ impl Look {
         let running = crate::runner::running(paths)?;
         let mut plan = diff::plan(desired, &actual, &running);
         if !programs {
-            plan.stages
-                .retain(|stage| !matches!(stage.kind, StageKind::StopPrograms | StageKind::StartPrograms));
+            use StageKind::{StartPrograms, StopPrograms, Views};
+            plan.stages.retain(|stage| !matches!(stage.kind, StopPrograms | Views | StartPrograms));
         }
         let joined = (0..plan.namespaces.len())
             .map(|place| match desired.namespaces.get(place) {

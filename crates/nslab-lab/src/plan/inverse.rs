@@ -47,6 +47,13 @@ impl Op {
             }
             Self::ReplaceTable { table, before } => Self::ReplaceTable { table: before, before: table },
             Self::RunNft { text, before } => Self::RunNft { text: before, before: text },
+            Self::CreateView(view) => Self::DeleteView(view),
+            Self::DeleteView(view) => Self::CreateView(view),
+            Self::WriteFile { file, before: Some(before) } => {
+                Self::WriteFile { file: before, before: Some(file) }
+            }
+            // It was part of the view, so it is no stranger there.
+            again @ Self::WriteFile { before: None, .. } => again,
             Self::StartProgram(program) => Self::StopProgram(program),
             Self::StopProgram(program) => Self::StartProgram(program),
         }

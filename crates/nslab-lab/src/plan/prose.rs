@@ -79,6 +79,14 @@ impl fmt::Display for Op {
                 write!(f, "{verb} {lines} {} of text with nft", if lines == 1 { "line" } else { "lines" })
             }
             Self::RunNft { text: None, .. } => f.write_str("delete the tables that text for nft made"),
+            Self::CreateView(view) => {
+                let paths = view.directories.iter().map(|one| &one.path);
+                let paths: Vec<&str> =
+                    paths.chain(view.files.iter().map(|one| &one.path)).map(|path| &path[..]).collect();
+                write!(f, "make its own {}", paths.join(", "))
+            }
+            Self::DeleteView(_) => f.write_str("take its own files and directories away"),
+            Self::WriteFile { file, .. } => write!(f, "write {}", file.path),
             Self::StartProgram(program) => write!(f, "start {:?}", program.name),
             Self::StopProgram(program) => write!(f, "stop {:?}", program.name),
         }
@@ -119,6 +127,7 @@ impl fmt::Display for StageKind {
             Self::Configure => "configure",
             Self::Firewalls => "firewalls",
             Self::SwitchesUp => "switches up",
+            Self::Views => "files and directories",
             Self::StartPrograms => "start programs",
             Self::RemoveNamespaces => "remove namespaces",
         })

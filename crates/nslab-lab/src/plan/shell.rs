@@ -160,6 +160,10 @@ impl Plan {
                 commands.extend(text.as_ref().map(|text| here(&ns, text)));
                 commands
             }
+            // Mounts that several programs share have no short command line.
+            Op::CreateView(_) | Op::DeleteView(_) | Op::WriteFile { .. } => {
+                vec![format!("# not part of this script: {}", self.describe(step).replace('\n', " "))]
+            }
             Op::StartProgram(program) => vec![format!("ip netns exec {ns} {} &", program_words(program))],
             Op::StopProgram(program) => {
                 debug_assert!(namespace.role.is_node());

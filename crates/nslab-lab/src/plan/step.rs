@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use nslab_kernel::nftables::Table;
-use nslab_topology::model::{Existing, Program, Route, Rule};
+use nslab_topology::model::{Existing, File, Program, Route, Rule, View};
 use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,8 @@ pub enum StageKind {
     Firewalls,
     /// Switches start to forward. Last, so that what hosts say when they come up is not flooded to all others.
     SwitchesUp,
+    /// Nodes get files and directories of their own.
+    Views,
     /// Programs start.
     StartPrograms,
     /// Namespaces go. Last, as what was in them could not be brought back.
@@ -264,6 +266,17 @@ pub enum Op {
         text: Option<String>,
         /// The text before.
         before: Option<String>,
+    },
+    /// Make the node's own files and directories.
+    CreateView(Box<View>),
+    /// Take the node's own files and directories away.
+    DeleteView(Box<View>),
+    /// Write one of the node's own files, in place.
+    WriteFile {
+        /// What it becomes.
+        file: Box<File>,
+        /// What it was; `None` if it was not there.
+        before: Option<Box<File>>,
     },
     /// Start a program and wait until it is ready.
     StartProgram(Box<Program>),

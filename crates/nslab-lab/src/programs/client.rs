@@ -70,6 +70,8 @@ impl Keeper {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             directory: directory_of(program, lab_directory),
+            directory_is_optional: program.directory.is_none(),
+            user: program.user.clone(),
         };
         match self.ask(&Request::Start(Box::new(start)))? {
             Reply::Started { pid } => Ok(pid),

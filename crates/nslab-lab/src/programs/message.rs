@@ -38,6 +38,10 @@ pub(super) struct Start {
     /// The environment of who asks.
     pub(super) inherited: BTreeMap<String, String>,
     pub(super) directory: PathBuf,
+    /// The directory was not asked for: where the node does not see it, the root will do.
+    pub(super) directory_is_optional: bool,
+    /// Who it runs as, if not as the node says.
+    pub(super) user: Option<String>,
 }
 
 /// What a keeper answers.

@@ -10,9 +10,11 @@ use nslab_testing::privileged;
 
 use crate::support::{Site, assert_same, wanted, with_labs};
 
-const LAB: &str = "name: k\nnodes: {h: {count: 16}, r: {forward: true}, x: {}, y: {addresses: [192.0.2.1/32]}}\n\
+const LAB: &str = "name: k\nnodes: {h: {count: 16}, r: {forward: true}, y: {addresses: [192.0.2.1/32]}, \
+                   x: {private: [/run/of-x], files: {/etc/of-x/f: one}}}\n\
                    switches: {s: {}}\nlinks: [[h, s], [r, s], [r, x], [x, y]]\n";
-const EDITED: &str = "name: k\nnodes: {h: {count: 12}, r: {forward: true}, x: {}, z: {}}\n\
+const EDITED: &str = "name: k\nnodes: {h: {count: 12}, r: {forward: true}, z: {private: [/run/of-z]}, \
+                      x: {private: [/run/of-x], files: {/etc/of-x/f: two}}}\n\
                       switches: {s: {}, t: {}}\nlinks: [[h, s], [r, s, {mtu: 1400}], [r, x], [z, t], [x, t]]\n";
 
 /// What the victim is to do.

@@ -23,6 +23,7 @@ mod sysctl;
 mod timeline;
 mod top;
 pub(crate) mod units;
+mod view;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -31,6 +32,7 @@ pub(crate) use route_words::parse_route;
 pub(crate) use scalar::Text;
 pub(crate) use sysctl::path as sysctl_path;
 pub(crate) use units::show_duration;
+pub use view::LARGEST_FILE;
 
 use crate::diagnostic::{Diagnostic, Problem, Span, did_you_mean};
 use crate::lab::{Lab, Pending};

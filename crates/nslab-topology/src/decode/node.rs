@@ -24,12 +24,13 @@ const KEYS: &[&str] = &[
     "hosts",
     "env",
     "run",
+    "files",
+    "private",
+    "user",
     "firewall",
     "nat",
     "nft",
     "uplink",
-    "files",
-    "user",
 ];
 const NEIGHBOUR_KEYS: &[&str] = &["address", "mac", "dev"];
 
@@ -77,7 +78,10 @@ impl Decoder {
                 "firewall" => node.policy.firewall = self.firewall(value, key.span),
                 "nat" => node.policy.nat = self.nat(value),
                 "nft" => node.policy.nft = self.nft(value),
-                "uplink" | "files" | "user" => self.later(key, value),
+                "files" => self.files(value, &mut node),
+                "private" => self.private(value, &mut node),
+                "user" => node.user = self.user(value),
+                "uplink" => self.later(key, value),
                 _ => {
                     self.unknown_key(key, "a node", KEYS);
                     let meant = crate::diagnostic::closest(&key.text, KEYS.iter().copied());
@@ -85,6 +89,7 @@ impl Decoder {
                 }
             }
         }
+        self.view_as_a_whole(&node);
         node
     }
 

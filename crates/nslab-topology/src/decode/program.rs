@@ -6,7 +6,7 @@ use crate::lab::Program;
 use crate::model::Ready;
 use crate::yaml::{Kind, Value};
 
-const KEYS: &[&str] = &["name", "command", "ready", "timeout", "env", "directory"];
+const KEYS: &[&str] = &["name", "command", "ready", "timeout", "env", "directory", "user"];
 const READY_KEYS: &[&str] = &["tcp", "udp", "file", "command"];
 
 impl Decoder {
@@ -22,6 +22,7 @@ impl Decoder {
             directory: None,
             ready: None,
             timeout: None,
+            user: None,
         };
         let Kind::Map(entries) = &value.kind else {
             program.command = self.command(value)?;
@@ -35,6 +36,7 @@ impl Decoder {
                 "ready" => program.ready = self.ready(value),
                 "timeout" => program.timeout = self.duration(value, "how long to wait"),
                 "env" => program.env = self.env(value),
+                "user" => program.user = self.user(value).map(|user| user.value),
                 "directory" => program.directory = self.string(value, "a directory"),
                 _ => self.unknown_key(key, "a program", KEYS),
             }

@@ -3,8 +3,9 @@
 use super::text::{key, list, map, value};
 use super::words;
 use crate::decode::show_duration;
+use crate::diagnostic::Spanned;
 use crate::lab::{Action, End, Event, Gateway, Lab, Link, Node, Path, Program, Routing, Switch};
-use crate::model::{Existing, Ready};
+use crate::model::{Content, Existing, File, PrivateDirectory, Ready};
 
 /// Writes a lab as a lab file.
 pub(super) fn write(lab: &Lab) -> String {
@@ -90,6 +91,9 @@ fn node(node: &Node, lines: &mut Vec<String>) {
         .collect();
     push_map(&mut own, "hosts", &hosts);
     push_map(&mut own, "env", &texts(&node.env));
+    own.extend(node.user.as_ref().map(|user| format!("user: {}", value(user))));
+    push_lines(&mut own, "private", node.view.directories.iter().map(|one| directory(one)));
+    push_files(&mut own, &node.view.files);
     push_lines(&mut own, "run", node.programs.iter().map(program));
     super::policy::write(&node.policy, &mut own);
     if own.is_empty() {
@@ -144,6 +148,41 @@ fn gateway(node: &Node) -> Option<String> {
     }
 }
 
+fn directory(directory: &PrivateDirectory) -> String {
+    if directory.mode.is_none() && directory.owner.is_none() {
+        return value(&directory.path);
+    }
+    let mut entries = vec![("path", value(&directory.path))];
+    entries.extend(directory.mode.map(|mode| ("mode", mode_words(mode))));
+    entries.extend(directory.owner.as_ref().map(|owner| ("owner", value(&owner.to_string()))));
+    map(&entries)
+}
+
+fn push_files(own: &mut Vec<String>, files: &[Spanned<File>]) {
+    if !files.is_empty() {
+        own.push("files:".to_owned());
+        own.extend(files.iter().map(|file| format!("  {}: {}", key(&file.path), self::file(file))));
+    }
+}
+
+fn file(file: &File) -> String {
+    let mut entries = vec![match &file.content {
+        Content::Text(text) => ("content", value(text)),
+        Content::From(path) => ("from", value(path)),
+        // What was read and is no text cannot stand in a lab file.
+        Content::Bytes(bytes) => ("content", value(&String::from_utf8_lossy(bytes))),
+    }];
+    if file.mode != 0o644 {
+        entries.push(("mode", mode_words(file.mode)));
+    }
+    entries.extend(file.owner.as_ref().map(|owner| ("owner", value(&owner.to_string()))));
+    map(&entries)
+}
+
+fn mode_words(mode: u32) -> String {
+    format!("0{mode:03o}")
+}
+
 fn program(program: &Program) -> String {
     let mut entries = Vec::new();
     entries.extend(program.name.as_ref().map(|name| ("name", value(name))));
@@ -153,6 +192,7 @@ fn program(program: &Program) -> String {
     if !program.env.is_empty() {
         entries.push(("env", map(&texts(&program.env))));
     }
+    entries.extend(program.user.as_ref().map(|user| ("user", value(user))));
     entries.extend(program.directory.as_ref().map(|directory| ("directory", value(directory))));
     map(&entries)
 }

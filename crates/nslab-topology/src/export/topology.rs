@@ -59,6 +59,11 @@ fn node(node: &model::Node) -> Node {
         env: node.env.clone(),
         hosts: node.hosts.clone(),
         policy: policy::describe(&node.policy),
+        view: lab::View {
+            directories: node.view.directories.iter().cloned().map(Spanned::from).collect(),
+            files: node.view.files.iter().cloned().map(Spanned::from).collect(),
+        },
+        user: node.user.clone().map(Spanned::from),
     }
 }
 
@@ -70,6 +75,7 @@ fn program(program: &model::Program) -> lab::Program {
         directory: program.directory.clone(),
         ready: program.ready.clone(),
         timeout: Some(program.timeout),
+        user: program.user.clone(),
     }
 }
 

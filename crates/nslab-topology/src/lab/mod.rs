@@ -159,6 +159,28 @@ pub struct Node {
     /// Its firewall and address translation.
     #[serde(default)]
     pub policy: Policy,
+    /// Files and directories of its own.
+    #[serde(default)]
+    pub view: View,
+    /// Who its programs run as.
+    #[serde(default)]
+    pub user: Option<Spanned<String>>,
+}
+
+/// A node's own files and directories as they were described.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Private directories.
+    pub directories: Vec<Spanned<model::PrivateDirectory>>,
+    /// Private files, each at its path or, where it is a copy, at the path that it is copied from.
+    pub files: Vec<Spanned<model::File>>,
+}
+
+impl View {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.directories.is_empty() && self.files.is_empty()
+    }
 }
 
 impl Node {
@@ -179,6 +201,8 @@ impl Node {
             env: BTreeMap::new(),
             hosts: BTreeMap::new(),
             policy: Policy::default(),
+            view: View::default(),
+            user: None,
         }
     }
 }
@@ -224,6 +248,9 @@ pub struct Program {
     pub ready: Option<model::Ready>,
     /// How long to wait for that, if given.
     pub timeout: Option<Duration>,
+    /// Who it runs as, if not as the node says.
+    #[serde(default)]
+    pub user: Option<String>,
 }
 
 /// A switch as it was described.

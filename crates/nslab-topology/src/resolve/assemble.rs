@@ -12,7 +12,7 @@ use super::segments::Network;
 use crate::diagnostic::Diagnostic;
 use crate::lab;
 use crate::model::{
-    End, Link, Neighbour, Node, Path, Policy, Program, Route, Rule, Segment, Switch, Topology,
+    End, Link, Neighbour, Node, Path, Policy, Program, Route, Rule, Segment, Switch, Topology, View,
 };
 
 /// How long a program may take to be ready unless the file says.
@@ -70,6 +70,11 @@ fn node(
         env: node.env.clone(),
         hosts: node.hosts.clone(),
         policy,
+        view: View {
+            directories: node.view.directories.iter().map(|one| one.value.clone()).collect(),
+            files: node.view.files.iter().map(|one| one.value.clone()).collect(),
+        },
+        user: node.user.as_ref().map(|user| user.value.clone()),
     }
 }
 
@@ -158,6 +163,7 @@ fn programs(node: &lab::Node) -> Vec<Program> {
             directory: program.directory.clone(),
             ready: program.ready.clone(),
             timeout: program.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            user: program.user.clone().or_else(|| node.user.as_ref().map(|user| user.value.clone())),
         }
     });
     named.collect()

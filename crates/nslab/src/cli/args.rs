@@ -240,6 +240,9 @@ pub struct Show {
 /// `nslab exec`.
 #[derive(Debug, Args)]
 pub struct Exec {
+    /// Run it as this user, a name or a number [default: the node's `user:`, else who you are]
+    #[arg(short, long, value_name = "USER")]
+    pub user: Option<String>,
     /// The node (NODE or LAB/NODE), `host`, `netns:NAME`, `pid:N` or `container:NAME`
     #[arg(add = clap_complete::ArgValueCandidates::new(complete_nodes))]
     pub target: String,
@@ -265,13 +268,16 @@ impl Exec {
         } else if !command.first()?.to_str().is_some_and(is_word) {
             return None;
         }
-        (!command.is_empty()).then_some(Self { target, command })
+        (!command.is_empty()).then_some(Self { user: None, target, command })
     }
 }
 
 /// `nslab shell`.
 #[derive(Debug, Args)]
 pub struct Shell {
+    /// Run it as this user, a name or a number [default: the node's `user:`, else who you are]
+    #[arg(short, long, value_name = "USER")]
+    pub user: Option<String>,
     /// The node (NODE or LAB/NODE), `host`, `netns:NAME`, `pid:N` or `container:NAME`
     #[arg(add = clap_complete::ArgValueCandidates::new(complete_nodes))]
     pub target: String,

@@ -88,6 +88,14 @@ pub(super) fn load(args: &FileArgs, output: Output) -> Result<LabFile, CliError>
         let resolved = nslab_topology::resolve(&loaded.lab).map_err(wrong)?;
         loaded.topology = resolved.topology;
     }
+    let unreadable = nslab_lab::view::read_copies(&mut loaded.topology, &directory);
+    if !unreadable.is_empty() {
+        let list = unreadable.into_iter().map(|one| {
+            let place = loaded.lab.nodes.get(one.node).and_then(|node| node.view.files.get(one.file));
+            Diagnostic::error("unreadable-file", one.problem).at(place.and_then(|file| file.span), "")
+        });
+        return Err(wrong(Diagnostics::new(&name, list.collect())));
+    }
     for warning in &loaded.warnings {
         output.note(&render(warning));
     }

@@ -1,15 +1,19 @@
 //! Each example is built, tried and taken away.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::{Run, Session, as_user, each_user};
 
-each_user!(fat_tree, guide, lossy, red_blue_green, routers, services, star_1000);
+each_user!(bgp, fat_tree, guide, lossy, ospf_ring, red_blue_green, routers, services, star_1000);
 as_user!(the_guide_to_the_letter);
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+
+/// How long a routing daemon may take, on a machine with other things to do.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A copy of an example that the session's user may read, under a name of its own.
 pub(crate) fn example(session: &Session, name: &str) -> (String, String) {
@@ -48,10 +52,12 @@ fn none_is_forgotten() {
     assert_eq!(
         names,
         [
+            "bgp.yaml",
             "fat-tree.yaml",
             "guide.yaml",
             "home-nat.yaml",
             "lossy.yaml",
+            "ospf-ring.yaml",
             "red-blue-green.yaml",
             "routers.yaml",
             "services.yaml",
@@ -159,6 +165,85 @@ fn services(session: &Session) {
     let programs = nodes.as_array().unwrap().iter().flat_map(|node| node["programs"].as_array().unwrap());
     let states: Vec<&Value> = programs.map(|program| &program["state"]).collect();
     assert_eq!(states, ["running"; 4]);
+    gone(session, &lab);
+}
+
+/// Pings until it is answered: routing daemons need their time.
+fn ping_until_answered(session: &Session, lab: &str, from: &str, to: &str) -> Duration {
+    let began = Instant::now();
+    let from = format!("{lab}/{from}");
+    loop {
+        let run = session.run(["ping", "-q", &from, to, "-c1", "-W0.2"]);
+        if run.code == Some(0) {
+            return began.elapsed();
+        }
+        assert!(began.elapsed() < LIMIT, "{from} does not reach {to}: {run:#?}");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "what was measured")]
+fn ospf_ring(session: &Session) {
+    let daemon = Path::new("/usr/lib/frr/ospfd");
+    if !daemon.exists() {
+        return nslab_testing::skip(&format!("there is no {} (FRR)", daemon.display()));
+    }
+    let (lab, file) = example(session, "ospf-ring");
+    session.ok(["up", "-q", &file, "--name", &lab]);
+    let converged = ["h2", "h3", "h4"].map(|to| ping_until_answered(session, &lab, "h1", to));
+    let hops = |to: &str| -> usize {
+        // Each router takes one from the TTL: the smallest that arrives is one more than there are routers.
+        let arrives = |ttl: &usize| {
+            let ttl = ttl.to_string();
+            session.run(["ping", "-q", &format!("{lab}/h1"), to, "-c1", "-W0.5", "--ttl", &ttl]).code
+                == Some(0)
+        };
+        (1..8).find(arrives).unwrap() - 1
+    };
+    assert_eq!(hops("h2"), 2);
+    session.ok(["link", "down", "r1:eth1", "--lab", &lab]);
+    let healed = ping_until_answered(session, &lab, "h1", "h2");
+    assert_eq!(hops("h2"), 4, "the way round is h1, r1, r4, r3, r2, h2");
+    eprintln!("OSPF: converged in {converged:.2?}, healed in {healed:.2?}");
+    // The same sockets for all programs of the node, and not the host's.
+    let r1 = format!("{lab}/r1");
+    let seen = session.ok(["exec", &r1, "--", "vtysh", "-c", "show ip ospf neighbor"]);
+    assert!(seen.contains("192.0.2.4"), "{seen}");
+    assert!(!seen.contains("192.0.2.2"), "{seen}");
+    session.ok(["link", "up", "r1:eth1", "--lab", &lab]);
+    let end = Instant::now() + LIMIT;
+    while hops("h2") != 2 {
+        assert!(Instant::now() < end, "the short way does not come back");
+    }
+    gone(session, &lab);
+}
+
+#[expect(clippy::print_stderr, reason = "what was measured")]
+fn bgp(session: &Session) {
+    if session.other("bird").arg("--version").output().is_err() {
+        return nslab_testing::skip("there is no bird (BIRD 2)");
+    }
+    let (lab, file) = example(session, "bgp");
+    session.ok(["up", "-q", &file, "--name", &lab]);
+    let converged = ping_until_answered(session, &lab, "h1", "h4");
+    let as1 = format!("{lab}/as1");
+    let best = || {
+        let all =
+            session.ok(["exec", &as1, "--", "birdc", "show", "route", "primary", "all", "for", "10.4.0.1"]);
+        let path = all.lines().find_map(|line| line.trim().strip_prefix("BGP.as_path: "));
+        path.unwrap_or_default().to_owned()
+    };
+    // Which of the two short ways is preferred is chance; a longer one may have been there before.
+    let end = Instant::now() + LIMIT;
+    while !["65002 65004", "65003 65004"].contains(&&best()[..]) {
+        assert!(Instant::now() < end, "{}", best());
+    }
+    session.ok(["link", "down", "as2:to-as4", "--lab", &lab]);
+    let healed = ping_until_answered(session, &lab, "h1", "h4");
+    let end = Instant::now() + LIMIT;
+    while best() != "65003 65004" {
+        assert!(Instant::now() < end, "{}", best());
+    }
+    eprintln!("BGP: converged in {converged:.2?}, healed in {healed:.2?}");
     gone(session, &lab);
 }
 

@@ -15,6 +15,7 @@ mod join;
 mod lines;
 mod logs;
 mod output;
+mod own_files;
 mod pinging;
 mod policy;
 mod rootless;

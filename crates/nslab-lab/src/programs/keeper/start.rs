@@ -18,12 +18,16 @@ pub(super) fn start(view: &View, request: &Start, mark: &str) -> Result<Pid, Str
     }
     let mut place = view.place(&request.node).map_err(|error| error.to_string())?;
     place.directory = Some(request.directory.clone());
+    // Without a view of the node's own, what is not there now has been taken away.
+    place.directory_is_optional = request.directory_is_optional && place.view.is_some();
+    place.as_user(request.user.as_deref()).map_err(|error| error.to_string())?;
     let mut command = command(&request.command).ok_or("there is nothing to run")?;
     let log = open_log(view, request)?;
     let log_too = log.try_clone().map_err(|error| error.to_string())?;
     command
         .env_clear()
         .envs(&request.inherited)
+        .envs(place.user_environment())
         .envs(&place.env)
         .envs(&request.env)
         .env(MARK, mark)

@@ -1,16 +1,16 @@
-//! What the keeper, and so its programs, see of the host's mounts.
+//! What the keeper, and so the programs of nodes without files of their own, see of the host's mounts.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nslab_kernel::{Namespace, mount};
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 use rustix::thread::UnshareFlags;
 
 use crate::error::{Context, Result};
 use crate::exec::Place;
 use crate::paths::LabPaths;
+use crate::view;
 
 /// The keeper's view: the host's mounts without the pins of any lab.
 ///
@@ -33,15 +33,8 @@ impl View {
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }
             .context(|| "create a mount namespace")?;
         mount::make_receiving(Path::new("/"))?;
-        for lab in paths
-            .root()
-            .parent()
-            .and_then(|state| std::fs::read_dir(state).ok())
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            detach_all(&lab.path().join("ns"))?;
+        for path in view::lab_mounts(paths) {
+            view::release(&path)?;
         }
         Ok(Self { paths: paths.clone(), root })
     }
@@ -53,22 +46,10 @@ impl View {
 
     /// A node of the lab.
     pub(super) fn place(&self, node: &str) -> Result<Place> {
-        let pins = self.paths.pins();
-        let below = pins.strip_prefix(self.paths.root()).unwrap_or(&pins);
-        let pin = PathBuf::from(format!("/proc/self/fd/{}", self.root.as_raw_fd())).join(below).join(node);
-        Place::with_namespace(&self.paths, node, Namespace::open(&pin)?)
-    }
-}
-
-/// Takes away all that is mounted on a directory of pins, in this view only.
-fn detach_all(pins: &Path) -> Result<()> {
-    loop {
-        match mount::detach(pins) {
-            Ok(()) => {}
-            Err(error) if matches!(error.errno(), Some(Errno::INVAL | Errno::NOENT | Errno::NOTDIR)) => {
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        }
+        let root = PathBuf::from(format!("/proc/self/fd/{}", self.root.as_raw_fd()));
+        let outside = |path: PathBuf| root.join(path.strip_prefix(self.paths.root()).unwrap_or(&path));
+        let namespace = Namespace::open(&outside(self.paths.pin(node)))?;
+        let view = view::View::open(&outside(self.paths.views()), node)?;
+        Place::with_namespaces(&self.paths, node, namespace, view)
     }
 }

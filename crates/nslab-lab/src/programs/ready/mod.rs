@@ -1,5 +1,6 @@
 //! Waiting for a program to be ready.
 
+mod seen;
 mod sockets;
 mod trial;
 
@@ -88,7 +89,7 @@ pub(super) fn wait(
 /// What shows that a program is ready, set up so that looking is cheap.
 enum Sign<'a> {
     Port(Sockets, &'a Ready),
-    File(std::path::PathBuf),
+    File(seen::Seen),
     Command(trial::Trial<'a>),
     /// Its end, which the waiting itself sees.
     Exit,
@@ -109,9 +110,9 @@ impl<'a> Sign<'a> {
                 let namespace = Namespace::open(&paths.pin(node))?;
                 Self::Port(Sockets::open(&namespace, matches!(ready, Ready::Tcp(_)), *port)?, ready)
             }
-            Some(Ready::File(path)) => Self::File(directory.join(path)),
+            Some(Ready::File(path)) => Self::File(seen::Seen::new(paths, node, directory.join(path))?),
             Some(Ready::Command(words)) => {
-                Self::Command(trial::Trial { paths, node, directory, env: &program.env, words })
+                Self::Command(trial::Trial { paths, node, directory, program, words })
             }
             Some(Ready::Exit) => Self::Exit,
             None if program.command.len() == 1 => Self::Started(pid_of(status)),
@@ -123,7 +124,7 @@ impl<'a> Sign<'a> {
     fn is_seen(&mut self, deadline: Instant) -> Result<bool> {
         Ok(match self {
             Self::Port(sockets, _) => sockets.is_there()?,
-            Self::File(path) => path.exists(),
+            Self::File(file) => file.is_there(),
             Self::Command(trial) => trial.succeeds(deadline)?,
             Self::Exit => false,
             Self::Started(shell) => shell.is_none_or(is_past_start),
@@ -137,7 +138,7 @@ impl<'a> Sign<'a> {
             Self::Port(_, Ready::Tcp(port)) => format!("nothing listens on TCP port {port}"),
             Self::Exit => "it has not ended".to_owned(),
             Self::Port(..) | Self::Started(_) => "it has not started".to_owned(),
-            Self::File(path) => format!("there is no {}", path.display()),
+            Self::File(file) => format!("there is no {}", file.path.display()),
             Self::Command(trial) => format!("{:?} does not succeed", trial.words.join(" ")),
         }
     }

@@ -1,11 +1,11 @@
 //! Running a command in a node to see whether it succeeds.
 
-use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use nslab_topology::model::Program;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::wait_for;
@@ -21,7 +21,7 @@ pub(super) struct Trial<'a> {
     pub(super) paths: &'a LabPaths,
     pub(super) node: &'a str,
     pub(super) directory: &'a Path,
-    pub(super) env: &'a BTreeMap<String, String>,
+    pub(super) program: &'a Program,
     pub(super) words: &'a [String],
 }
 
@@ -31,10 +31,13 @@ impl Trial<'_> {
         let Some(mut command) = command(self.words) else { return Ok(true) };
         let mut place = Place::for_node(self.paths, self.node)?;
         place.directory = Some(self.directory.to_owned());
+        place.directory_is_optional = self.program.directory.is_none() && place.view.is_some();
+        place.as_user(self.program.user.as_deref())?;
         // A group of its own, so that all of it can be stopped.
         command
+            .envs(place.user_environment())
             .envs(&place.env)
-            .envs(self.env)
+            .envs(&self.program.env)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -12,14 +12,16 @@ use crate::cli::target::Target;
 
 pub(super) fn run(args: &Exec, output: Output) -> Result<ExitCode, CliError> {
     let context = Context::open(output)?;
-    let place = Target::parse(&args.target, &context)?.place()?;
+    let mut place = Target::parse(&args.target, &context)?.place()?;
+    place.as_user(args.user.as_deref())?;
     // Returns only if the program cannot be run.
     failed(nslab_lab::exec::exec(&place, &args.command))
 }
 
 pub(super) fn shell(args: &Shell, output: Output) -> Result<ExitCode, CliError> {
     let context = Context::open(output)?;
-    let place = Target::parse(&args.target, &context)?.place()?;
+    let mut place = Target::parse(&args.target, &context)?.place()?;
+    place.as_user(args.user.as_deref())?;
     failed(nslab_lab::exec::shell(&place))
 }
 
