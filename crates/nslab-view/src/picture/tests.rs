@@ -23,6 +23,8 @@ fn node(name: &str, forward: bool) -> Node {
         env: BTreeMap::new(),
         hosts: BTreeMap::new(),
         policy: nslab_topology::model::Policy::default(),
+        view: nslab_topology::model::View::default(),
+        user: None,
     }
 }
 
