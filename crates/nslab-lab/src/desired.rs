@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use ipnet::{IpNet, Ipv6Net};
 use nslab_kernel::nftables::Table;
 use nslab_kernel::{Namespace, sysctl};
-use nslab_topology::model::{Device, Existing, Node, Program, Route, RouteAction, Rule, Topology, View};
+use nslab_topology::model::{
+    Device, Existing, NextHop, Node, Program, Route, RouteAction, Rule, Topology, View,
+};
 use nslab_types::{IfName, MacAddr};
 
 use crate::error::Result;
 use crate::netfilter;
 use crate::plan::{BridgeSettings, NamespaceRef, Role};
 use crate::shaping::{self, Queue, Shaper};
+use crate::uplink::{self, UserWay, WayOut};
 
 const FORWARD_IPV4: &str = "net.ipv4.ip_forward";
 const FORWARD_IPV6: &str = "net.ipv6.conf.all.forwarding";
@@ -19,6 +22,11 @@ const FORWARD_IPV6: &str = "net.ipv6.conf.all.forwarding";
 const ROUTER_SOLICITATIONS: &str = "net.ipv6.conf.default.router_solicitations";
 /// How many hosts a segment may have before they are kept from asking for routers.
 const LARGE_SEGMENT: usize = 64;
+
+const ANYWHERE_IPV4: IpNet = IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0));
+const ANYWHERE_IPV6: IpNet = IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0));
+/// Of a way out.
+const DEFAULT_MTU: u32 = 1500;
 
 /// What new namespaces begin with on this machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,9 +91,18 @@ pub struct DesiredNamespace {
     pub may_have_table: bool,
     /// Files and directories of its own, if it has any.
     pub view: Option<View>,
+    /// The lab's table of nftables, in the host's namespace.
+    pub host_table: Option<Box<Table>>,
+    /// A way out that a program carries.
+    pub way: Option<Box<UserWay>>,
 }
 
 impl DesiredNamespace {
+    /// It is not the lab's own.
+    pub fn is_foreign(&self) -> bool {
+        self.existing.is_some() || self.reference.role == Role::Host
+    }
+
     /// One in which nothing is wanted.
     pub(crate) fn nothing() -> Self {
         empty("", "", Role::Joined)
@@ -106,7 +123,7 @@ pub struct DesiredSysctl {
 }
 
 impl DesiredSysctl {
-    fn new(key: &str, value: &str) -> Self {
+    pub(crate) fn new(key: &str, value: &str) -> Self {
         Self { key: key.to_owned(), value: value.to_owned(), optional: false, is_default: false }
     }
 }
@@ -212,6 +229,59 @@ impl Desired {
             }
         }
         Self { lab: topology.name.clone(), namespaces, cables }
+    }
+
+    /// Adds ways out: a cable each, from the node to the host, a default route by it unless there is one, and what the
+    /// host needs.
+    pub fn add_ways_out(&mut self, ways: &[WayOut]) {
+        if ways.is_empty() {
+            return;
+        }
+        for way in ways {
+            self.namespaces[way.node].way = way.carried().map(Box::new);
+        }
+        if ways.iter().all(|way| way.carrier.is_some()) {
+            return;
+        }
+        let place = self.namespaces.len();
+        let mut host = empty(uplink::HOST, "", Role::Host);
+        for way in ways {
+            let space = &mut self.namespaces[way.node];
+            let pairs = way.pairs();
+            for (gateway, _) in &pairs {
+                let to = if gateway.addr().is_ipv6() { ANYWHERE_IPV6 } else { ANYWHERE_IPV4 };
+                let main = nslab_kernel::route::TABLE_MAIN;
+                if !space.routes.iter().any(|route| route.to == to && route.table == main) {
+                    let dev = Some(way.uplink.interface);
+                    let hop = NextHop { via: Some(gateway.addr()), dev, weight: 1, onlink: false };
+                    let action = RouteAction::Forward(vec![hop]);
+                    let (metric, table, source, mtu) = (None, main, None, None);
+                    space.routes.push(Route { to, action, metric, table, source, mtu, derived: true });
+                }
+            }
+            let end = |name, mac, addresses: Vec<IpNet>| DesiredLink {
+                name,
+                alt_name: None,
+                mac,
+                mtu: DEFAULT_MTU,
+                up: true,
+                master: None,
+                queue: Queue::default(),
+                addresses: with_link_local(&addresses, mac),
+            };
+            let [node_mac, host_mac] = way.macs;
+            space.links.push(end(way.uplink.interface, node_mac, pairs.iter().map(|pair| pair.1).collect()));
+            let near = (way.node, space.links.len() - 1);
+            host.links.push(end(way.host_interface, host_mac, pairs.iter().map(|pair| pair.0).collect()));
+            self.cables.push(DesiredCable { near, far: (place, host.links.len() - 1) });
+            for sysctl in uplink::sysctls(way) {
+                if !host.sysctls.contains(&sysctl) {
+                    host.sysctls.push(sysctl);
+                }
+            }
+        }
+        host.host_table = uplink::table(&self.lab, ways).map(Box::new);
+        self.namespaces.push(host);
     }
 
     /// Adds the sysctls that the lab file set before and does not set any more: they shall be as in a new namespace.
@@ -333,6 +403,8 @@ fn empty(node: &str, name: &str, role: Role) -> DesiredNamespace {
         nft: None,
         may_have_table: false,
         view: None,
+        host_table: None,
+        way: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use nslab_kernel::NamespaceId;
-use nslab_topology::model::{Existing, Route, Rule};
+use nslab_topology::model::{Existing, Publish, Route, Rule};
 use nslab_types::IfName;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,9 @@ pub struct Holdings {
     pub rules: BTreeSet<Rule>,
     /// Sysctls: the value that was found.
     pub sysctls: BTreeMap<String, String>,
+    /// Ports of the host that lead into the lab.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub published: BTreeSet<Publish>,
 }
 
 impl Holdings {
@@ -126,6 +129,26 @@ impl Ledger {
     /// What the lab holds in the namespace that `node` is.
     pub fn of(&self, node: &str, namespace: NamespaceId) -> Holdings {
         self.nodes.get(node).and_then(|of| of.get(&namespace.inode)).cloned().unwrap_or_default()
+    }
+
+    /// What the lab holds in all namespaces that `node` is or was.
+    pub fn all_of(&self, node: &str) -> impl Iterator<Item = &Holdings> {
+        self.nodes.get(node).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Notes which ports of the host the lab publishes, and takes over what it shares with labs that were there before
+    /// it: they may go before it does.
+    pub(crate) fn hold_host(
+        &mut self,
+        id: NamespaceId,
+        published: BTreeSet<Publish>,
+        shared: BTreeMap<String, String>,
+    ) {
+        let held = self.nodes.entry(crate::uplink::HOST.to_owned()).or_default().entry(id.inode).or_default();
+        held.published = published;
+        for (key, before) in shared {
+            held.sysctls.entry(key).or_insert(before);
+        }
     }
 
     /// Takes in what `plan` is about to do. `ids` are the plan's namespaces, `None` for those of the lab's own.

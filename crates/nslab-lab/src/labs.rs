@@ -16,6 +16,7 @@ use crate::apply::Observer;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::paths::{LabPaths, Paths};
+use crate::rootless::Outside;
 use crate::state::State;
 
 /// How this program starts a copy of itself that ends up in [`keeper_main`](crate::programs::keeper_main) for the lab
@@ -28,6 +29,8 @@ pub struct Labs<'a> {
     pub paths: Paths,
     /// How a keeper is started.
     pub launcher: &'a Launcher<'a>,
+    /// The helper in the host's network, for ways out without root.
+    pub outside: Option<&'a Outside>,
     /// Who is told of progress.
     pub observer: &'a Observer<'a>,
     /// Who is told that another process works on the lab, which is waited for.

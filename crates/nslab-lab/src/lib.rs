@@ -27,11 +27,13 @@ pub mod pins;
 pub mod plan;
 pub mod processes;
 pub mod programs;
+mod resolver;
 pub mod rootless;
 pub mod runner;
 pub mod session;
 pub mod shaping;
 pub mod state;
+pub mod uplink;
 pub mod view;
 
 pub use error::{Error, Result};

@@ -9,7 +9,7 @@
 //!               /state.json        what the lab is
 //!               /ledger.json       what it has put into namespaces that are not its own
 //!               /hosts             /etc/hosts of its nodes
-//!               /nodes/NODE/       what differs by node: `env`, `hosts`
+//!               /nodes/NODE/       what differs by node: `env`, `hosts`, `resolv.conf`
 //!               /logs/NODE.NAME    output of a program
 //!               /views/NODE/       the mounts and the host name that a node's programs share, if it has files of its own
 //!               /keeper.sock       the process that runs the programs
@@ -128,6 +128,23 @@ impl LabPaths {
     /// What the lab has put into namespaces that are not its own.
     pub fn ledger(&self) -> PathBuf {
         self.root.join("ledger.json")
+    }
+
+    /// The ledgers of the other labs, as far as they can be read, by lab.
+    pub(crate) fn other_labs(&self) -> Vec<(String, crate::joined::Ledger)> {
+        let Some(state) = self.root.parent() else { return Vec::new() };
+        let all = Paths { netns: self.netns.clone(), state: state.to_owned() };
+        let others = all.labs().unwrap_or_default().into_iter().filter(|lab| lab != self.name());
+        let ledger = |lab: String| {
+            let ledger = crate::joined::Ledger::read(&all.lab(&lab)).ok()?;
+            Some((lab, ledger))
+        };
+        others.filter_map(ledger).collect()
+    }
+
+    /// The directory of all labs.
+    pub(crate) fn all(&self) -> &Path {
+        self.root.parent().unwrap_or(&self.root)
     }
 
     /// `/etc/hosts` of the nodes that have none of their own.

@@ -11,20 +11,29 @@ use crate::interrupt::Interrupt;
 use crate::labs::Launcher;
 use crate::paths::LabPaths;
 use crate::programs::{GRACE, Keeper, ProgramStatus, State as ProgramState};
+use crate::rootless::Outside;
 use crate::state::State;
+use crate::uplink::{self, UserWay};
 
 /// Starts and stops programs through the lab's keeper, which it starts when the first program needs it.
 pub struct KeeperRunner<'a> {
     paths: &'a LabPaths,
     launcher: &'a Launcher<'a>,
     directory: &'a Path,
+    outside: Option<&'a Outside>,
     keeper: Option<Keeper>,
 }
 
 impl<'a> KeeperRunner<'a> {
     /// A runner for the lab at `paths`; `directory` is where programs run unless told otherwise.
     pub fn new(paths: &'a LabPaths, launcher: &'a Launcher<'a>, directory: &'a Path) -> Self {
-        Self { paths, launcher, directory, keeper: None }
+        Self { paths, launcher, directory, outside: None, keeper: None }
+    }
+
+    /// With a helper in the host's network.
+    #[must_use]
+    pub fn with_outside(self, outside: Option<&'a Outside>) -> Self {
+        Self { outside, ..self }
     }
 
     fn keeper(&mut self) -> Result<&mut Keeper> {
@@ -55,6 +64,14 @@ impl Runner for KeeperRunner<'_> {
 
     fn stop(&mut self, node: &str, program: &Program) -> Result<()> {
         self.keeper()?.stop(node, &program.name, GRACE)
+    }
+
+    fn start_way(&mut self, node: &str, way: &UserWay) -> Result<()> {
+        way.start(self.paths, node, self.outside)
+    }
+
+    fn stop_way(&mut self, node: &str) -> Result<()> {
+        uplink::stop_way(self.paths, node)
     }
 }
 

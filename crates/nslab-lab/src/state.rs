@@ -88,16 +88,26 @@ impl State {
     pub fn write_surroundings(&self, paths: &LabPaths) -> Result<()> {
         let common = hosts(&self.topology);
         write_in_place(&paths.hosts(), common.as_bytes())?;
-        for node in &self.topology.nodes {
+        let with_address = with_address(&self.topology);
+        for (node, has_address) in self.topology.nodes.iter().zip(with_address) {
             let directory = paths.node(&node.name);
             let (hosts, env, user) = (directory.join("hosts"), directory.join("env"), directory.join("user"));
             // A view that is kept has one file for good.
-            if node.hosts.is_empty() && node.view.is_empty() {
+            if node.hosts.is_empty() && has_address && node.view.is_empty() {
                 remove(&hosts)?;
             } else {
                 make_directory(&directory)?;
-                let text = format!("{common}{}", further_hosts(node));
+                // Programs look up their own host's name, and would ask a name server that does not know it.
+                let own = if has_address { String::new() } else { format!("127.0.1.1\t{}\n", node.name) };
+                let text = format!("{common}{own}{}", further_hosts(node));
                 write_in_place(&hosts, text.as_bytes())?;
+            }
+            let resolv = directory.join("resolv.conf");
+            if let Some(text) = crate::resolver::file(node) {
+                make_directory(&directory)?;
+                write_in_place(&resolv, text.as_bytes())?;
+            } else {
+                remove(&resolv)?;
             }
             if node.env.is_empty() {
                 remove(&env)?;
@@ -169,6 +179,17 @@ fn hosts(topology: &Topology) -> String {
         }
     }
     text
+}
+
+/// Which nodes have an address in the lab.
+fn with_address(topology: &Topology) -> Vec<bool> {
+    let mut all: Vec<bool> = topology.nodes.iter().map(|node| !node.loopback.is_empty()).collect();
+    for end in topology.links.iter().flat_map(|link| &link.ends) {
+        if let Device::Node(node) = end.device {
+            all[node] |= !end.addresses.is_empty();
+        }
+    }
+    all
 }
 
 fn further_hosts(node: &Node) -> String {

@@ -15,9 +15,11 @@ use serde::{Deserialize, Serialize};
 pub use view::{Content, File, Owner, PrivateDirectory, View};
 
 mod policy;
+mod uplink;
 
 use crate::impairment::Impairment;
 pub use policy::{Firewall, FirewallRule, Hook, Match, NatKind, NatRule, Policy, Selector};
+pub use uplink::{Publish, Transport, Uplink};
 
 /// A whole lab, ready to be built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +67,13 @@ pub struct Node {
     pub env: BTreeMap<String, String>,
     /// Further names for its `/etc/hosts`, by name.
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// Its way out to what is around the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<Uplink>,
+    /// The name servers that its programs ask; where there are none, those of the host with an uplink, else whatever
+    /// the host's file says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<IpAddr>,
     /// Its firewall and address translation.
     #[serde(default, skip_serializing_if = "Policy::is_empty")]
     pub policy: Policy,

@@ -1,6 +1,6 @@
 //! Namespaces that are not the lab's own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use nslab_kernel::{Namespace, NamespaceId};
 
@@ -12,6 +12,7 @@ use crate::joined::Ledger;
 use crate::paths::LabPaths;
 use crate::plan::{NamespaceRef, Role};
 use crate::session::Open;
+use crate::uplink;
 
 /// What the alias of every namespace's `lo` begins with that is a lab's.
 const MARK: &str = "nslab:";
@@ -27,6 +28,12 @@ pub(super) fn read(
     let mut known: HashMap<NamespaceId, String> = HashMap::new();
     for (place, space) in desired.namespaces.iter().enumerate() {
         let node = &space.reference.node;
+        if space.reference.role == Role::Host {
+            let (opened, shown) = host(paths, desired, Some(space), ledger)?;
+            open[place] = Some(opened);
+            actual.namespaces[place] = Some(shown);
+            continue;
+        }
         let pin = pinned(&paths.pin(node))?;
         if space.existing.is_none() {
             if pin.is_some() && ledger.has(node) {
@@ -48,16 +55,19 @@ pub(super) fn read(
         }
         if let Some(pin) = pin.filter(|pin| pin.id().is_ok_and(|id| id != shown.id)) {
             let stale = surplus(node, pin, ledger)?;
-            open_surplus(stale, node, actual, open);
+            open_surplus(stale, node, Role::Joined, actual, open);
         }
         open[place] = Some(opened);
         actual.namespaces[place] = Some(shown);
     }
     let places = desired.places();
     for node in ledger.nodes().filter(|node| !places.contains_key(node)) {
-        if let Some(pin) = pinned(&paths.pin(node))? {
+        if node == uplink::HOST {
+            let gone = host(paths, desired, None, ledger)?;
+            open_surplus(gone, node, Role::Host, actual, open);
+        } else if let Some(pin) = pinned(&paths.pin(node))? {
             let gone = surplus(node, pin, ledger)?;
-            open_surplus(gone, node, actual, open);
+            open_surplus(gone, node, Role::Joined, actual, open);
         }
     }
     Ok(())
@@ -66,10 +76,11 @@ pub(super) fn read(
 fn open_surplus(
     (opened, shown): (Open, ActualNamespace),
     node: &str,
+    role: Role,
     actual: &mut Actual,
     open: &mut Vec<Option<Open>>,
 ) {
-    let reference = NamespaceRef { node: node.to_owned(), name: node.to_owned(), role: Role::Joined };
+    let reference = NamespaceRef { node: node.to_owned(), name: node.to_owned(), role };
     open.push(Some(opened));
     actual.surplus.push((reference, shown));
 }
@@ -106,7 +117,33 @@ fn join(
         return Err(conflict(desired, reference(space), holder));
     }
     let pinned = pin.is_some_and(|pin| pin.id().is_ok_and(|pinned| pinned == id));
-    shown.joined = Some(Joined { pinned, holdings });
+    shown.joined = Some(Joined { pinned, holdings, shared: BTreeSet::new() });
+    Ok((opened, shown))
+}
+
+/// The host's namespace, in which the calling thread is.
+fn host(
+    paths: &LabPaths,
+    desired: &Desired,
+    space: Option<&DesiredNamespace>,
+    ledger: &Ledger,
+) -> Result<(Open, ActualNamespace)> {
+    let namespace = Namespace::current()?;
+    let holdings = ledger.of(uplink::HOST, namespace.id()?);
+    let wanted = space.into_iter().flat_map(|space| &space.sysctls).map(|wanted| &wanted.key);
+    let keys: Vec<&str> = wanted.chain(holdings.sysctls.keys()).map(|key| &key[..]).collect();
+    let (opened, mut shown) = look_into(namespace, &keys, true)?;
+    // A kernel without nftables has no table.
+    shown.host_table = uplink::read_table(&desired.lab).unwrap_or_default().map(Box::new);
+    let foreign = shown.host_table.take_if(|table| !uplink::is_our_table(&desired.lab, table));
+    if let Some(table) = foreign.filter(|_| space.is_some()) {
+        let name = format!("the table {} of nftables", table.id);
+        return Err(conflict(desired, name, "it does not have the lab's mark".to_owned()));
+    }
+    let others = paths.other_labs();
+    let held = others.iter().flat_map(|(_, other)| other.all_of(uplink::HOST));
+    let shared = held.flat_map(|held| held.sysctls.keys().cloned()).collect();
+    shown.joined = Some(Joined { pinned: true, holdings, shared });
     Ok((opened, shown))
 }
 
@@ -115,7 +152,7 @@ fn surplus(node: &str, pin: Namespace, ledger: &Ledger) -> Result<(Open, ActualN
     let holdings = ledger.of(node, pin.id()?);
     let keys: Vec<&str> = holdings.sysctls.keys().map(|key| &key[..]).collect();
     let (opened, mut shown) = look_into(pin, &keys, true)?;
-    shown.joined = Some(Joined { pinned: true, holdings });
+    shown.joined = Some(Joined { pinned: true, holdings, shared: BTreeSet::new() });
     Ok((opened, shown))
 }
 

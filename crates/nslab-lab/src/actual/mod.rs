@@ -2,8 +2,8 @@
 
 mod joined;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use ipnet::IpNet;
 use nslab_kernel::link::{IfIndex, Link};
@@ -22,6 +22,7 @@ use crate::paths::LabPaths;
 use crate::pins;
 use crate::plan::{LINK_GROUP, NamespaceRef, Role};
 use crate::session::Open;
+use crate::uplink::{self, UserWay};
 use crate::view::{self, Found};
 
 /// A lab's namespaces as they are.
@@ -51,6 +52,10 @@ pub struct ActualNamespace {
     pub table: Option<Box<Table>>,
     /// The text that nft was handed, if all that came of it is there.
     pub nft: Option<String>,
+    /// The lab's table of nftables, in the host's namespace.
+    pub host_table: Option<Box<Table>>,
+    /// The way out that a program carries.
+    pub way: Option<Box<UserWay>>,
     /// The values of the sysctls that were asked for, by key; `None` where there is no such sysctl.
     pub sysctls: HashMap<String, Option<String>>,
     /// Its view, if it has one.
@@ -64,6 +69,8 @@ pub struct Joined {
     pub pinned: bool,
     /// What the lab has put into it.
     pub holdings: Holdings,
+    /// Sysctls that other labs hold too.
+    pub shared: BTreeSet<String>,
 }
 
 impl ActualNamespace {
@@ -94,7 +101,7 @@ impl Actual {
             pins::list(paths)?.into_iter().filter(|node| !wanted.contains_key(&node[..])).collect();
         surplus.sort();
         let mut read = parallel::map(&desired.namespaces, |space| {
-            if space.existing.is_some() {
+            if space.is_foreign() {
                 return Ok(None);
             }
             let keys: Vec<&str> = space.sysctls.iter().map(|wanted| &wanted.key[..]).collect();
@@ -224,6 +231,7 @@ fn read_one(
         }
     }
     shown.view = view::read(paths, node)?;
+    shown.way = uplink::running_way(paths, node).map(Box::new);
     Ok(Some((opened, shown)))
 }
 
@@ -239,10 +247,19 @@ fn look_into(namespace: Namespace, sysctls: &[&str], tables: bool) -> Result<(Op
         let read = |key: &&str| ((*key).to_owned(), sysctl::read(key).ok());
         opened.namespace.run(|| sysctls.iter().map(read).collect())?
     };
-    Ok((
-        opened,
-        ActualNamespace { id, name: None, joined: None, state, table: None, nft: None, sysctls, view: None },
-    ))
+    let shown = ActualNamespace {
+        id,
+        name: None,
+        joined: None,
+        table: None,
+        host_table: None,
+        nft: None,
+        way: None,
+        view: None,
+        state,
+        sysctls,
+    };
+    Ok((opened, shown))
 }
 
 /// The namespace at a pin; `None` if there is no pin, or a file on which nothing is mounted (left by somebody who was

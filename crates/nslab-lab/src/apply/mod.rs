@@ -14,6 +14,7 @@ use crate::paths::LabPaths;
 use crate::pins;
 use crate::plan::{Op, Plan, Stage, StageKind, Step};
 use crate::session::Open;
+use crate::uplink::UserWay;
 use crate::view;
 
 /// What happens while a plan is carried out; told from several threads.
@@ -48,6 +49,14 @@ pub trait Runner {
     fn start(&mut self, node: &str, program: &Program, interrupt: Interrupt) -> Result<()>;
     /// Ends a program and all that it started.
     fn stop(&mut self, node: &str, program: &Program) -> Result<()>;
+    /// Has a program of the user's carry a way out.
+    fn start_way(&mut self, _node: &str, _way: &UserWay) -> Result<()> {
+        Ok(())
+    }
+    /// Ends it.
+    fn stop_way(&mut self, _node: &str) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Everything that a plan is carried out with.
@@ -144,6 +153,8 @@ fn carry_out(plan: &Plan, stage: &Stage, site: &mut Site<'_>) -> (Vec<Outcome>, 
             Op::CreateView(view) => create_view(plan, step.namespace, view, site),
             Op::DeleteView(_) => view::remove(site.paths, node),
             Op::WriteFile { file, .. } => view::write(site.paths, node, file),
+            Op::StartWay(way) => site.runner.start_way(node, way),
+            Op::StopWay(_) => site.runner.stop_way(node),
             Op::RenameNamespace { from, to } => pins::rename(site.paths, node, from, to),
             Op::DeleteNamespace => remove_namespace(plan, step.namespace, site),
             // It stays open, so that it can be joined again if what follows is refused.

@@ -106,6 +106,9 @@ pub(super) fn push(op: &Op, context: &Context<'_>, batch: &mut Batch) -> Result<
         | Op::CreateView(_)
         | Op::DeleteView(_)
         | Op::WriteFile { .. }
+        | Op::ReplaceHostTable { .. }
+        | Op::StartWay(_)
+        | Op::StopWay(_)
         | Op::StartProgram(_)
         | Op::StopProgram(_) => unreachable!("{op} is not a netlink request"),
     }

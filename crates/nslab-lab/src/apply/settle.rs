@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use nslab_kernel::link::IfIndex;
 use nslab_kernel::netlink::Batch;
+use nslab_kernel::nftables::TransactionError;
 
 use super::create::set_sysctl;
 use super::request::{self, Numbers};
@@ -15,6 +16,7 @@ use crate::parallel;
 use crate::paths::LabPaths;
 use crate::plan::{Op, Plan, Stage, Step};
 use crate::session::Open;
+use crate::uplink;
 
 /// The steps of one namespace, in order, each with its place in the stage.
 struct Work<'a> {
@@ -81,6 +83,8 @@ fn is_setting(op: &Op) -> bool {
             | Op::CreateView(_)
             | Op::DeleteView(_)
             | Op::WriteFile { .. }
+            | Op::StartWay(_)
+            | Op::StopWay(_)
             | Op::StartProgram(_)
             | Op::StopProgram(_)
     )
@@ -139,6 +143,25 @@ impl Work<'_> {
                 let refusal =
                     |error: crate::error::Error| Refusal::new(plan.describe(step), error.to_string());
                 outcomes.push((*place, result.map_err(refusal)));
+                observer(Event::Steps(1));
+                continue;
+            }
+            if let Op::ReplaceHostTable { table, .. } = &step.op {
+                self.send(plan, &steps, &mut batch, &mut owners, observer, &mut outcomes);
+                let result = self.open.namespace.run(|| uplink::replace_table(&plan.lab, table.as_deref()));
+                let refusal = |reason: String, unsupported: bool| Refusal {
+                    unsupported,
+                    ..Refusal::new(plan.describe(step), reason)
+                };
+                let outcome = match result {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(error)) => {
+                        let unsupported = matches!(error, TransactionError::Unsupported { .. });
+                        Err(refusal(error.to_string(), unsupported))
+                    }
+                    Err(error) => Err(refusal(error.to_string(), false)),
+                };
+                outcomes.push((*place, outcome));
                 observer(Event::Steps(1));
                 continue;
             }

@@ -79,6 +79,8 @@ fn remove(desired: &Desired, actual: &Actual, ends: &[Ends], steps: &mut Steps) 
                     name: format!("the interface {} in {}", link.name, space.reference.node),
                     holder: format!("nslab did not make it (it is of kind {})", kind_name(link)),
                 });
+            } else if space.way.as_ref().is_some_and(|way| way.interface == link.name) {
+                // The carrier's.
             } else if is.joined.is_none() && link.kind.is_some() && !is_fallback(link) {
                 steps.notes.push(format!(
                     "{}: {} is not in the lab file and not made by nslab; it stays",

@@ -14,11 +14,13 @@ use crate::actual::{Actual, ActualNamespace};
 use crate::desired::{Desired, DesiredNamespace};
 use crate::joined::is_same_entry;
 use crate::plan::{Conflict, NamespaceRef, Op, Step};
+use crate::uplink;
 
 /// The step that joins a namespace, unless it has been joined; and all that is in the lab's way there.
 pub(super) fn join(place: usize, space: &DesiredNamespace, is: Option<&ActualNamespace>, steps: &mut Steps) {
-    let Some(existing) = &space.existing else { return };
-    if is.and_then(|is| is.joined.as_ref()).is_none_or(|joined| !joined.pinned) {
+    if let Some(existing) = &space.existing
+        && is.and_then(|is| is.joined.as_ref()).is_none_or(|joined| !joined.pinned)
+    {
         let op = Op::JoinNamespace { existing: existing.clone() };
         steps.namespaces.push(Step { namespace: place, op });
     }
@@ -85,6 +87,20 @@ pub(super) fn leave(desired: &Desired, actual: &Actual, steps: &mut Steps) {
             }
         }
         restore_sysctls(namespace, is, &nothing, steps);
+        if let Some(before) = is.host_table.clone() {
+            let op = Op::ReplaceHostTable { table: None, before: Some(before) };
+            steps.remove_routing.push(Step { namespace, op });
+        }
+    }
+}
+
+/// The lab's table on the host.
+pub(super) fn table(place: usize, space: &DesiredNamespace, is: Option<&ActualNamespace>, steps: &mut Steps) {
+    let Some(table) = space.host_table.clone() else { return };
+    let before = is.and_then(|is| is.host_table.clone());
+    if !before.as_deref().is_some_and(|before| uplink::same_table(&table, before)) {
+        let op = Op::ReplaceHostTable { table: Some(table), before };
+        steps.configure.push(Step { namespace: place, op });
     }
 }
 
@@ -99,7 +115,10 @@ fn restore_sysctls(namespace: usize, is: &ActualNamespace, space: &DesiredNamesp
     let Some(joined) = &is.joined else { return };
     for (key, value) in &joined.holdings.sysctls {
         let shown = is.sysctls.get(key).cloned().flatten();
-        if space.sysctls.iter().any(|wanted| wanted.key == *key) || shown.as_ref() == Some(value) {
+        // What another lab needs too it will give back.
+        let is_shared = joined.shared.contains(key);
+        if is_shared || space.sysctls.iter().any(|wanted| wanted.key == *key) || shown.as_ref() == Some(value)
+        {
             continue;
         }
         if let Some(before) = shown {

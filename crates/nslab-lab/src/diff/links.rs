@@ -8,7 +8,7 @@ use super::Steps;
 use super::cables::Ends;
 use crate::actual::ActualNamespace;
 use crate::desired::{DesiredLink, DesiredNamespace};
-use crate::plan::{BridgeSettings, Conflict, LinkChange, Op, Step};
+use crate::plan::{BridgeSettings, Conflict, LinkChange, Op, Role, Step};
 
 /// A switch's bridge device.
 pub(super) fn bridge(
@@ -109,7 +109,7 @@ fn set_link(
     ends: &Ends,
     steps: &mut Steps,
 ) {
-    let node = space.reference.role.is_node();
+    let node = space.reference.role != Role::Switch;
     let (mut change, mut before) = (LinkChange::default(), LinkChange::default());
     if let Some(shown) = shown {
         if shown.mac != Some(wanted.mac) {

@@ -55,7 +55,7 @@ pub fn plan(desired: &Desired, actual: &Actual, running: &[RunningProgram]) -> P
     views::diff(desired, actual, &mut steps);
     for (place, (space, is)) in desired.namespaces.iter().zip(&actual.namespaces).enumerate() {
         match is {
-            _ if space.existing.is_some() => joined::join(place, space, is.as_ref(), &mut steps),
+            _ if space.is_foreign() => joined::join(place, space, is.as_ref(), &mut steps),
             None => steps.namespaces.push(Step { namespace: place, op: Op::CreateNamespace }),
             Some(is) => {
                 let to = &space.reference.name;
@@ -76,6 +76,8 @@ pub fn plan(desired: &Desired, actual: &Actual, running: &[RunningProgram]) -> P
         queues::diff(place, space, is.as_ref(), &ends[place], &mut steps);
         routing::diff(place, space, is.as_ref(), &ends[place].kept, &mut steps);
         firewall(place, space, is.as_ref(), &mut steps);
+        joined::table(place, space, is.as_ref(), &mut steps);
+        way(place, space, is.as_ref(), &mut steps);
     }
     steps.into_plan(desired.lab.clone(), namespaces)
 }
@@ -128,6 +130,22 @@ fn firewall(
     }
 }
 
+/// A way out that a program carries.
+fn way(
+    place: usize,
+    space: &crate::desired::DesiredNamespace,
+    is: Option<&crate::actual::ActualNamespace>,
+    steps: &mut Steps,
+) {
+    let carried = is.and_then(|is| is.way.clone());
+    if carried == space.way {
+        return;
+    }
+    steps.stop.extend(carried.map(|way| Step { namespace: place, op: Op::StopWay(way) }));
+    let wanted = space.way.clone();
+    steps.configure.extend(wanted.map(|way| Step { namespace: place, op: Op::StartWay(way) }));
+}
+
 /// Sysctls of one interface can only be set once it is there; all others are set before any interface is made, so that
 /// interfaces begin with them.
 fn sysctls(
@@ -154,7 +172,8 @@ fn sysctls(
             optional: wanted.optional,
         };
         let step = Step { namespace: place, op };
-        if is_of_an_interface(&wanted.key) {
+        // On the host in the order in which they are wanted.
+        if is_of_an_interface(&wanted.key) || space.reference.role == Role::Host {
             steps.configure.push(step);
         } else {
             steps.namespaces.push(step);

@@ -34,7 +34,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 enum Surroundings {
     /// They are made for this program.
-    Own { hosts: Option<CString>, hostname: Option<String> },
+    Own { hosts: Option<CString>, resolv: Option<CString>, hostname: Option<String> },
     /// They are the node's: a mount and a UTS namespace.
     Kept { mounts: OwnedFd, name: OwnedFd },
 }
@@ -51,6 +51,7 @@ pub(super) enum Step {
     Directory,
     View,
     User,
+    Resolv,
 }
 
 impl Step {
@@ -64,6 +65,7 @@ impl Step {
             Self::Directory,
             Self::View,
             Self::User,
+            Self::Resolv,
         ]
         .into_iter()
         .find(|step| *step as u8 == byte)
@@ -81,6 +83,7 @@ impl Entry {
                 },
                 None => Surroundings::Own {
                     hosts: place.hosts.as_deref().map(c_path).transpose()?,
+                    resolv: place.resolv.as_deref().map(c_path).transpose()?,
                     hostname: place.hostname.clone(),
                 },
             },
@@ -99,7 +102,9 @@ impl Entry {
         rustix::thread::move_into_link_name_space(self.namespace.as_fd(), Some(LinkNameSpaceType::Network))
             .map_err(at(Step::Network))?;
         match &self.surroundings {
-            Surroundings::Own { hosts, hostname } => separate(hosts.as_deref(), hostname.as_deref())?,
+            Surroundings::Own { hosts, resolv, hostname } => {
+                separate(hosts.as_deref(), resolv.as_deref(), hostname.as_deref())?;
+            }
             Surroundings::Kept { mounts, name } => {
                 let kinds =
                     [(mounts, LinkNameSpaceType::Mount), (name, LinkNameSpaceType::HostNameAndNISDomainName)];
@@ -130,7 +135,7 @@ impl Entry {
     pub(super) fn explain(&self, step: Step, source: io::Error) -> Error {
         let path = |path: &Option<CString>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
         let (hosts, hostname) = match &self.surroundings {
-            Surroundings::Own { hosts, hostname } => (path(hosts), hostname.clone()),
+            Surroundings::Own { hosts, hostname, .. } => (path(hosts), hostname.clone()),
             Surroundings::Kept { .. } => (None, None),
         };
         let action = match step {
@@ -140,6 +145,7 @@ impl Entry {
             Step::Name => format!("set the host name {}", hostname.unwrap_or_default()),
             Step::Hosts => format!("show {} as /etc/hosts", hosts.unwrap_or_default()),
             Step::View => "enter the node's mount and UTS namespaces".to_owned(),
+            Step::Resolv => "show the node's /etc/resolv.conf".to_owned(),
             Step::User => {
                 let uid = self.user.as_ref().map_or(0, |(_, _, uid)| uid.as_raw());
                 format!("become the user with number {uid}")
@@ -153,7 +159,11 @@ impl Entry {
 }
 
 /// Gives the calling thread mounts and a host name of its own, and makes them the node's. Makes system calls only.
-fn separate(hosts: Option<&CStr>, hostname: Option<&str>) -> Result<(), (Step, Errno)> {
+fn separate(
+    hosts: Option<&CStr>,
+    resolv: Option<&CStr>,
+    hostname: Option<&str>,
+) -> Result<(), (Step, Errno)> {
     let at = |step: Step| move |errno: Errno| (step, errno);
     // SAFETY: file descriptors stay shared; what changes is what paths and the host's name mean to this thread.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::NEWUTS) }
@@ -163,6 +173,12 @@ fn separate(hosts: Option<&CStr>, hostname: Option<&str>) -> Result<(), (Step, E
     rustix::mount::mount_change(c"/", receive).map_err(at(Step::Receive))?;
     if let Some(name) = hostname {
         rustix::system::sethostname(name.as_bytes()).map_err(at(Step::Name))?;
+    }
+    if let Some(resolv) = resolv {
+        match rustix::mount::mount_bind(resolv, c"/etc/resolv.conf") {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err((Step::Resolv, errno)),
+        }
     }
     if let Some(hosts) = hosts {
         match rustix::mount::mount_bind(hosts, c"/etc/hosts") {

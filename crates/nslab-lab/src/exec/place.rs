@@ -22,6 +22,8 @@ pub struct Place {
     pub view: Option<View>,
     /// The file to show as `/etc/hosts`.
     pub hosts: Option<PathBuf>,
+    /// The file to show as `/etc/resolv.conf`; the host's unless given.
+    pub resolv: Option<PathBuf>,
     /// The host name.
     pub hostname: Option<String>,
     /// Environment besides what nslab itself was given.
@@ -41,6 +43,7 @@ impl Place {
             namespace,
             view: None,
             hosts: None,
+            resolv: None,
             hostname: None,
             env: BTreeMap::new(),
             directory: None,
@@ -80,6 +83,7 @@ impl Place {
         Ok(Self {
             namespace,
             hosts: [directory.join("hosts"), paths.hosts()].into_iter().find(|file| file.exists()),
+            resolv: Some(directory.join("resolv.conf")).filter(|file| file.exists()),
             hostname: Some(node.to_owned()),
             env,
             view,

@@ -17,7 +17,7 @@ use crate::lock::Lock;
 use crate::paths::{LabPaths, Paths};
 use crate::plan::namespace_mark;
 use crate::runner;
-use crate::{pins, processes, view};
+use crate::{pins, processes, uplink, view};
 
 /// What `down` took away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,10 +59,13 @@ pub(super) fn take_away(paths: &LabPaths, observer: &Observer<'_>) -> Result<Gon
     Journal::down(&paths.journal())?;
     progress();
     runner::end(paths)?;
+    uplink::stop_ways(paths)?;
     progress();
     let nodes = pins::list(paths)?;
     // One that cannot be read hides what is in foreign namespaces, and nothing else: what is the lab's own can go.
     let ledger = Ledger::read(paths);
+    let holds_host = ledger.as_ref().is_ok_and(|ledger| ledger.has(uplink::HOST));
+    let _host = if holds_host { Some(uplink::lock_host(paths)?) } else { None };
     let left =
         ledger.as_ref().map_or_else(|_| Ok(Vec::new()), |ledger| leave::all(paths, ledger, observer))?;
     Journal::down(&paths.journal())?;

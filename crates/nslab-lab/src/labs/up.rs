@@ -10,7 +10,7 @@ use nslab_topology::model::Device;
 use super::{Labs, machine};
 use crate::actual::Actual;
 use crate::apply::{self, Event, Failure, Site};
-use crate::desired::{Desired, NewNamespaces};
+use crate::desired::{Desired, DesiredNamespace, NewNamespaces};
 use crate::diff;
 use crate::error::{Error, Refusal, Result};
 use crate::exec::limits;
@@ -26,6 +26,7 @@ use crate::runner::KeeperRunner;
 use crate::session::Open;
 use crate::shaping;
 use crate::state::State;
+use crate::uplink;
 
 /// After a change the kernel is looked at again, at most this often, until nothing is left to do: deleting an address,
 /// say, takes routes with it that are wanted.
@@ -61,7 +62,7 @@ impl Labs<'_> {
     /// The plan that [`Labs::up`] would carry out now. Changes nothing.
     pub fn plan(&self, wanted: &Wanted) -> Result<Plan> {
         let paths = self.lab(&wanted.topology.name);
-        let desired = desired(wanted, State::read(&paths)?.as_ref())?;
+        let desired = desired(&paths, &wanted.topology, Some(&wanted.lab), State::read(&paths)?.as_ref())?;
         limits::raise();
         let plan = Look::at(&paths, &desired, true)?.plan;
         machine::check(&plan, &wanted.topology)?;
@@ -112,7 +113,9 @@ impl Labs<'_> {
 
     fn up_locked(&self, wanted: &Wanted, paths: &LabPaths, began: Instant, programs: bool) -> Result<Built> {
         let before = State::read(paths)?;
-        let desired = &desired(wanted, before.as_ref())?;
+        let _host =
+            uplink::lock(paths, &[Some(&wanted.topology), before.as_ref().map(|state| &state.topology)])?;
+        let desired = &desired(paths, &wanted.topology, Some(&wanted.lab), before.as_ref())?;
         let mut look = Look::at(paths, desired, programs)?;
         refuse_conflicts(&look.plan)?;
         netfilter::check(look.plan.tables())?;
@@ -165,9 +168,7 @@ impl Labs<'_> {
 
     /// Brings the lab back to what it was, after `error`.
     fn go_back(&self, before: &State, paths: &LabPaths, journal: &mut Journal, error: &Error) -> Result<()> {
-        let shaper = shaping::probe(&before.topology, None)?;
-        let new = NewNamespaces { shaper, ..NewNamespaces::of_this_machine() };
-        let mut was = Desired::new(&before.topology, new);
+        let mut was = desired(paths, &before.topology, None, None)?;
         was.look_for_tables(None);
         let mut look = Look::at(paths, &was, true)?;
         let back = self.carry_out(&mut look, paths, before, Some(before), journal, Interrupt::default());
@@ -187,7 +188,7 @@ impl Labs<'_> {
         journal: &mut Journal,
         interrupt: Interrupt,
     ) -> Result<()> {
-        let mut runner = KeeperRunner::new(paths, self.launcher, &state.directory);
+        let mut runner = KeeperRunner::new(paths, self.launcher, &state.directory).with_outside(self.outside);
         let mut site = Site {
             paths,
             open: std::mem::take(&mut look.open),
@@ -200,6 +201,7 @@ impl Labs<'_> {
         let held = Ledger::read(paths)?;
         let mut ledger = held.clone();
         ledger.add(&look.plan, &ids);
+        uplink::hold(paths, &state.topology, &look.plan, &mut ledger)?;
         if ledger != held {
             ledger.write(paths)?;
         }
@@ -245,7 +247,7 @@ impl Look {
     fn at(paths: &LabPaths, desired: &Desired, programs: bool) -> Result<Self> {
         let fresh = pins::list(paths)?.is_empty();
         let mut open = Vec::new();
-        let joins = desired.namespaces.iter().any(|space| space.existing.is_some());
+        let joins = desired.namespaces.iter().any(DesiredNamespace::is_foreign);
         let actual =
             if fresh && !joins { Actual::nothing(desired) } else { Actual::read(paths, desired, &mut open)? };
         let running = crate::runner::running(paths)?;
@@ -256,7 +258,7 @@ impl Look {
         }
         let joined = (0..plan.namespaces.len())
             .map(|place| match desired.namespaces.get(place) {
-                Some(space) => space.existing.is_some(),
+                Some(space) => space.is_foreign(),
                 None => actual
                     .surplus
                     .get(place - desired.namespaces.len())
@@ -276,10 +278,16 @@ fn foreign(plan: &Plan, open: &[Option<Open>], joined: &[bool]) -> Result<Vec<Op
     (0..plan.namespaces.len()).map(id).collect()
 }
 
-fn desired(wanted: &Wanted, before: Option<&State>) -> Result<Desired> {
-    let shaper = shaping::probe(&wanted.topology, Some(&wanted.lab))?;
+fn desired(
+    paths: &LabPaths,
+    topology: &Topology,
+    lab: Option<&nslab_topology::Lab>,
+    before: Option<&State>,
+) -> Result<Desired> {
+    let shaper = shaping::probe(topology, lab)?;
     let new = NewNamespaces { shaper, ..NewNamespaces::of_this_machine() };
-    let mut desired = Desired::new(&wanted.topology, new);
+    let mut desired = Desired::new(topology, new);
+    desired.add_ways_out(&uplink::settle(paths, topology, &Ledger::read(paths)?)?);
     if let Some(before) = before {
         desired.reset_dropped_sysctls(&before.topology)?;
     }

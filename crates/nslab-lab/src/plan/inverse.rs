@@ -54,6 +54,11 @@ impl Op {
             }
             // It was part of the view, so it is no stranger there.
             again @ Self::WriteFile { before: None, .. } => again,
+            Self::ReplaceHostTable { table, before } => {
+                Self::ReplaceHostTable { table: before, before: table }
+            }
+            Self::StartWay(way) => Self::StopWay(way),
+            Self::StopWay(way) => Self::StartWay(way),
             Self::StartProgram(program) => Self::StopProgram(program),
             Self::StopProgram(program) => Self::StartProgram(program),
         }

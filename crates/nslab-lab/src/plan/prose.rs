@@ -5,11 +5,10 @@ use std::fmt;
 use nslab_kernel::nftables::Table;
 use nslab_topology::model::{NextHop, Route, RouteAction, Rule, RuleAction};
 
+use super::{BridgeSettings, LinkChange, Op, Plan, Role, StageKind, Step};
 use crate::netfilter;
 
-use super::{BridgeSettings, LinkChange, Op, Plan, StageKind, Step};
 use crate::shaping::describe;
-
 impl Plan {
     /// One step in words, with its namespace: `red: add address 10.0.0.1/24 to eth0`.
     pub fn describe(&self, step: &Step) -> String {
@@ -26,6 +25,9 @@ impl Plan {
                 format!("{verb} namespace {}", self.namespaces[step.namespace].name)
             }
             Op::JoinNamespace { existing } => format!("join {existing} as {node}"),
+            Op::LeaveNamespace { .. } if self.namespaces[step.namespace].role == Role::Host => {
+                "leave the host as it was".to_owned()
+            }
             Op::LeaveNamespace { existing } => format!("let go of {existing}"),
             op => format!("{node}: {op}"),
         }
@@ -87,6 +89,14 @@ impl fmt::Display for Op {
             }
             Self::DeleteView(_) => f.write_str("take its own files and directories away"),
             Self::WriteFile { file, .. } => write!(f, "write {}", file.path),
+            Self::ReplaceHostTable { table: None, .. } => f.write_str("delete the lab's table of nftables"),
+            Self::ReplaceHostTable { table: Some(table), before } => {
+                let verb = if before.is_some() { "replace" } else { "add" };
+                let rules: usize = table.chains.iter().map(|chain| chain.rules.len()).sum();
+                write!(f, "{verb} table {} of nftables ({rules} rules)", table.id)
+            }
+            Self::StartWay(way) => write!(f, "start the {way}"),
+            Self::StopWay(way) => write!(f, "stop the {way}"),
             Self::StartProgram(program) => write!(f, "start {:?}", program.name),
             Self::StopProgram(program) => write!(f, "stop {:?}", program.name),
         }

@@ -7,7 +7,7 @@ use nslab_topology::model::{Existing, Program};
 use nslab_types::IfName;
 
 use super::prose::{RuleWords, Words};
-use super::{LINK_GROUP, LinkChange, Op, Plan, Step, VethEnd, namespace_mark};
+use super::{LINK_GROUP, LinkChange, Op, Plan, Role, Step, VethEnd, namespace_mark};
 use crate::shaping;
 
 impl Plan {
@@ -31,7 +31,9 @@ impl Plan {
     pub fn commands(&self, step: &Step) -> Vec<String> {
         let namespace = &self.namespaces[step.namespace];
         let ns = quote(&namespace.name);
-        let ip = |words: String| vec![format!("ip -n {ns} {words}")];
+        let is_host = namespace.role == Role::Host;
+        let ip =
+            |words: String| vec![if is_host { format!("ip {words}") } else { format!("ip -n {ns} {words}") }];
         match &step.op {
             Op::CreateNamespace => vec![
                 format!("ip netns add {ns}"),
@@ -66,7 +68,7 @@ impl Plan {
             }
             Op::SetSysctl { key, value, .. } => {
                 let set = format!("sysctl -qw {}", quote(&format!("{key}={value}")));
-                vec![format!("ip netns exec {ns} {set}")]
+                vec![if is_host { set } else { format!("ip netns exec {ns} {set}") }]
             }
             Op::CreateBridge { name, settings } => ip(format!(
                 "link add name {} address {} mtu {} group {LINK_GROUP} type bridge {}",
@@ -83,7 +85,10 @@ impl Plan {
                 ip(format!("link del dev {}", q(*name)))
             }
             Op::CreateVeth { near, far_namespace, far } => {
-                let far_ns = quote(&self.namespaces[*far_namespace].name);
+                // The host's namespace has no name; its first process is in it.
+                let far = (&self.namespaces[*far_namespace], far);
+                let far_ns = if far.0.role == Role::Host { "1".to_owned() } else { quote(&far.0.name) };
+                let far = far.1;
                 let mut commands = ip(format!(
                     "link add {} group {LINK_GROUP} numtxqueues 1 numrxqueues 1 type veth peer {} group {LINK_GROUP} \
                      numtxqueues 1 numrxqueues 1 netns {far_ns}",
@@ -164,6 +169,18 @@ impl Plan {
             Op::CreateView(_) | Op::DeleteView(_) | Op::WriteFile { .. } => {
                 vec![format!("# not part of this script: {}", self.describe(step).replace('\n', " "))]
             }
+            Op::ReplaceHostTable { table, before } => {
+                let mut text = String::new();
+                if let Some(before) = before {
+                    let _ = writeln!(text, "delete table {}", before.id);
+                }
+                if let Some(table) = table {
+                    text.push_str(&table.to_nft(Names::default()));
+                }
+                vec![format!("nft -f - <<'NFT'\n{text}NFT")]
+            }
+            Op::StartWay(way) => vec![format!("# {way}: see {}(1)", way.carrier.program())],
+            Op::StopWay(way) => vec![format!("# stop the {way}")],
             Op::StartProgram(program) => vec![format!("ip netns exec {ns} {} &", program_words(program))],
             Op::StopProgram(program) => {
                 debug_assert!(namespace.role.is_node());

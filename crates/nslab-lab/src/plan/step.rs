@@ -9,6 +9,7 @@ use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::shaping::Queue;
+use crate::uplink::UserWay;
 
 /// The interface group that marks every link nslab made (`ip link show group 28275`): "ns" in ASCII.
 pub const LINK_GROUP: u32 = 0x6e73;
@@ -40,6 +41,8 @@ pub enum Role {
     Switch,
     /// It was there before the lab, and is a node of it for a while.
     Joined,
+    /// The host's own, where ways out end.
+    Host,
 }
 
 impl Role {
@@ -260,6 +263,13 @@ pub enum Op {
         /// The one that was there.
         before: Option<Box<Table>>,
     },
+    /// Put the lab's table of nftables on the host in the place of the one that is there; none takes it away.
+    ReplaceHostTable {
+        /// The table that shall be there.
+        table: Option<Box<Table>>,
+        /// The one that was there.
+        before: Option<Box<Table>>,
+    },
     /// Hand text to the user's nft, in the place of what was handed over before; none takes that away.
     RunNft {
         /// The text.
@@ -278,6 +288,10 @@ pub enum Op {
         /// What it was; `None` if it was not there.
         before: Option<Box<File>>,
     },
+    /// Have a program of the user's carry a way out.
+    StartWay(Box<UserWay>),
+    /// End the program that carries a way out.
+    StopWay(Box<UserWay>),
     /// Start a program and wait until it is ready.
     StartProgram(Box<Program>),
     /// End a program and everything that it started.

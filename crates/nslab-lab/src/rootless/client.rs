@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 
 use super::holder::{END, ENDING, Report};
 use super::namespaces::Namespaces;
+use super::outside::Outside;
 use super::runtime::{Locked, RuntimeDir};
 use crate::error::{Context, Error, Result};
 use crate::exec::spawn_detached;
@@ -19,6 +20,15 @@ use crate::programs::socket;
 #[derive(Debug)]
 pub struct Entered {
     stream: UnixStream,
+    /// A helper that stayed in the host's network.
+    outside: Option<Outside>,
+}
+
+impl Entered {
+    /// The helper that stayed in the host's network, if there is one.
+    pub fn outside(&self) -> Option<&Outside> {
+        self.outside.as_ref()
+    }
 }
 
 /// Moves the calling process into the user's namespaces, for good. The process must have one thread. If the user has
@@ -26,6 +36,24 @@ pub struct Entered {
 ///
 /// `launcher` makes the command that ends up in [`holder_main`](super::holder_main).
 pub fn enter(runtime: &RuntimeDir, create: bool, launcher: &dyn Fn() -> Command) -> Result<Option<Entered>> {
+    go(runtime, create, false, launcher)
+}
+
+/// As [`enter`], and makes namespaces if the user has none; a helper process stays in the host's network, for labs with
+/// a way out.
+pub fn enter_keeping_outside(
+    runtime: &RuntimeDir,
+    launcher: &dyn Fn() -> Command,
+) -> Result<Option<Entered>> {
+    go(runtime, true, true, launcher)
+}
+
+fn go(
+    runtime: &RuntimeDir,
+    create: bool,
+    outside: bool,
+    launcher: &dyn Fn() -> Command,
+) -> Result<Option<Entered>> {
     let found = match connect(runtime)? {
         Some(found) => Some(found),
         None if create => Some(connect_or_launch(runtime, launcher)?),
@@ -33,15 +61,23 @@ pub fn enter(runtime: &RuntimeDir, create: bool, launcher: &dyn Fn() -> Command)
     };
     let Some((stream, namespaces)) = found else { return Ok(None) };
     let directory = WorkingDirectory::remember();
-    namespaces.enter()?;
+    let mut helper = None;
+    namespaces.enter(&mut || {
+        if outside {
+            helper = Some(Outside::fork()?);
+        }
+        Ok(())
+    })?;
     directory.restore()?;
-    Ok(Some(Entered { stream }))
+    Ok(Some(Entered { stream, outside: helper }))
 }
 
 /// Lets the holder end, if no lab is left and no other command is at work; it has then taken away its files. Call it
 /// when the last lab has gone.
 pub fn release(entered: Entered) -> Result<()> {
-    let Entered { mut stream } = entered;
+    let Entered { mut stream, outside } = entered;
+    // It holds a copy of the connection.
+    drop(outside);
     let mut answer = [0];
     let asked = stream.write_all(&[END]).and_then(|()| stream.read(&mut answer));
     match asked {

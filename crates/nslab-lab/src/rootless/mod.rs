@@ -14,12 +14,20 @@ mod client;
 mod holder;
 mod mounts;
 mod namespaces;
+pub(crate) mod outside;
 mod runtime;
 
-pub use client::{Entered, enter, release};
+pub use client::{Entered, enter, enter_keeping_outside, release};
 pub use holder::holder_main;
+pub use outside::Outside;
 pub use runtime::RuntimeDir;
 use rustix::thread::CapabilitySet;
+
+/// Whether this process is inside a user's namespaces, where nothing is outside: the network around the labs is one that
+/// nobody is connected to.
+pub fn is_inside() -> bool {
+    mounts::is_private()
+}
 
 /// Whether this process lacks what labs need (`CAP_SYS_ADMIN` and `CAP_NET_ADMIN`), so that it has to [`enter`] a user
 /// namespace. Not so for root, nor inside such a namespace.

@@ -16,6 +16,11 @@ const HOST: &str = "/run/.host";
 /// What the user has of its own.
 const OWN: [&str; 2] = ["netns", "nslab"];
 
+/// Whether the calling process sees such a `/run`.
+pub(super) fn is_private() -> bool {
+    Path::new(HOST).is_dir()
+}
+
 /// Gives the calling process, in a mount namespace of its own, a `/run` that it may write to. What the host has there
 /// stays in reach under its old name.
 pub(super) fn private_run() -> Result<()> {

@@ -79,8 +79,12 @@ impl Namespaces {
     }
 
     /// Moves the calling process into them. It must have one thread.
-    pub(super) fn enter(&self) -> Result<()> {
+    /// Before it leaves the network that it is in, it does `before`.
+    pub(super) fn enter(&self, before: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         for (fd, (name, kind)) in self.0.iter().zip(KINDS) {
+            if kind == LinkNameSpaceType::Network {
+                before()?;
+            }
             rustix::thread::move_into_link_name_space(fd.as_fd(), Some(kind)).map_err(
                 |errno| match errno {
                     rustix::io::Errno::INVAL => Error::Machine {

@@ -12,3 +12,4 @@ mod property;
 mod shaping;
 mod shell;
 mod support;
+mod uplink;

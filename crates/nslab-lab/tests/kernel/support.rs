@@ -126,6 +126,7 @@ pub(crate) fn with_labs<T>(
     work(&Labs {
         paths: paths.clone(),
         launcher: &launcher,
+        outside: None,
         observer,
         waiting: &|| {},
         interrupt: Interrupt::default(),

@@ -11,7 +11,6 @@ mod impairment;
 mod link;
 mod nat;
 mod node;
-mod policy;
 mod program;
 mod route;
 mod route_words;
@@ -23,6 +22,7 @@ mod sysctl;
 mod timeline;
 mod top;
 pub(crate) mod units;
+mod uplink;
 mod view;
 
 use std::collections::{BTreeMap, HashMap};

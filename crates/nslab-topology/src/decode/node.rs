@@ -31,6 +31,7 @@ const KEYS: &[&str] = &[
     "nat",
     "nft",
     "uplink",
+    "dns",
 ];
 const NEIGHBOUR_KEYS: &[&str] = &["address", "mac", "dev"];
 
@@ -66,6 +67,8 @@ impl Decoder {
                     node.forward = self.essential(|d| d.bool(value, "`forward`")).unwrap_or_default();
                 }
                 "netns" | "pid" | "container" => self.existing(key, value, &mut node),
+                "uplink" => node.uplink = self.uplink(key, value),
+                "dns" => node.dns = self.dns(value),
                 "sysctl" => node.sysctls = self.sysctls(value),
                 "addresses" => node.addresses = self.essential(|d| d.loopback(value)),
                 "gateway" => self.gateway(value, &mut node),
@@ -81,7 +84,6 @@ impl Decoder {
                 "files" => self.files(value, &mut node),
                 "private" => self.private(value, &mut node),
                 "user" => node.user = self.user(value),
-                "uplink" => self.later(key, value),
                 _ => {
                     self.unknown_key(key, "a node", KEYS);
                     let meant = crate::diagnostic::closest(&key.text, KEYS.iter().copied());

@@ -4,7 +4,7 @@ use super::text::{key, list, map, value};
 use super::words;
 use crate::decode::show_duration;
 use crate::diagnostic::Spanned;
-use crate::lab::{Action, End, Event, Gateway, Lab, Link, Node, Path, Program, Routing, Switch};
+use crate::lab::{self, Action, End, Event, Gateway, Lab, Link, Node, Path, Program, Routing, Switch};
 use crate::model::{Content, Existing, File, PrivateDirectory, Ready};
 
 /// Writes a lab as a lab file.
@@ -90,6 +90,8 @@ fn node(node: &Node, lines: &mut Vec<String>) {
         })
         .collect();
     push_map(&mut own, "hosts", &hosts);
+    own.extend(node.uplink.as_ref().map(|uplink| self::uplink(uplink)));
+    push_list(&mut own, "dns", node.dns.iter().map(|address| value(&address.to_string())));
     push_map(&mut own, "env", &texts(&node.env));
     own.extend(node.user.as_ref().map(|user| format!("user: {}", value(user))));
     push_lines(&mut own, "private", node.view.directories.iter().map(|one| directory(one)));
@@ -102,6 +104,20 @@ fn node(node: &Node, lines: &mut Vec<String>) {
         lines.push(format!("  {}:", key(&node.name)));
         lines.extend(own.into_iter().map(|line| format!("    {line}")));
     }
+}
+
+fn uplink(uplink: &lab::Uplink) -> String {
+    let mut entries: Vec<(&str, String)> = vec![("nat", "true".to_owned())];
+    entries.extend(uplink.interface.as_ref().map(|name| ("interface", value(name))));
+    if !uplink.ipv4 {
+        entries.push(("ipv4", "false".to_owned()));
+    }
+    entries.extend(uplink.ipv6.map(|ipv6| ("ipv6", ipv6.to_string())));
+    if !uplink.publish.is_empty() {
+        let ports: Vec<String> = uplink.publish.iter().map(|publish| value(&publish.to_string())).collect();
+        entries.push(("publish", list(&ports)));
+    }
+    if entries.len() == 1 { "uplink: nat".to_owned() } else { format!("uplink: {}", map(&entries)) }
 }
 
 fn texts(map: &std::collections::BTreeMap<String, String>) -> Vec<(&String, String)> {

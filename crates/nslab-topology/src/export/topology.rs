@@ -58,12 +58,24 @@ fn node(node: &model::Node) -> Node {
         programs: node.programs.iter().map(program).collect(),
         env: node.env.clone(),
         hosts: node.hosts.clone(),
+        uplink: node.uplink.as_ref().map(|uplink| self::uplink(uplink).into()),
+        dns: node.dns.clone(),
         policy: policy::describe(&node.policy),
         view: lab::View {
             directories: node.view.directories.iter().cloned().map(Spanned::from).collect(),
             files: node.view.files.iter().cloned().map(Spanned::from).collect(),
         },
         user: node.user.clone().map(Spanned::from),
+    }
+}
+
+fn uplink(uplink: &model::Uplink) -> lab::Uplink {
+    let interface = uplink.interface.to_string();
+    lab::Uplink {
+        interface: (interface != lab::Uplink::INTERFACE).then(|| interface.into()),
+        ipv4: uplink.ipv4,
+        ipv6: uplink.ipv6,
+        publish: uplink.publish.iter().cloned().map(Spanned::from).collect(),
     }
 }
 

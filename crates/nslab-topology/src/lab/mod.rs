@@ -156,6 +156,12 @@ pub struct Node {
     pub env: BTreeMap<String, String>,
     /// Further names for `/etc/hosts`.
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// Its way out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<Spanned<Uplink>>,
+    /// Its name servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<IpAddr>,
     /// Its firewall and address translation.
     #[serde(default)]
     pub policy: Policy,
@@ -200,6 +206,8 @@ impl Node {
             programs: Vec::new(),
             env: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            uplink: None,
+            dns: Vec::new(),
             policy: Policy::default(),
             view: View::default(),
             user: None,
@@ -220,6 +228,24 @@ pub enum Gateway {
     Address(Spanned<IpAddr>),
     /// By this node, in each family in which it has an address on a shared segment.
     Node(Spanned<String>),
+}
+
+/// A way out as it was described.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uplink {
+    /// The node's interface; `uplink` unless given.
+    pub interface: Option<Spanned<String>>,
+    /// IPv4.
+    pub ipv4: bool,
+    /// IPv6, if anything was said of it.
+    pub ipv6: Option<bool>,
+    /// Ports of the host that lead to the node.
+    pub publish: Vec<Spanned<model::Publish>>,
+}
+
+impl Uplink {
+    /// What the interface is called where nothing else is said.
+    pub const INTERFACE: &'static str = "uplink";
 }
 
 /// A permanent neighbour entry as it was described.

@@ -69,6 +69,8 @@ fn node(
         programs: programs(node),
         env: node.env.clone(),
         hosts: node.hosts.clone(),
+        uplink: node.uplink.as_ref().map(|uplink| super::uplink::exact(uplink)),
+        dns: node.dns.clone(),
         policy,
         view: View {
             directories: node.view.directories.iter().map(|one| one.value.clone()).collect(),

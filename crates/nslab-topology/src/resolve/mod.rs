@@ -15,6 +15,7 @@ mod ports;
 mod route;
 mod segments;
 mod storm;
+pub(crate) mod uplink;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::lab::{Lab, Pending};
@@ -62,6 +63,7 @@ pub(crate) fn run(lab: &Lab, whole: bool) -> Resolution {
     mtu::settle(&mut net, &mut problems);
     address::check(&net, &mut problems);
     parts::check(&net, &mut problems);
+    uplink::check(&net, &mut problems);
     policy::check(&net, &mut problems);
     if !whole || problems.errors > 0 {
         return Resolution { topology: None, diagnostics: problems.list };

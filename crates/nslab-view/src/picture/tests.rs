@@ -13,6 +13,8 @@ fn node(name: &str, forward: bool) -> Node {
         name: name.to_owned(),
         namespace: name.to_owned(),
         existing: None,
+        uplink: None,
+        dns: Vec::new(),
         forward,
         sysctls: BTreeMap::new(),
         loopback: Vec::new(),

@@ -38,6 +38,17 @@ impl Context {
         Self::enter(output, true)
     }
 
+    /// For a command that builds a lab with a way out.
+    pub(super) fn open_with_way_out(output: Output) -> Result<Self, CliError> {
+        let launcher = own("__holder", None);
+        let entered = if rootless::needed() {
+            rootless::enter_keeping_outside(&rootless::RuntimeDir::find(), &launcher)?
+        } else {
+            None
+        };
+        Ok(Self { output, entered })
+    }
+
     fn enter(output: Output, create: bool) -> Result<Self, CliError> {
         let entered = if rootless::needed() {
             rootless::enter(&rootless::RuntimeDir::find(), create, &own("__holder", None))?
@@ -64,6 +75,7 @@ impl Context {
         work(&Labs {
             paths: paths(),
             launcher: &launcher,
+            outside: self.entered.as_ref().and_then(rootless::Entered::outside),
             observer,
             waiting: &waiting,
             interrupt,

@@ -21,4 +21,5 @@ mod policy;
 mod rootless;
 mod shells;
 mod status;
+mod uplink;
 mod wrong;

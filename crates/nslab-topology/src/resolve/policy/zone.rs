@@ -240,10 +240,13 @@ impl<'a> Place<'a> {
     }
 }
 
-/// The interface called `outside`, else those of the default routes.
+/// The interface called `outside`, else that of the way out, else those of the default routes.
 fn outside(net: &Network<'_>, node: usize, routes: &[Route]) -> Vec<IfName> {
     if let Some(port) = net.port_named(node, OUTSIDE) {
         return vec![net.ports[port].name];
+    }
+    if let Some(uplink) = &net.lab.nodes[node].uplink {
+        return vec![super::super::uplink::exact(uplink).interface];
     }
     let mut found: Vec<IfName> = Vec::new();
     for route in

@@ -52,13 +52,18 @@ pub(super) fn derive(net: &Network<'_>, tables: &mut [Table], problems: &mut Pro
 }
 
 /// Whether a node gets a route to each subnet of the lab instead of a default route: it was there before the lab and may
-/// have a default route of its own, which is not the lab's to replace. A written gateway says otherwise.
+/// have a default route of its own, which is not the lab's to replace, or its default route is its way out. A written
+/// gateway says otherwise.
 fn keeps_its_default(node: &Node, family: Family, table: &Table) -> bool {
     let gateway = match family {
         Family::Ipv4 => &node.gateway_ipv4,
         Family::Ipv6 => &node.gateway_ipv6,
     };
-    node.existing.is_some() && *gateway == Gateway::Auto && !table.has_default(family)
+    let goes_out = node.uplink.as_ref().is_some_and(|uplink| match family {
+        Family::Ipv4 => uplink.ipv4,
+        Family::Ipv6 => uplink.ipv6 != Some(false),
+    });
+    (node.existing.is_some() || goes_out) && *gateway == Gateway::Auto && !table.has_default(family)
 }
 
 /// The loopback addresses of a family: which nodes have each, in the order of the file.

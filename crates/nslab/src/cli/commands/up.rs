@@ -39,7 +39,9 @@ pub(super) fn run(args: &Up, output: Output) -> Result<ExitCode, CliError> {
         Some(name) => empty(name)?,
         None => from_file(&args.file, output)?,
     };
-    let context = Context::open_or_create(output)?;
+    let goes_out = wanted.topology.nodes.iter().any(|node| node.uplink.is_some());
+    let context =
+        if goes_out { Context::open_with_way_out(output)? } else { Context::open_or_create(output)? };
     let built = match build(&context, &wanted) {
         Ok(built) => built,
         Err(error) => {

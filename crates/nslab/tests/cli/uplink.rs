@@ -1,0 +1,170 @@
+//! Ways out, on a host that the test made: a network and mount namespace with its own `/run`.
+
+use std::process::Command;
+
+use crate::support::{Run, Session, as_root};
+
+as_root!(from_a_nodes_shell_to_the_outside, a_firewall_in_the_way, without_root);
+
+/// Runs a shell script as root of a stand-in host: `eth0` at 203.0.113.2 leads to the namespace `out` at 203.0.113.1.
+fn on_a_host(session: &Session, script: &str) -> Run {
+    let begin = "set -e
+        mount -t tmpfs host /run
+        ip link set lo up
+        ip netns add out
+        ip link add eth0 type veth peer name eth0 netns out
+        ip address add 203.0.113.2/24 dev eth0
+        ip link set eth0 up
+        ip -n out address add 203.0.113.1/24 dev eth0
+        ip -n out link set eth0 up
+        ip route add default via 203.0.113.1
+        ";
+    let mut command: Command = session.other("unshare");
+    command.args(["-n", "-m", "sh", "-c", &format!("{begin}{script}")]);
+    command.env("NSLAB", session.program());
+    Run::of(command)
+}
+
+const LAB: &str = "name: u
+nodes:
+  web: {uplink: {publish: [8080:80]}}
+  db: {dns: [192.0.2.53, \"2001:db8::53\"]}
+links: [[web, db]]
+";
+
+fn from_a_nodes_shell_to_the_outside(session: &Session) {
+    if nslab_testing::Oracle::find().is_none() {
+        return;
+    }
+    session.file("u.yaml", LAB);
+    let script = "
+        $NSLAB plan u.yaml
+        $NSLAB up u.yaml -q
+        $NSLAB exec web -- ip -br address show uplink
+        $NSLAB ping web 203.0.113.1 -c 1
+        $NSLAB ping web db -c 1
+        $NSLAB exec db -- cat /etc/resolv.conf
+        $NSLAB exec web -- sh -c 'grep -q . /etc/resolv.conf || true'
+        $NSLAB show host
+        $NSLAB plan u.yaml
+        $NSLAB down
+        ip -o link | wc -l
+        sysctl -n net.ipv4.conf.eth0.forwarding
+        ";
+    let said = on_a_host(session, script).ok();
+    for part in [
+        "create cable web:uplink – host:u-web",
+        "add table inet nslab-u of nftables",
+        "1 packets transmitted, 1 received",
+        "nameserver 192.0.2.53\nnameserver 2001:db8::53\n",
+        "there is nothing to do",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // `lo` and `eth0` are left, and forward no more than before.
+    assert!(said.ends_with("\n2\n0\n"), "{said}");
+}
+
+fn a_firewall_in_the_way(session: &Session) {
+    if Command::new("nft").arg("--version").output().is_err() {
+        nslab_testing::skip("there is no nft to make a firewall with");
+        return;
+    }
+    session.file("u.yaml", LAB);
+    let rules = "nft add table ip filter
+        nft add chain ip filter DOCKER-USER
+        nft add chain ip filter FORWARD '{ type filter hook forward priority 0; policy drop; }'
+        nft add rule ip filter FORWARD jump DOCKER-USER\n";
+    on_a_host(session, &format!("{rules} $NSLAB up u.yaml"))
+        .status(3)
+        .says("the host's firewall drops what is forwarded")
+        .says("iptables -I DOCKER-USER -i u-web -j ACCEPT");
+    let accept =
+        "for way in iifname oifname; do nft insert rule ip filter DOCKER-USER $way u-web accept; done\n";
+    let script =
+        format!("{rules} {accept} $NSLAB up u.yaml -q; $NSLAB ping web 203.0.113.1 -c 1; $NSLAB down");
+    on_a_host(session, &script).ok();
+    on_a_host(
+        session,
+        "python3 -m http.server 8080 > /dev/null 2>&1 &
+        server=$!
+        until ss -ltn | grep -q :8080; do sleep 0.05; done
+        code=0; $NSLAB up u.yaml || code=$?
+        kill $server; exit $code",
+    )
+    .status(2)
+    .says("the host's port 8080/tcp")
+    .says("nothing was changed");
+}
+
+/// An ordinary user on the stand-in host, with pasta, with slirp4netns, and with neither.
+fn without_root(root: &Session) {
+    let Some(user) = Session::of_user() else { return };
+    for program in ["pasta", "slirp4netns", "setpriv", "python3"] {
+        if Command::new(program).arg("--version").output().is_err() {
+            nslab_testing::skip(&format!("there is no {program}"));
+            return;
+        }
+    }
+    let lab = user.lab("way");
+    user.file(
+        "w.yaml",
+        format!(
+            "name: {lab}\nnodes: {{web: {{uplink: {{publish: [8080:80]}}}}, db: {{}}}}\nlinks: [[web, db]]\n"
+        ),
+    );
+    let begin = format!(
+        "cd {directory}
+        U='setpriv --reuid 65534 --regid 65534 --clear-groups env XDG_RUNTIME_DIR={directory}/runtime'
+        NSLAB={program}
+        mkdir /run/bin
+        ln -s /usr/sbin/* /usr/bin/* /run/bin/ 2> /dev/null || true
+        PATH=/run/bin
+        serve='import socket,sys
+s=socket.create_server((\"\", int(sys.argv[1])))
+while True:
+    c,a=s.accept(); c.recv(1); c.sendall(a[0].encode()); c.close()'
+        call='import socket,sys,time
+for i in range(40):
+    try:
+        s=socket.create_connection((sys.argv[1],int(sys.argv[2])),1); s.sendall(b\"x\"); seen=s.recv(100).decode()
+        if not seen: raise OSError(\"closed\")
+        print(\"seen as\",seen); break
+    except OSError as error:
+        last=error; time.sleep(0.05)
+else:
+    sys.exit(str(last))'
+        ",
+        directory = user.directory().display(),
+        program = user.program().display(),
+    );
+    let works = "
+        ip netns exec out python3 -c \"$serve\" 9000 > /dev/null 2>&1 &
+        server=$!
+        trap 'kill $server $inner 2> /dev/null || true' EXIT
+        $U $NSLAB up w.yaml -q
+        $U $NSLAB exec web -- ip -br -4 address show uplink
+        $U $NSLAB exec web -- python3 -c \"$call\" 203.0.113.1 9000
+        $U $NSLAB exec web -- python3 -c \"$serve\" 80 > /dev/null 2>&1 &
+        inner=$!
+        ip netns exec out python3 -c \"$call\" 203.0.113.2 8080
+        $U $NSLAB ping web db -c 1
+        $U $NSLAB plan w.yaml
+        $U $NSLAB down
+        ";
+    for without in ["", "rm /run/bin/pasta /run/bin/pasta.*\n"] {
+        let said = on_a_host(root, &format!("{begin}{without}{works}")).ok();
+        assert!(said.contains("seen as 203.0.113.2"), "{said}");
+        assert!(said.matches("seen as ").count() == 2 && said.contains("there is nothing to do"), "{said}");
+        let pin = format!("/run/nslab/{lab}/ns/web");
+        let left = std::fs::read_dir("/proc").unwrap().flatten().find(|entry| {
+            std::fs::read(entry.path().join("cmdline"))
+                .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == pin.as_bytes()))
+        });
+        assert!(left.is_none(), "{left:?} is left");
+    }
+    let neither = "rm /run/bin/pasta /run/bin/pasta.* /run/bin/slirp4netns\n$U $NSLAB up w.yaml";
+    on_a_host(root, &format!("{begin}{neither}"))
+        .status(3)
+        .says("pasta or slirp4netns, and neither is installed");
+}
