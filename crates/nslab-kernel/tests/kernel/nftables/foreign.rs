@@ -19,13 +19,18 @@ const RULES: &str = include_str!("data/rules.nft");
 
 /// Lets nft program all rules; what this kernel lacks is said and left out.
 fn program(nft: Nft, tables: &Tables) {
-    if nft.run(&tables.namespace, &["-f", "-"], RULES).is_ok() {
-        return;
-    }
-    for line in RULES.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        if let Err(errors) = nft.run(&tables.namespace, &["-f", "-"], &format!("{line}\n")) {
-            assert!(errors.contains("Could not process rule"), "{line}: {errors}");
-            kernel_lacks(&format!("what this needs: {line}"));
+    let lines: Vec<&str> = RULES.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    // In pieces: the kernel begins a transaction anew for each module that it has to load for it.
+    for piece in lines.chunks(40) {
+        let run = |script: String| nft.run(&tables.namespace, &["-f", "-"], &script);
+        if run(piece.join("\n") + "\n").is_ok() {
+            continue;
+        }
+        for line in piece {
+            if let Err(errors) = run(format!("{line}\n")) {
+                assert!(errors.contains("Could not process rule"), "{line}: {errors}");
+                kernel_lacks(&format!("what this needs: {line}"));
+            }
         }
     }
 }
