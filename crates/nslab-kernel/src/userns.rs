@@ -1,5 +1,6 @@
 //! User namespaces: how an ordinary user comes to own network namespaces.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use rustix::thread::UnshareFlags;
@@ -20,6 +21,41 @@ pub fn unshare_as_root() -> Result<()> {
     write("/proc/self/setgroups", "deny".to_owned())?;
     write("/proc/self/uid_map", format!("0 {} 1", uid.as_raw()))?;
     write("/proc/self/gid_map", format!("0 {} 1", gid.as_raw()))
+}
+
+/// Runs `work` in a child process that is root in namespaces of its own ([`unshare_as_root`]), and returns what it gives;
+/// none if there can be no such namespaces, or if this process has further threads, whose locks a child would find as
+/// they were. What the child makes is gone when this returns.
+pub fn in_child(work: impl FnOnce() -> Vec<u8>) -> Result<Option<Vec<u8>>> {
+    let threads = std::fs::read_dir("/proc/self/task").context(|| "count threads")?.count();
+    if threads != 1 {
+        return Ok(None);
+    }
+    let (reader, writer) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context(|| "make a pipe")?;
+    // SAFETY: this process has one thread, so that the child finds no lock held; it ends by _exit and runs nothing of
+    // what this process would run at its end.
+    let child = unsafe { libc::fork() };
+    if child < 0 {
+        return Err(Error::io("start a process", std::io::Error::last_os_error()));
+    }
+    if child == 0 {
+        drop(reader);
+        let given = unshare_as_root().ok().map(|()| work());
+        let sent = given
+            .is_some_and(|given| std::io::Write::write_all(&mut std::fs::File::from(writer), &given).is_ok());
+        // SAFETY: it ends this process, the child, and does nothing else.
+        unsafe { libc::_exit(i32::from(!sent)) }
+    }
+    drop(writer);
+    let mut given = Vec::new();
+    let read = std::fs::File::from(reader).read_to_end(&mut given);
+    let pid = rustix::process::Pid::from_raw(child);
+    let status =
+        rustix::io::retry_on_intr(|| rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()));
+    read.context(|| "read from a process")?;
+    let done = status.is_ok_and(|status| status.is_some_and(|(_, status)| status.exit_status() == Some(0)));
+    Ok(done.then_some(given))
 }
 
 /// What stands in the way of user namespaces on this host, as far as its settings tell: the setting, and the command

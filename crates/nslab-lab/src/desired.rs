@@ -6,11 +6,13 @@ use ipnet::{IpNet, Ipv6Net};
 use nslab_kernel::nftables::Table;
 use nslab_kernel::{Namespace, sysctl};
 use nslab_topology::model::{
-    Device, Existing, NextHop, Node, Program, Route, RouteAction, Rule, Topology, View,
+    Device, Existing, FdbEntry, Interface, InterfaceKind, NextHop, Node, PortVlan, Program, Route,
+    RouteAction, Rule, Topology, View,
 };
 use nslab_types::{IfName, MacAddr};
 
 use crate::error::Result;
+use crate::keys::Keys;
 use crate::netfilter;
 use crate::plan::{BridgeSettings, NamespaceRef, Role};
 use crate::shaping::{self, Queue, Shaper};
@@ -18,6 +20,15 @@ use crate::uplink::{self, UserWay, WayOut};
 
 const FORWARD_IPV4: &str = "net.ipv4.ip_forward";
 const FORWARD_IPV6: &str = "net.ipv6.conf.all.forwarding";
+
+/// Whether packets that a bridge passes on go through the rules for packets that are routed (`net/bridge/
+/// br_netfilter_hooks.c`). On in every new namespace where `br_netfilter` is loaded, as Docker does it: then a rule of the
+/// host's would decide of frames in a switch. A switch has no rules.
+const BRIDGE_NETFILTER: [&str; 3] = [
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
+    "net.bridge.bridge-nf-call-arptables",
+];
 
 const ROUTER_SOLICITATIONS: &str = "net.ipv6.conf.default.router_solicitations";
 /// How many hosts a segment may have before they are kept from asking for routers.
@@ -31,6 +42,8 @@ const DEFAULT_MTU: u32 = 1500;
 /// What new namespaces begin with on this machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NewNamespaces {
+    /// Bridged packets may be handed to iptables and the like (`br_netfilter`), and in new namespaces are.
+    pub bridge_netfilter: bool,
     /// IPv4 forwarding is on: a new namespace takes its IPv4 settings from the first one, unless
     /// `net.core.devconf_inherit_init_net` says otherwise (`inet_init_net`, net/ipv4/devinet.c), and a host that runs
     /// containers forwards.
@@ -43,8 +56,9 @@ impl NewNamespaces {
     /// Looks at this machine: the calling thread's namespace is the first one, or began as new ones do.
     pub fn of_this_machine() -> Self {
         Self {
-            forward: nslab_kernel::sysctl::read(FORWARD_IPV4).is_ok_and(|value| value == "1"),
             shaper: Shaper::default(),
+            bridge_netfilter: sysctl::read(BRIDGE_NETFILTER[0]).is_ok(),
+            forward: sysctl::read(FORWARD_IPV4).is_ok_and(|value| value == "1"),
         }
     }
 }
@@ -58,6 +72,8 @@ pub struct Desired {
     pub namespaces: Vec<DesiredNamespace>,
     /// Its cables.
     pub cables: Vec<DesiredCable>,
+    /// The keys of its `WireGuard` interfaces, as far as there are any yet.
+    pub keys: Keys,
 }
 
 /// One namespace.
@@ -73,6 +89,10 @@ pub struct DesiredNamespace {
     pub bridge: Option<(IfName, BridgeSettings)>,
     /// Interfaces: ends of cables, in the order of the cables.
     pub links: Vec<DesiredLink>,
+    /// Interfaces that are no ends of cables, each after those that it is made of.
+    pub interfaces: Vec<DesiredInterface>,
+    /// A switch's forwarding entries that are not learned.
+    pub fdb: Vec<FdbEntry>,
     /// Addresses on `lo`.
     pub loopback: Vec<IpNet>,
     /// Routes in the order in which they are to be added.
@@ -147,6 +167,29 @@ pub struct DesiredLink {
     pub addresses: Vec<IpNet>,
     /// What it does with what it sends.
     pub queue: Queue,
+    /// A port of a VLAN-aware switch: its VLANs.
+    pub vlans: Vec<PortVlan>,
+    /// A switch's port: nothing is forwarded between it and other isolated ones.
+    pub isolated: bool,
+}
+
+/// An interface that is no end of a cable.
+#[derive(Debug, Clone)]
+pub struct DesiredInterface {
+    /// What it has in common with the end of a cable.
+    pub link: DesiredLink,
+    /// Whether its MAC can be set; if not, the one in [`DesiredInterface::link`] only makes its link-local address.
+    pub has_mac: bool,
+    /// What it is.
+    pub kind: InterfaceKind,
+}
+
+impl DesiredNamespace {
+    /// Whether an interface is a bond.
+    pub(crate) fn is_bond(&self, name: IfName) -> bool {
+        let found = self.interfaces.iter().find(|interface| interface.link.name == name);
+        found.is_some_and(|interface| matches!(interface.kind, InterfaceKind::Bond { .. }))
+    }
 }
 
 /// A cable: two links, each by its namespace and its place in [`DesiredNamespace::links`].
@@ -162,12 +205,13 @@ pub struct DesiredCable {
 impl Desired {
     /// Nothing at all.
     pub(crate) fn nothing(lab: &str) -> Self {
-        Self { lab: lab.to_owned(), namespaces: Vec::new(), cables: Vec::new() }
+        Self { lab: lab.to_owned(), namespaces: Vec::new(), cables: Vec::new(), keys: Keys::default() }
     }
 
     /// Sorts a topology by namespace, for a machine whose new namespaces are as `new` says.
     pub fn new(topology: &Topology, new: NewNamespaces) -> Self {
-        let mut namespaces: Vec<DesiredNamespace> = topology.nodes.iter().map(|one| node(one, new)).collect();
+        let mut namespaces: Vec<DesiredNamespace> =
+            topology.nodes.iter().map(|one| node(&topology.name, one, new)).collect();
         let first_switch = namespaces.len();
         namespaces.extend(topology.switches.iter().map(|switch| {
             let settings = BridgeSettings {
@@ -175,6 +219,7 @@ impl Desired {
                 mtu: switch.mtu,
                 stp: switch.stp,
                 multicast_snooping: switch.multicast_snooping,
+                vlan_filtering: switch.vlan_filtering,
                 ageing_time: switch
                     .ageing
                     .map(|time| u32::try_from(time.as_millis() / 10).unwrap_or(u32::MAX)),
@@ -183,9 +228,13 @@ impl Desired {
             // announce it to all others: N² packets on a switch with N ports.
             let sysctl =
                 DesiredSysctl { optional: true, ..DesiredSysctl::new("net.ipv6.conf.all.disable_ipv6", "1") };
+            let netfilter = BRIDGE_NETFILTER.iter().filter(|_| new.bridge_netfilter);
+            let netfilter =
+                netfilter.map(|key| DesiredSysctl { optional: true, ..DesiredSysctl::new(key, "0") });
             DesiredNamespace {
                 bridge: Some((switch.bridge, settings)),
-                sysctls: vec![sysctl],
+                sysctls: std::iter::once(sysctl).chain(netfilter).collect(),
+                fdb: switch.fdb.clone(),
                 ..empty(&switch.name, &switch.namespace, Role::Switch)
             }
         }));
@@ -206,9 +255,11 @@ impl Desired {
                     mac: end.mac,
                     mtu: end.mtu,
                     up: end.up,
-                    master: space.bridge.as_ref().map(|(name, _)| *name),
+                    master: space.bridge.as_ref().map(|(name, _)| *name).or(end.master),
                     addresses: with_link_local(&end.addresses, end.mac),
                     queue: shaping::compile(end, new.shaper, seed),
+                    vlans: end.vlans.clone(),
+                    isolated: end.isolated,
                 });
                 (namespace, space.links.len() - 1)
             });
@@ -218,6 +269,7 @@ impl Desired {
             cables.push(DesiredCable { near, far });
         }
         quiet_large_segments(topology, &mut namespaces);
+        namespaces.iter_mut().for_each(take_down_what_is_on_what_is_down);
         namespaces.iter_mut().for_each(leave_out_dead_routes);
         namespaces.iter_mut().filter(|space| space.existing.is_some()).for_each(turn_on_ipv6);
         for space in &mut namespaces[first_switch..] {
@@ -228,7 +280,7 @@ impl Desired {
                 settings.mtu = mtu;
             }
         }
-        Self { lab: topology.name.clone(), namespaces, cables }
+        Self { lab: topology.name.clone(), namespaces, cables, keys: Keys::default() }
     }
 
     /// Adds ways out: a cable each, from the node to the host, a default route by it unless there is one, and what the
@@ -260,6 +312,8 @@ impl Desired {
                 }
             }
             let end = |name, mac, addresses: Vec<IpNet>| DesiredLink {
+                vlans: Vec::new(),
+                isolated: false,
                 name,
                 alt_name: None,
                 mac,
@@ -337,8 +391,9 @@ impl Desired {
 
 /// Routes over interfaces that are down: the kernel takes them away with the interface and refuses them until it is up.
 fn leave_out_dead_routes(space: &mut DesiredNamespace) {
-    let DesiredNamespace { links, routes, .. } = space;
-    let is_down = |name: IfName| links.iter().any(|link| link.name == name && !link.up);
+    let DesiredNamespace { links, interfaces, routes, .. } = space;
+    let all = || links.iter().chain(interfaces.iter().map(|interface| &interface.link));
+    let is_down = |name: IfName| all().any(|link| link.name == name && !link.up);
     routes.retain(|route| match &route.action {
         RouteAction::Forward(hops) => !hops.iter().all(|hop| hop.dev.is_some_and(is_down)),
         _ => true,
@@ -394,6 +449,8 @@ fn empty(node: &str, name: &str, role: Role) -> DesiredNamespace {
         sysctls: Vec::new(),
         bridge: None,
         links: Vec::new(),
+        interfaces: Vec::new(),
+        fdb: Vec::new(),
         loopback: Vec::new(),
         routes: Vec::new(),
         rules: Vec::new(),
@@ -408,7 +465,41 @@ fn empty(node: &str, name: &str, role: Role) -> DesiredNamespace {
     }
 }
 
-fn node(node: &Node, new: NewNamespaces) -> DesiredNamespace {
+/// A VLAN is down as long as what it is on is (`vlan_device_event`, net/8021q/vlan.c).
+fn take_down_what_is_on_what_is_down(space: &mut DesiredNamespace) {
+    let mut down: Vec<IfName> = space.links.iter().filter(|link| !link.up).map(|link| link.name).collect();
+    for interface in &mut space.interfaces {
+        if crate::kinds::lower(&interface.kind).is_some_and(|lower| down.contains(&lower)) {
+            interface.link.up = false;
+        }
+        if !interface.link.up {
+            down.push(interface.link.name);
+        }
+    }
+}
+
+fn interface(lab: &str, node: &str, interface: &Interface) -> DesiredInterface {
+    let meant = interface.full_name.clone().unwrap_or_else(|| interface.name.to_string());
+    let mac = interface.mac.unwrap_or_else(|| MacAddr::from_seed(&format!("{lab}/{node}:{meant}")));
+    DesiredInterface {
+        has_mac: interface.mac.is_some(),
+        kind: interface.kind.clone(),
+        link: DesiredLink {
+            name: interface.name,
+            alt_name: interface.full_name.clone(),
+            mac,
+            mtu: interface.mtu,
+            up: interface.up,
+            master: interface.master,
+            addresses: with_link_local(&interface.addresses, mac),
+            queue: Queue::default(),
+            vlans: Vec::new(),
+            isolated: false,
+        },
+    }
+}
+
+fn node(lab: &str, node: &Node, new: NewNamespaces) -> DesiredNamespace {
     if let Some(existing) = &node.existing {
         return joined(node, existing);
     }
@@ -430,6 +521,7 @@ fn node(node: &Node, new: NewNamespaces) -> DesiredNamespace {
     let table = netfilter::compile(node).map(Box::new);
     DesiredNamespace {
         sysctls,
+        interfaces: node.interfaces.iter().map(|one| interface(lab, &node.name, one)).collect(),
         loopback: node.loopback.clone(),
         routes: node.routes.clone(),
         rules: node.rules.clone(),

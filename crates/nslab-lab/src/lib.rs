@@ -18,6 +18,8 @@ pub mod existing;
 pub mod interrupt;
 pub mod joined;
 pub mod journal;
+pub mod keys;
+mod kinds;
 pub mod labs;
 pub mod lock;
 pub mod netfilter;
@@ -33,6 +35,7 @@ pub mod runner;
 pub mod session;
 pub mod shaping;
 pub mod state;
+mod support;
 pub mod uplink;
 pub mod view;
 

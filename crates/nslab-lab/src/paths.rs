@@ -5,6 +5,7 @@
 //! /run/nslab/LAB/                  one directory a lab; its lock is the directory itself (flock)
 //!               /ns/               a mount of the lab's own; below it one pin for each namespace
 //!               /ns/NODE           a namespace's file (nsfs), bound here
+//!               /keys            private keys of WireGuard interfaces
 //!               /journal           what was about to be done to the kernel
 //!               /state.json        what the lab is
 //!               /ledger.json       what it has put into namespaces that are not its own
@@ -118,6 +119,11 @@ impl LabPaths {
     /// The journal.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")
+    }
+
+    /// The private keys of the lab's WireGuard interfaces.
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
     }
 
     /// What the lab is.

@@ -172,6 +172,10 @@ fn hosts(topology: &Topology) -> String {
             addresses[node].extend(end.addresses.iter().map(ipnet::IpNet::addr));
         }
     }
+    for (node, addresses) in topology.nodes.iter().zip(&mut addresses) {
+        let own = node.interfaces.iter().flat_map(|interface| &interface.addresses);
+        addresses.extend(own.map(ipnet::IpNet::addr));
+    }
     let mut text = String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for (node, addresses) in topology.nodes.iter().zip(addresses) {
         for address in addresses {

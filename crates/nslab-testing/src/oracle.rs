@@ -70,6 +70,14 @@ impl Oracle {
     pub fn change(self, namespace: &Namespace, arguments: &str) {
         run(namespace, "ip", arguments);
     }
+
+    /// Lets `bridge ARGUMENTS` change the namespace.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn change_bridge(self, namespace: &Namespace, arguments: &str) {
+        run(namespace, "bridge", arguments);
+    }
 }
 
 fn run(namespace: &Namespace, program: &str, arguments: &str) -> Value {

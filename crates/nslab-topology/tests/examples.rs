@@ -140,6 +140,31 @@ fn routing_daemons_have_files_of_their_own() {
 }
 
 #[test]
+fn vlans_are_two_networks() {
+    let Loaded { topology, warnings, .. } = example("vlans");
+    assert_eq!(warnings, []);
+    let names: Vec<_> = topology.segments.iter().map(|segment| segment.name.as_str()).collect();
+    assert!(
+        names.contains(&"floor1+floor2 VLAN 10") && names.contains(&"floor1+floor2 VLAN 20"),
+        "{names:?}"
+    );
+    assert_eq!(
+        routes(&topology, "guest2"),
+        ["0.0.0.0/0 via 10.0.20.3 dev eth0", "::/0 via fd00:6e73:6c61:1::3 dev eth0"]
+    );
+    assert_eq!(routes(&topology, "printer1")[0], "0.0.0.0/0 via 10.0.10.5 dev eth0");
+}
+
+#[test]
+fn sites_are_joined_by_a_tunnel() {
+    let Loaded { topology, warnings, .. } = example("site-to-site");
+    assert_eq!(warnings, []);
+    let of_rome = routes(&topology, "rome");
+    assert!(of_rome.contains(&"10.2.0.0/24 via 10.255.0.2 dev wg0".to_owned()), "{of_rome:#?}");
+    assert!(of_rome.contains(&"203.0.113.0/30 via 198.51.100.1 dev wan".to_owned()), "{of_rome:#?}");
+}
+
+#[test]
 fn the_three_tiers_of_the_manual_are_read() {
     let source = "\
 name: three-tier

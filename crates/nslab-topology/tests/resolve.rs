@@ -244,3 +244,177 @@ fn large_labs() {
     }
     timed("fat tree", &tree, 208);
 }
+
+fn segments(topology: &Topology) -> Vec<String> {
+    topology
+        .segments
+        .iter()
+        .map(|segment| {
+            let prefixes: Vec<String> = segment.prefixes.iter().map(ToString::to_string).collect();
+            format!("{}: {}", segment.name, prefixes.join(" "))
+        })
+        .collect()
+}
+
+fn interfaces(topology: &Topology) -> Vec<String> {
+    let all = topology.nodes.iter().flat_map(|node| {
+        node.interfaces.iter().map(move |interface| {
+            let addresses: Vec<String> = interface.addresses.iter().map(ToString::to_string).collect();
+            let name = interface.kind.name();
+            format!("{}:{} {name} {} {}", node.name, interface.name, interface.mtu, addresses.join(" "))
+        })
+    });
+    all.collect()
+}
+
+#[test]
+fn vlans_of_one_switch_are_segments_of_their_own() {
+    let topology = resolved(
+        "addressing: {ipv4: 10.0.0.0/8, ipv6: none}
+nodes: {a: {}, b: {}, c: {}, d: {}, r: {forward: true, interfaces: {eth0.10: {type: vlan, link: eth0, id: 10}, eth0.20: {type: vlan, link: eth0, id: 20}}}}
+switches: {s: {vlans: [10, {id: 20, subnet: 172.16.0.0/24}]}, t: {vlan_filtering: true}, plain: {}}
+links:
+  - [a, s, {vlan: 10}]
+  - [b, s, {vlan: 20}]
+  - [c, t, {vlan: 10}]
+  - [d, t, {vlan: 20}]
+  - [s, plain, {vlans: [10, 20]}]
+  - [plain, t, {vlans: [10, 20]}]
+  - [r, s, {vlans: [10, 20]}]
+",
+    );
+    assert_eq!(addresses(&topology), ["10.0.0.1/24", "172.16.0.1/24", "10.0.0.2/24", "172.16.0.2/24", ""]);
+    assert_eq!(
+        interfaces(&topology),
+        ["r:eth0.10 vlan 1500 10.0.0.3/24", "r:eth0.20 vlan 1500 172.16.0.3/24"]
+    );
+    assert_eq!(routes(&topology, "a"), ["0.0.0.0/0 via 10.0.0.3 dev eth0"]);
+    assert_eq!(routes(&topology, "d"), ["0.0.0.0/0 via 172.16.0.3 dev eth0"]);
+    assert!(
+        segments(&topology).contains(&"s+t+plain VLAN 10: 10.0.0.0/24".to_owned()),
+        "{:#?}",
+        segments(&topology)
+    );
+    let trunk = &topology.links[6].ends[1];
+    assert!(trunk.vlans.iter().all(|vlan| !vlan.pvid && !vlan.untagged) && trunk.vlans.len() == 2);
+}
+
+#[test]
+fn a_native_vlan_is_untagged() {
+    let topology = resolved(
+        "addressing: {ipv4: 10.0.0.0/8, ipv6: none}
+nodes: {a: {}, b: {interfaces: {v: {type: vlan, link: eth0, id: 7}}}, c: {}}
+switches: {s: {vlan_filtering: true}}
+links:
+  - [a, s]
+  - [b, s, {vlans: [1, 7], native: 1}]
+  - [c, {switch: s, vlans: [{id: 7, pvid: true, untagged: true}]}]
+",
+    );
+    assert_eq!(addresses(&topology), ["10.0.0.1/24", "10.0.0.2/24", "10.0.1.1/24"]);
+    assert_eq!(interfaces(&topology), ["b:v vlan 1500 10.0.1.2/24"]);
+}
+
+#[test]
+fn tunnels_go_by_the_network_below_and_routes_by_tunnels() {
+    let source = "
+nodes:
+  h1: {}
+  h2: {}
+  a: {forward: true, interfaces: {wg0: {type: wireguard, peers: [b]}, gre1: {type: gre, remote: b, key: 5}}}
+  b: {forward: true, interfaces: {wg0: {type: wireguard, port: 1234, peers: [{node: a, keepalive: 25s}]}, gre1: {type: gre, remote: a, key: 5}}}
+  i1: {forward: true}
+  i2: {forward: true}
+switches: {one: {}, two: {}}
+links:
+  - [h1, one]
+  - [a, one]
+  - [h2, two]
+  - [b, two]
+  - [a, i1]
+  - [i1, i2]
+  - [i2, b, {mtu: 1400}]
+";
+    let loaded = with_warnings(source);
+    let topology = loaded.topology;
+    assert_eq!(
+        interfaces(&topology),
+        [
+            "a:wg0 wireguard 1420 10.0.2.13/30 fd00:6e73:6c61:5::1/64",
+            "a:gre1 gre 1472 10.0.2.17/30 fd00:6e73:6c61:6::1/64",
+            "b:wg0 wireguard 1320 10.0.2.14/30 fd00:6e73:6c61:5::2/64",
+            "b:gre1 gre 1372 10.0.2.18/30 fd00:6e73:6c61:6::2/64",
+        ]
+    );
+    // The far network by the tunnel, the tunnel's own packets by the routers.
+    let of_a = routes(&topology, "a");
+    assert!(of_a.contains(&"10.0.1.0/24 via 10.0.2.14 dev wg0".to_owned()), "{of_a:#?}");
+    assert!(of_a.contains(&"10.0.2.8/30 via 10.0.2.2 dev eth1".to_owned()), "{of_a:#?}");
+    let node = topology.nodes.iter().find(|node| node.name == "a").unwrap();
+    let nslab_topology::model::InterfaceKind::Wireguard { peers, .. } = &node.interfaces[0].kind else {
+        panic!()
+    };
+    assert_eq!(peers[0].endpoint.unwrap().to_string(), "10.0.2.10:1234");
+    let allowed: Vec<String> = peers[0].allowed.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        allowed,
+        [
+            "10.0.2.14/32",
+            "fd00:6e73:6c61:5::2/128",
+            "10.0.1.0/24",
+            "fd00:6e73:6c61:1::/64",
+            "fd00:6e73:6c61:4::/64"
+        ]
+    );
+    let nslab_topology::model::InterfaceKind::Tunnel { local, remote, .. } = &node.interfaces[1].kind else {
+        panic!()
+    };
+    assert_eq!(
+        (local.unwrap().to_string(), remote.to_string()),
+        ("10.0.2.1".to_owned(), "10.0.2.10".to_owned())
+    );
+}
+
+#[test]
+fn vrfs_are_routers_of_their_own() {
+    let topology = resolved(
+        "addressing: {ipv4: 10.0.0.0/8, ipv6: none}
+nodes:
+  r: {forward: true, interfaces: {red: {type: vrf, table: 10, members: [eth0, eth1]}, blue: {type: vrf, table: 20, members: [eth2]}}}
+  s: {forward: true}
+  a: {}
+  b: {}
+  c: {}
+links: [[r, a], [r, s], [r, b], [s, c]]
+",
+    );
+    assert_eq!(routes(&topology, "a"), ["0.0.0.0/0 via 10.0.0.1 dev eth0"]);
+    let r = topology.nodes.iter().find(|node| node.name == "r").unwrap();
+    let tables: Vec<String> = r.routes.iter().map(|route| format!("{} {}", route.to, route.table)).collect();
+    assert_eq!(tables, ["10.0.0.12/30 10"]);
+    assert_eq!(routes(&topology, "s"), ["10.0.0.0/30 via 10.0.0.5 dev eth0"], "and not what is in blue");
+}
+
+#[test]
+fn a_bond_and_a_bridge_have_their_members_addresses() {
+    let topology = resolved(
+        "addressing: {ipv4: 10.0.0.0/8, ipv6: none}
+nodes:
+  a: {interfaces: {bond0: {type: bond, members: [eth0, eth1], mode: active-backup}}}
+  b: {interfaces: {br0: {type: bridge, members: [eth0, eth1, vx]}, vx: {type: vxlan, id: 5, remote: c}}}
+  c: {interfaces: {vx: {type: vxlan, id: 5, remote: b}}}
+links: [[a, b], [a, b], [b 192.0.2.1/24, c 192.0.2.2/24, {mtu: 1550}]]
+",
+    );
+    assert_eq!(addresses(&topology), ["", "", "", "", "192.0.2.1/24", "192.0.2.2/24"]);
+    assert_eq!(
+        interfaces(&topology),
+        [
+            "a:bond0 bond 1500 10.0.0.1/24",
+            "b:vx vxlan 1500 ",
+            "b:br0 bridge 1500 10.0.0.2/24",
+            "c:vx vxlan 1500 10.0.0.3/24",
+        ]
+    );
+    assert_eq!(topology.links[0].ends[0].mac, topology.links[1].ends[0].mac, "a bond's members have its MAC");
+}

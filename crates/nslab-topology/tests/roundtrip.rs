@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use nslab_topology::impairment::{Impairments, Rate, Share};
 use nslab_topology::lab::{
-    Addressing, Destination, End, Family, Gateway, Link, NextHop, Node, Path, PathEnd, Program, Route,
-    RouteAction, Routing, Rule, Switch, Via,
+    Addressing, Destination, End, Endpoint, Family, Gateway, Interface, InterfaceKind, Link, NextHop, Node,
+    Path, PathEnd, Program, Remote, Route, RouteAction, Routing, Rule, Switch, SwitchVlan, Via,
+    WireguardPeer,
 };
-use nslab_topology::model::{Content, File, Owner, PrivateDirectory, Ready, RuleAction, Topology};
-use nslab_topology::{Lab, load, parse, resolve, to_yaml};
+use nslab_topology::model::{
+    Content, Encapsulation, File, Owner, PortVlan, PrivateDirectory, Ready, RuleAction, Topology,
+    VlanProtocol,
+};
+use nslab_topology::{Lab, Spanned, load, parse, resolve, to_yaml};
 use proptest::prelude::*;
 
 fn text() -> impl Strategy<Value = String> {
@@ -135,6 +139,79 @@ fn end(device: String, number: usize, choice: u8, side: usize) -> End {
     end
 }
 
+fn switch_vlans() -> Vec<SwitchVlan> {
+    let subnet: ipnet::IpNet = "172.30.0.0/24".parse().unwrap();
+    let vlan = |id, subnets| SwitchVlan { id: Spanned::from(id), subnets };
+    vec![vlan(1, Vec::new()), vlan(10, vec![subnet.into()]), vlan(20, Vec::new())]
+}
+
+fn port_vlans(choice: u8) -> Option<Spanned<Vec<PortVlan>>> {
+    let tagged = |id| PortVlan { id, pvid: false, untagged: false };
+    match choice % 5 {
+        0 => Some(vec![PortVlan::native(10)].into()),
+        1 => Some(vec![tagged(10), tagged(20)].into()),
+        2 => Some(vec![PortVlan::native(1), tagged(10)].into()),
+        _ => None,
+    }
+}
+
+/// Interfaces of two nodes that are joined by a link.
+fn tunnels(lab: &mut Lab, nodes: [usize; 2], number: usize, choice: u8) {
+    let names = nodes.map(|node| lab.nodes[node].name.value.clone());
+    for (node, other) in [(nodes[0], names[1].clone()), (nodes[1], names[0].clone())] {
+        let mut end = End::new(lab.nodes[node].name.value.clone());
+        end.interface = Some(format!("tunnel-with-long-name-{number}").into());
+        let remote = || Remote::Node { node: other.clone(), interface: None };
+        let id = u32::try_from(number).unwrap();
+        let kind = match choice % 4 {
+            0 => InterfaceKind::Vxlan {
+                id: id.into(),
+                port: 4789,
+                local: None,
+                remotes: vec![remote().into()],
+                link: None,
+                learning: choice.is_multiple_of(3),
+            },
+            1 => InterfaceKind::Wireguard {
+                port: (5000 + u16::try_from(number).unwrap()).into(),
+                peers: vec![
+                    WireguardPeer {
+                        node: other.clone().into(),
+                        interface: end.interface.clone(),
+                        endpoint: Endpoint::Auto,
+                        allowed: None,
+                        keepalive: choice.is_multiple_of(3).then_some(Duration::from_secs(5)),
+                    }
+                    .into(),
+                ],
+            },
+            2 => InterfaceKind::Tunnel {
+                encapsulation: Encapsulation::Gre,
+                local: None,
+                remote: remote().into(),
+                key: Some(id),
+                ttl: 64,
+                link: None,
+            },
+            _ => InterfaceKind::Dummy,
+        };
+        if choice.is_multiple_of(5) {
+            end.mtu = Some(1300.into());
+        }
+        lab.nodes[node].interfaces.push(Interface { end: end.clone(), kind });
+        if choice.is_multiple_of(9) {
+            let link = end.interface.clone().unwrap();
+            if matches!(lab.nodes[node].interfaces.last().unwrap().kind, InterfaceKind::Dummy) {
+                end.interface = Some(format!("v{number}").into());
+                let id = 5_u16.into();
+                let kind = InterfaceKind::Vlan { link, id, protocol: VlanProtocol::Dot1Q };
+                // Before what it is on, so that they are to be sorted.
+                lab.nodes[node].interfaces.insert(0, Interface { end, kind });
+            }
+        }
+    }
+}
+
 fn mac(number: usize, side: usize) -> nslab_types::MacAddr {
     nslab_types::MacAddr::from_seed(&format!("{number}/{side}"))
 }
@@ -159,6 +236,8 @@ fn lab() -> impl Strategy<Value = Lab> {
                 .map(|index| Switch {
                     mtu: (choice.is_multiple_of(7)).then(|| 9000.into()),
                     ageing: (choice.is_multiple_of(4)).then_some(Duration::from_secs(30)),
+                    vlan_filtering: choice.is_multiple_of(6),
+                    vlans: if choice.is_multiple_of(12) { switch_vlans() } else { Vec::new() },
                     stp: choice % 4 == 1,
                     multicast_snooping: choice % 4 != 2,
                     ..Switch::new(format!("a-switch-of-a-long-name-{index}"))
@@ -193,6 +272,15 @@ fn lab() -> impl Strategy<Value = Lab> {
                     );
                 } else if left.is_multiple_of(13) {
                     ends[0].addresses = Some(Vec::new());
+                }
+                if two >= node_names && choice.is_multiple_of(6) {
+                    ends[1].vlans = port_vlans(*right);
+                }
+                if two >= node_names && left.is_multiple_of(4) {
+                    ends[1].isolated = Some(true.into());
+                }
+                if two < node_names && !left.is_multiple_of(7) && !right.is_multiple_of(7) {
+                    tunnels(&mut lab, [one, two], number, *left);
                 }
                 ends[1].impairments = impairments(*left);
                 let impairments = impairments(right.wrapping_mul(3));

@@ -27,6 +27,9 @@ pub struct FdbEntry {
     pub remote: Option<IpAddr>,
     /// It was put there, not learned (`NUD_PERMANENT` or `NUD_NOARP`).
     pub fixed: bool,
+    /// A program put it there and looks after it (`NTF_EXT_LEARNED`).
+    #[serde(default)]
+    pub external: bool,
     /// It is an address of the bridge itself (`NUD_PERMANENT` without `NTF_EXT_LEARNED`).
     pub local: bool,
 }
@@ -73,6 +76,8 @@ impl Request for ChangeFdb {
             (true, _) => 0,
             // Only these may have several remote ends (vxlan_fdb_update, drivers/net/vxlan/vxlan_core.c).
             (false, true) => NLM_F_CREATE | NLM_F_APPEND,
+            // In a bridge's table the MAC may stand as one that was learned.
+            (false, false) if self.port => NLM_F_CREATE | NLM_F_REPLACE,
             (false, false) => NLM_F_CREATE | NLM_F_EXCL,
         }
     }
@@ -146,6 +151,7 @@ pub(crate) fn parse(payload: &[u8]) -> Option<FdbEntry> {
         vlan: attributes.get(NDA_VLAN).and_then(|vlan| vlan.u16()),
         remote: attributes.get(NDA_DST).and_then(|remote| remote.address()),
         fixed: state & (NUD_PERMANENT | NUD_NOARP) != 0,
+        external: flags & NTF_EXT_LEARNED != 0,
         local: state & NUD_PERMANENT != 0 && flags & (NTF_EXT_LEARNED | NTF_SELF) == 0,
     })
 }

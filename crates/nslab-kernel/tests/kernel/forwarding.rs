@@ -45,6 +45,7 @@ fn a_bridge_shows_fixed_local_and_learned_addresses() {
         let read = entries(&mut lab);
         let find = |mac| *read.iter().find(|entry| entry.mac == mac && entry.link == port).unwrap();
         let entry = FdbEntry {
+            external: false,
             link: port,
             master: Some(bridge),
             mac: fixed,
@@ -92,6 +93,7 @@ fn a_vxlan_sends_unknown_frames_to_several_ends() {
             lab.socket.request(&change).unwrap();
         }
         let entry = |mac, remote| FdbEntry {
+            external: false,
             link,
             master: None,
             mac,

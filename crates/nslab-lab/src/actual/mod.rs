@@ -6,10 +6,11 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use ipnet::IpNet;
-use nslab_kernel::link::{IfIndex, Link};
+use nslab_kernel::link::{IfIndex, Link, LinkKind};
 use nslab_kernel::nftables::Table;
 use nslab_kernel::nsid;
 use nslab_kernel::state::Select;
+use nslab_kernel::wireguard::{Control, Device};
 use nslab_kernel::{Namespace, NamespaceId, NamespaceState, sysctl};
 use nslab_types::IfName;
 
@@ -60,6 +61,8 @@ pub struct ActualNamespace {
     pub sysctls: HashMap<String, Option<String>>,
     /// Its view, if it has one.
     pub view: Option<Found>,
+    /// Its `WireGuard` interfaces.
+    pub wireguard: HashMap<IfName, Device>,
 }
 
 /// A namespace that is not the lab's own.
@@ -105,8 +108,7 @@ impl Actual {
                 return Ok(None);
             }
             let keys: Vec<&str> = space.sysctls.iter().map(|wanted| &wanted.key[..]).collect();
-            let is_node = space.reference.role == Role::Node;
-            read_one(paths, &space.reference.node, &keys, is_node, space.may_have_table, &names)
+            read_one(paths, &space.reference.node, &keys, true, space.may_have_table, &names)
         });
         let surplus: Vec<String> = surplus.into_iter().filter(|node| !ledger.has(node)).collect();
         read.extend(parallel::map(&surplus, |node| read_one(paths, node, &[], false, false, &names)));
@@ -247,6 +249,7 @@ fn look_into(namespace: Namespace, sysctls: &[&str], tables: bool) -> Result<(Op
         let read = |key: &&str| ((*key).to_owned(), sysctl::read(key).ok());
         opened.namespace.run(|| sysctls.iter().map(read).collect())?
     };
+    let wireguard = wireguard(&opened, &state)?;
     let shown = ActualNamespace {
         id,
         name: None,
@@ -258,8 +261,19 @@ fn look_into(namespace: Namespace, sysctls: &[&str], tables: bool) -> Result<(Op
         view: None,
         state,
         sysctls,
+        wireguard,
     };
     Ok((opened, shown))
+}
+
+fn wireguard(opened: &Open, state: &NamespaceState) -> Result<HashMap<IfName, Device>> {
+    let links = state.links.iter().filter(|link| link.kind == Some(LinkKind::Wireguard));
+    let links: Vec<(IfName, IfIndex)> = links.map(|link| (link.name, link.index)).collect();
+    if links.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut control = opened.namespace.run(Control::open)??;
+    links.into_iter().map(|(name, index)| Ok((name, control.get(index)?))).collect()
 }
 
 /// The namespace at a pin; `None` if there is no pin, or a file on which nothing is mounted (left by somebody who was

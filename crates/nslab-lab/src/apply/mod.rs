@@ -1,6 +1,7 @@
 //! Carrying out a plan.
 
 mod create;
+mod other;
 mod ready;
 mod request;
 mod settle;
@@ -10,6 +11,7 @@ use nslab_topology::model::Program;
 use crate::error::{Error, Refusal, Result};
 use crate::interrupt::Interrupt;
 use crate::journal::Journal;
+use crate::keys::Keys;
 use crate::paths::LabPaths;
 use crate::pins;
 use crate::plan::{Op, Plan, Stage, StageKind, Step};
@@ -63,6 +65,8 @@ pub trait Runner {
 pub struct Site<'a> {
     /// Where the lab is kept.
     pub paths: &'a LabPaths,
+    /// The keys of the lab's `WireGuard` interfaces.
+    pub keys: Keys,
     /// The namespaces, by their places in the plan.
     pub open: Vec<Option<Open>>,
     /// Who runs programs.

@@ -6,8 +6,9 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use nslab_kernel::link::settled_carrier;
+use nslab_kernel::link::{self, settled_carrier};
 use nslab_kernel::route::is_local;
+use nslab_topology::model::InterfaceKind;
 use nslab_types::IfName;
 
 use super::Site;
@@ -25,6 +26,8 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// What came up in one namespace.
 #[derive(Default)]
 struct New {
+    /// Bonds that came up, which have carrier when they have looked at their members.
+    bonds: Vec<IfName>,
     links: Vec<IfName>,
     addresses: Vec<(IfName, IpAddr)>,
 }
@@ -38,6 +41,9 @@ pub(super) fn wait(plan: &Plan, site: &mut Site<'_>) {
             Op::CreateVeth { near, far_namespace, far } => {
                 new[step.namespace].links.push(near.name);
                 new[*far_namespace].links.push(far.name);
+            }
+            Op::CreateInterface { name, settings } if matches!(settings.kind, InterfaceKind::Bond { .. }) => {
+                new[step.namespace].bonds.push(*name);
             }
             Op::SetLink { name, change, .. } if change.up == Some(true) => {
                 new[step.namespace].links.push(*name);
@@ -65,6 +71,9 @@ pub(super) fn wait(plan: &Plan, site: &mut Site<'_>) {
         }
     });
     let end = Instant::now() + PATIENCE;
+    for (open, new) in works.iter_mut().filter(|(_, new)| !new.bonds.is_empty()) {
+        await_bonds(open, new, end);
+    }
     parallel::map_mut(&mut works, LEAST, |(open, new)| {
         for &(link, address) in &new.addresses {
             let answered = |open: &mut Open| {
@@ -77,4 +86,19 @@ pub(super) fn wait(plan: &Plan, site: &mut Site<'_>) {
             }
         }
     });
+}
+
+/// A bond looks at its members every so often and has no carrier before it has (`bond_mii_monitor`). One whose members
+/// have none either is not waited for.
+fn await_bonds(open: &mut Open, new: &New, end: Instant) {
+    for name in &new.bonds {
+        while let Ok(links) = link::list(&mut open.socket) {
+            let Some(bond) = links.iter().find(|link| link.name == *name) else { break };
+            let waits = links.iter().any(|link| link.master == Some(bond.index) && link.is_running());
+            if !bond.up || bond.carrier || !waits || Instant::now() >= end {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
 }

@@ -6,17 +6,18 @@ use std::os::fd::RawFd;
 use nslab_kernel::address::ChangeAddress;
 use nslab_kernel::error::Refusal;
 use nslab_kernel::link::{
-    AddressGeneration, AltName, Bridge, DelLink, IfIndex, LinkKind, NewLink, SetLink, VethPeer,
+    AddressGeneration, AltName, Bridge, DelLink, IfIndex, LinkKind, NewLink, SetBridgePort, SetLink, VethPeer,
 };
-use nslab_kernel::neighbour::ChangeNeighbour;
+use nslab_kernel::neighbour::{BridgeVlan, ChangeBridgeVlan, ChangeFdb, ChangeNeighbour};
 use nslab_kernel::netlink::{Batch, Request as _};
 use nslab_kernel::route::{self, ChangeRoute};
 use nslab_kernel::rule::{self, ChangeRule};
-use nslab_topology::model;
+use nslab_topology::model::{self, PortVlan};
 use nslab_types::IfName;
 use rustix::io::Errno;
 
-use crate::plan::{BridgeSettings, LINK_GROUP, LinkChange, Op, VethEnd};
+use crate::kinds;
+use crate::plan::{BridgeSettings, InterfaceSettings, LINK_GROUP, LinkChange, Op, VethEnd};
 
 /// The numbers of the interfaces that a step makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,17 +50,21 @@ pub(super) fn push(op: &Op, context: &Context<'_>, batch: &mut Batch) -> Result<
         Op::CreateBridge { name, settings } => {
             batch.push(&new_bridge(*name, settings, context));
         }
-        Op::SetBridge { name, settings, .. } => {
+        Op::SetBridge { name, settings, before } => {
+            let turned_off = before.vlan_filtering && !settings.vlan_filtering;
             let change = SetLink {
                 index: context.index(*name)?,
                 mac: Some(settings.mac),
                 mtu: Some(settings.mtu),
-                bridge: Some(bridge(settings)),
+                bridge: Some(Bridge {
+                    vlan_filtering: if turned_off { Some(false) } else { bridge(settings).vlan_filtering },
+                    ..bridge(settings)
+                }),
                 ..SetLink::default()
             };
             batch.push(&change);
         }
-        Op::DeleteBridge { name, .. } | Op::DeleteStrayLink { name } => {
+        Op::DeleteBridge { name, .. } | Op::DeleteInterface { name, .. } | Op::DeleteStrayLink { name } => {
             batch.push(&DelLink::Index(context.index(*name)?));
         }
         Op::CreateVeth { near, far_namespace, far } => {
@@ -67,6 +72,29 @@ pub(super) fn push(op: &Op, context: &Context<'_>, batch: &mut Batch) -> Result<
         }
         Op::DeleteVeth { near, .. } => {
             batch.push(&DelLink::Index(context.index(near.name)?));
+        }
+        Op::CreateInterface { name, settings } => {
+            batch.push(&new_interface(*name, settings, context)?);
+        }
+        Op::SetPortVlan { link, vlan, .. } | Op::DeletePortVlan { link, vlan } => {
+            let delete = matches!(op, Op::DeletePortVlan { .. });
+            let PortVlan { id, pvid, untagged } = *vlan;
+            let vlan = BridgeVlan { link: context.index(*link)?, vlan: id, pvid, untagged };
+            batch.push(&ChangeBridgeVlan { vlan, own: false, delete });
+        }
+        Op::SetIsolated { link, isolated } => {
+            let index = context.index(*link)?;
+            batch.push(&SetBridgePort { index, isolated: Some(*isolated), ..SetBridgePort::default() });
+        }
+        Op::AddFdb { link, mac, vlan, remote } | Op::DeleteFdb { link, mac, vlan, remote } => {
+            batch.push(&ChangeFdb {
+                link: context.index(*link)?,
+                port: remote.is_none(),
+                mac: *mac,
+                vlan: *vlan,
+                remote: *remote,
+                delete: matches!(op, Op::DeleteFdb { .. }),
+            });
         }
         Op::SetLink { name, change, .. } => set_link(context.index(*name)?, change, context, batch)?,
         Op::SetQueue { link, queue, before } => {
@@ -109,6 +137,7 @@ pub(super) fn push(op: &Op, context: &Context<'_>, batch: &mut Batch) -> Result<
         | Op::ReplaceHostTable { .. }
         | Op::StartWay(_)
         | Op::StopWay(_)
+        | Op::SetWireguard { .. }
         | Op::StartProgram(_)
         | Op::StopProgram(_) => unreachable!("{op} is not a netlink request"),
     }
@@ -122,6 +151,9 @@ pub(super) fn is_so_already(op: &Op, refusal: &Refusal) -> bool {
         Op::DeleteBridge { .. }
         | Op::DeleteStrayLink { .. }
         | Op::DeleteVeth { .. }
+        | Op::DeleteInterface { .. }
+        | Op::DeletePortVlan { .. }
+        | Op::DeleteFdb { .. }
         | Op::DeleteAltName { .. }
         | Op::DeleteAddress { .. }
         | Op::DeleteRoute(_)
@@ -142,6 +174,9 @@ pub(super) fn reason(op: &Op, refusal: &Refusal) -> (String, bool) {
     let made = match op {
         Op::CreateBridge { name, settings } => Some(NewLink::new(*name, LinkKind::Bridge(bridge(settings)))),
         Op::CreateVeth { near, .. } => Some(NewLink::new(near.name, LinkKind::Veth(None))),
+        Op::CreateInterface { name, settings } => {
+            kinds::to_kernel(&settings.kind, |_| Ok(1)).ok().map(|kind| NewLink::new(*name, kind))
+        }
         _ => None,
     };
     match made.and_then(|made| made.unsupported(refusal)) {
@@ -160,8 +195,27 @@ fn new_bridge(name: IfName, settings: &BridgeSettings, context: &Context<'_>) ->
     }
 }
 
+fn new_interface(
+    name: IfName,
+    settings: &InterfaceSettings,
+    context: &Context<'_>,
+) -> Result<NewLink, String> {
+    let kind = kinds::to_kernel(&settings.kind, |name| context.index(name))?;
+    Ok(NewLink {
+        index: context.numbers.map(|numbers| numbers.near),
+        mac: settings.mac,
+        mtu: Some(settings.mtu),
+        lower: kinds::lower(&settings.kind).map(|lower| context.index(lower)).transpose()?,
+        group: LINK_GROUP,
+        ..NewLink::new(name, kind)
+    })
+}
+
 fn bridge(settings: &BridgeSettings) -> Bridge {
     Bridge {
+        // Its ports have the VLANs that they are given, and none by themselves.
+        vlan_filtering: settings.vlan_filtering.then_some(true),
+        default_pvid: settings.vlan_filtering.then_some(0),
         stp: Some(settings.stp),
         multicast_snooping: Some(settings.multicast_snooping),
         ageing_time: settings.ageing_time,
@@ -214,6 +268,13 @@ fn set_link(
         Some(None) => Some(0),
         None => None,
     };
+    // A bond takes in only what is down, and the kernel brings an interface up before it looks at its master
+    // (`do_setlink`).
+    if let (Some(1..), Some(true)) = (master, change.up) {
+        batch.push(&SetLink { index, mtu: change.mtu, mac: change.mac, master, ..SetLink::default() });
+        batch.push(&SetLink { index, up: change.up, ..SetLink::default() });
+        return Ok(());
+    }
     let rest =
         SetLink { index, up: change.up, mtu: change.mtu, mac: change.mac, master, ..SetLink::default() };
     if rest.up.is_some() || rest.mtu.is_some() || rest.mac.is_some() || rest.master.is_some() {

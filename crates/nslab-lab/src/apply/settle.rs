@@ -7,10 +7,14 @@ use nslab_kernel::link::IfIndex;
 use nslab_kernel::netlink::Batch;
 use nslab_kernel::nftables::TransactionError;
 
+use nslab_topology::model::InterfaceKind;
+
 use super::create::set_sysctl;
+use super::other;
 use super::request::{self, Numbers};
 use super::{Event, Observer, Outcome, Site};
 use crate::error::Refusal;
+use crate::keys::Keys;
 use crate::netfilter;
 use crate::parallel;
 use crate::paths::LabPaths;
@@ -27,6 +31,8 @@ struct Work<'a> {
     descriptors: &'a [Option<RawFd>],
     /// The numbers that new interfaces get, by the step's place in the stage.
     numbers: &'a [Option<Numbers>],
+    /// The keys of `WireGuard` interfaces.
+    keys: &'a Keys,
 }
 
 /// Does all steps of the stage that are requests to the kernel about the inside of a namespace, except the sysctls of
@@ -60,7 +66,14 @@ pub(super) fn settings(plan: &Plan, stage: &Stage, site: &mut Site<'_>) -> Vec<O
         .zip(&mut site.open)
         .filter(|(steps, _)| !steps.is_empty())
         .filter_map(|(steps, open)| {
-            Some(Work { paths, open: open.as_mut()?, steps, descriptors: &descriptors, numbers: &numbers })
+            Some(Work {
+                paths,
+                open: open.as_mut()?,
+                steps,
+                descriptors: &descriptors,
+                numbers: &numbers,
+                keys: &site.keys,
+            })
         })
         .collect();
     let (observer, one_by_one) = (site.observer, site.one_by_one);
@@ -95,7 +108,11 @@ fn assign(step: &Step, open: &mut [Option<Open>]) -> Option<Numbers> {
     let mut number =
         |namespace: usize, name| -> Option<IfIndex> { Some(open[namespace].as_mut()?.assign(name)) };
     match &step.op {
-        Op::CreateBridge { name, .. } => Some(Numbers { near: number(step.namespace, *name)?, far: 0 }),
+        // The kernel itself numbers what is made by ioctl.
+        Op::CreateInterface { settings, .. } if matches!(settings.kind, InterfaceKind::Tun { .. }) => None,
+        Op::CreateInterface { name, .. } | Op::CreateBridge { name, .. } => {
+            Some(Numbers { near: number(step.namespace, *name)?, far: 0 })
+        }
         Op::CreateVeth { near, far_namespace, far } => {
             let near = number(step.namespace, near.name)?;
             Some(Numbers { near, far: number(*far_namespace, far.name)? })
@@ -119,6 +136,19 @@ impl Work<'_> {
                 let refusal =
                     |error: crate::error::Error| Refusal::new(plan.describe(step), error.to_string());
                 outcomes.push((*place, result.map_err(refusal)));
+                observer(Event::Steps(1));
+                continue;
+            }
+            if let Some(result) = self.by_other_means(&step.op, plan, step.namespace, |work| {
+                work.send(plan, &steps, &mut batch, &mut owners, observer, &mut outcomes);
+            }) {
+                outcomes.push((
+                    *place,
+                    result.map_err(|(reason, unsupported)| Refusal {
+                        unsupported,
+                        ..Refusal::new(plan.describe(step), reason)
+                    }),
+                ));
                 observer(Event::Steps(1));
                 continue;
             }
@@ -181,6 +211,28 @@ impl Work<'_> {
         }
         self.send(plan, &steps, &mut batch, &mut owners, observer, &mut outcomes);
         outcomes
+    }
+
+    /// Does an operation that is not asked for over rtnetlink; none if it is. What was to be asked before is sent first.
+    fn by_other_means(
+        &mut self,
+        op: &Op,
+        plan: &Plan,
+        namespace: usize,
+        first: impl FnOnce(&mut Self),
+    ) -> Option<Result<(), (String, bool)>> {
+        match op {
+            Op::CreateInterface { name, settings } if matches!(settings.kind, InterfaceKind::Tun { .. }) => {
+                first(self);
+                Some(other::create_tun(self.open, *name, settings))
+            }
+            Op::SetWireguard { link, settings, .. } => {
+                first(self);
+                let node = &plan.namespaces[namespace].node;
+                Some(other::set_wireguard(self.open, node, *link, settings, self.keys))
+            }
+            _ => None,
+        }
     }
 
     /// Sends what the batch holds; a step is done when none of its requests was refused.

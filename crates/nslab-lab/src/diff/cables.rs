@@ -51,7 +51,7 @@ pub(super) fn diff(desired: &Desired, actual: &Actual, steps: &mut Steps) -> Vec
         steps.cables.push(Step {
             namespace: near.0,
             op: Op::CreateVeth {
-                near: end(desired.link(near), true),
+                near: end(desired.link(near), desired.namespaces[near.0].bridge.is_some()),
                 far_namespace: far.0,
                 far: end(desired.link(far), false),
             },
@@ -70,6 +70,11 @@ fn remove(desired: &Desired, actual: &Actual, ends: &[Ends], steps: &mut Steps) 
         let bridge = space.bridge.as_ref().map(|(name, _)| *name);
         for link in &is.state.links {
             if link.loopback || ends[place].kept.contains(&link.name) || Some(link.name) == bridge {
+                continue;
+            }
+            let own = space.interfaces.iter().any(|wanted| wanted.link.name == link.name);
+            // These are looked after with the interfaces that are no ends of cables.
+            if bridge.is_none() && super::interfaces::is_known(link) && (own || is.owns_link(link)) {
                 continue;
             }
             if is.owns_link(link) {
@@ -149,10 +154,9 @@ fn is_fallback(link: &Link) -> bool {
     NAMES.contains(&link.name.as_str())
 }
 
-fn end(link: &DesiredLink, near: bool) -> VethEnd {
+fn end(link: &DesiredLink, port: bool) -> VethEnd {
     // Only the near end of a switch's cable joins a bridge and comes up as it is made; the far end is set up in its own
     // namespace, after it was told not to make itself an IPv6 address.
-    let port = near && link.master.is_some();
     VethEnd {
         name: link.name,
         mac: link.mac,
@@ -168,7 +172,7 @@ fn shown_end(link: &Link) -> VethEnd {
 }
 
 /// The step that takes an end down and out of its bridge, if it is up or in one.
-fn unplug(namespace: usize, link: &Link, space: Option<&ActualNamespace>) -> Option<Step> {
+pub(super) fn unplug(namespace: usize, link: &Link, space: Option<&ActualNamespace>) -> Option<Step> {
     let master = link.master.and_then(|index| {
         let links = space.map(|space| &space.state.links)?;
         links.iter().find(|other| other.index == index).map(|other| other.name)

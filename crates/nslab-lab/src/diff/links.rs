@@ -62,6 +62,7 @@ fn shown_bridge(link: &Link, bridge: &Bridge, wanted: &BridgeSettings) -> Bridge
         stp: bridge.stp.unwrap_or(wanted.stp),
         multicast_snooping: bridge.multicast_snooping.unwrap_or(wanted.multicast_snooping),
         ageing_time: wanted.ageing_time.and(bridge.ageing_time),
+        vlan_filtering: bridge.vlan_filtering.unwrap_or(wanted.vlan_filtering),
     }
 }
 
@@ -73,11 +74,16 @@ pub(super) fn configure(
     ends: &Ends,
     steps: &mut Steps,
 ) {
-    for wanted in &space.links {
+    let interfaces = space.interfaces.iter().map(|interface| {
+        let follows = super::interfaces::is_brought_up_by_another(&interface.kind);
+        (&interface.link, Nature { has_mac: interface.has_mac, follows })
+    });
+    let ends_of_cables = space.links.iter().map(|link| (link, Nature { has_mac: true, follows: false }));
+    for (wanted, nature) in ends_of_cables.chain(interfaces) {
         let shown = is
             .filter(|_| ends.kept.contains(&wanted.name))
             .and_then(|is| is.state.links.iter().find(|link| link.name == wanted.name));
-        set_link(place, space, wanted, shown, is, ends, steps);
+        set_link(place, space, (wanted, nature), shown, is, ends, steps);
         alt_names(place, wanted, shown, steps);
     }
     // An interface that goes may go only after others have come, and until then its addresses and the kernel's routes to
@@ -94,16 +100,26 @@ pub(super) fn configure(
     }
     let loopback = LoopbackAddresses { place, space, is };
     loopback.diff(steps);
-    for wanted in &space.links {
+    let interfaces = space.interfaces.iter().map(|interface| &interface.link);
+    for wanted in space.links.iter().chain(interfaces) {
         let shown = is.filter(|_| ends.kept.contains(&wanted.name));
         addresses(place, wanted.name, &wanted.addresses, shown, steps);
     }
 }
 
+/// What is special about an interface.
+#[derive(Clone, Copy)]
+struct Nature {
+    /// Its MAC can be set.
+    has_mac: bool,
+    /// It comes up with what it is on.
+    follows: bool,
+}
+
 fn set_link(
     place: usize,
     space: &DesiredNamespace,
-    wanted: &DesiredLink,
+    (wanted, nature): (&DesiredLink, Nature),
     shown: Option<&Link>,
     is: Option<&ActualNamespace>,
     ends: &Ends,
@@ -112,7 +128,7 @@ fn set_link(
     let node = space.reference.role != Role::Switch;
     let (mut change, mut before) = (LinkChange::default(), LinkChange::default());
     if let Some(shown) = shown {
-        if shown.mac != Some(wanted.mac) {
+        if nature.has_mac && shown.mac != Some(wanted.mac) {
             (change.mac, before.mac) = (Some(wanted.mac), shown.mac);
         }
         if shown.mtu != wanted.mtu {
@@ -125,6 +141,15 @@ fn set_link(
         if master != wanted.master {
             (change.master, before.master) = (Some(wanted.master), Some(master));
         }
+        // A bond takes in only what is down, and brings it up.
+        if let Some(Some(master)) = change.master
+            && shown.up
+            && space.is_bond(master)
+        {
+            let op = SetUp { name: wanted.name, up: false }.op();
+            steps.configure.push(Step { namespace: place, op });
+            (change.up, before.up) = (Some(true).filter(|_| wanted.up), Some(false).filter(|_| wanted.up));
+        }
         if shown.up != wanted.up {
             (change.up, before.up) = (Some(wanted.up), Some(shown.up));
         }
@@ -134,10 +159,13 @@ fn set_link(
         }
     } else {
         // Just made: a switch's port may have joined and come up at once, all else is set up here.
-        if node {
+        if node && !nature.follows {
             (change.automatic_link_local, before.automatic_link_local) = (Some(false), Some(true));
         }
-        let joined = wanted.master.is_some() && ends.near.contains(&wanted.name);
+        if nature.follows && !wanted.up {
+            (change.up, before.up) = (Some(false), Some(true));
+        }
+        let joined = space.bridge.is_some() && ends.near.contains(&wanted.name);
         if wanted.master.is_some() && !joined {
             (change.master, before.master) = (Some(wanted.master), Some(None));
         }

@@ -1,8 +1,10 @@
 //! From what is and what shall be to the plan between them.
 
 mod cables;
+mod interfaces;
 mod joined;
 mod links;
+mod ports;
 mod queues;
 mod routing;
 mod views;
@@ -31,11 +33,13 @@ struct Steps {
     remove_routing: Vec<Step>,
     remove_addresses: Vec<Step>,
     unplug: Vec<Step>,
+    remove_interfaces: Vec<Step>,
     remove_links: Vec<Step>,
     remove_namespaces: Vec<Step>,
     namespaces: Vec<Step>,
     bridges: Vec<Step>,
     cables: Vec<Step>,
+    interfaces: Vec<Step>,
     configure: Vec<Step>,
     firewalls: Vec<Step>,
     switches_up: Vec<Step>,
@@ -70,10 +74,13 @@ pub fn plan(desired: &Desired, actual: &Actual, running: &[RunningProgram]) -> P
         links::bridge(place, space, is.as_ref(), &mut steps);
     }
     joined::leave(desired, actual, &mut steps);
-    let ends = cables::diff(desired, actual, &mut steps);
+    let mut ends = cables::diff(desired, actual, &mut steps);
     for (place, (space, is)) in desired.namespaces.iter().zip(&actual.namespaces).enumerate() {
+        interfaces::diff(desired, place, is.as_ref(), &mut ends[place], &mut steps);
         links::configure(place, space, is.as_ref(), &ends[place], &mut steps);
         queues::diff(place, space, is.as_ref(), &ends[place], &mut steps);
+        interfaces::configure(desired, place, is.as_ref(), &ends[place], &mut steps);
+        ports::diff(place, space, is.as_ref(), &ends[place], &mut steps);
         routing::diff(place, space, is.as_ref(), &ends[place].kept, &mut steps);
         firewall(place, space, is.as_ref(), &mut steps);
         joined::table(place, space, is.as_ref(), &mut steps);
@@ -91,10 +98,13 @@ impl Steps {
             Plan { lab, namespaces, stages: Vec::new(), notes: self.notes, conflicts: self.conflicts };
         plan.push(StageKind::StopPrograms, self.stop);
         plan.push(StageKind::Remove, remove);
-        plan.push(StageKind::RemoveCables, self.remove_links);
+        let mut remove_links = self.remove_interfaces;
+        remove_links.extend(self.remove_links);
+        plan.push(StageKind::RemoveCables, remove_links);
         plan.push(StageKind::Namespaces, self.namespaces);
         plan.push(StageKind::Bridges, self.bridges);
         plan.push(StageKind::Cables, self.cables);
+        plan.push(StageKind::Interfaces, self.interfaces);
         plan.push(StageKind::Configure, self.configure);
         plan.push(StageKind::Firewalls, self.firewalls);
         plan.push(StageKind::SwitchesUp, self.switches_up);

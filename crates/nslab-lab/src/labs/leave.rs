@@ -11,6 +11,7 @@ use crate::error::{Refusal, Result};
 use crate::interrupt::Interrupt;
 use crate::joined::Ledger;
 use crate::journal::Journal;
+use crate::keys::Keys;
 use crate::paths::LabPaths;
 use crate::plan::{Plan, namespace_mark};
 
@@ -24,6 +25,7 @@ pub(super) fn all(paths: &LabPaths, ledger: &Ledger, observer: &Observer<'_>) ->
     let actual = Actual::read_joined(paths, ledger, &desired, &mut open)?;
     let plan = diff::plan(&desired, &actual, &[]);
     let mut site = Site {
+        keys: Keys::default(),
         paths,
         open,
         runner: &mut Nobody,

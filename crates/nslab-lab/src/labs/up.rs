@@ -17,6 +17,7 @@ use crate::exec::limits;
 use crate::interrupt::Interrupt;
 use crate::joined::Ledger;
 use crate::journal::{Journal, Past};
+use crate::keys::Keys;
 use crate::lock::Lock;
 use crate::netfilter;
 use crate::paths::LabPaths;
@@ -26,6 +27,7 @@ use crate::runner::KeeperRunner;
 use crate::session::Open;
 use crate::shaping;
 use crate::state::State;
+use crate::support;
 use crate::uplink;
 
 /// After a change the kernel is looked at again, at most this often, until nothing is left to do: deleting an address,
@@ -62,10 +64,13 @@ impl Labs<'_> {
     /// The plan that [`Labs::up`] would carry out now. Changes nothing.
     pub fn plan(&self, wanted: &Wanted) -> Result<Plan> {
         let paths = self.lab(&wanted.topology.name);
-        let desired = desired(&paths, &wanted.topology, Some(&wanted.lab), State::read(&paths)?.as_ref())?;
+        let mut desired =
+            desired(&paths, &wanted.topology, Some(&wanted.lab), State::read(&paths)?.as_ref())?;
+        desired.keys = Keys::read(&paths)?;
         limits::raise();
         let plan = Look::at(&paths, &desired, true)?.plan;
         machine::check(&plan, &wanted.topology)?;
+        support::check(&plan)?;
         Ok(plan)
     }
 
@@ -115,9 +120,14 @@ impl Labs<'_> {
         let before = State::read(paths)?;
         let _host =
             uplink::lock(paths, &[Some(&wanted.topology), before.as_ref().map(|state| &state.topology)])?;
-        let desired = &desired(paths, &wanted.topology, Some(&wanted.lab), before.as_ref())?;
+        let mut desired = desired(paths, &wanted.topology, Some(&wanted.lab), before.as_ref())?;
+        let mut keys = Keys::read(paths)?;
+        let new_keys = keys.make(&wanted.topology)?;
+        desired.keys = keys;
+        let desired = &desired;
         let mut look = Look::at(paths, desired, programs)?;
         refuse_conflicts(&look.plan)?;
+        support::check(&look.plan)?;
         netfilter::check(look.plan.tables())?;
         check_texts(&look.plan, &wanted.topology)?;
         machine::check(&look.plan, &wanted.topology)?;
@@ -134,6 +144,9 @@ impl Labs<'_> {
         let mut steps = 0;
         if !look.plan.is_empty() {
             pins::prepare(paths)?;
+            if new_keys {
+                desired.keys.write(paths)?;
+            }
             state.write_surroundings(paths)?;
             let mut journal = Journal::begin(&paths.journal())?;
             for round in 0..ROUNDS {
@@ -155,6 +168,11 @@ impl Labs<'_> {
                 }
             }
             state.write(paths)?;
+            // Only now: a change that is taken back needs the old ones.
+            let mut keys = desired.keys.clone();
+            if keys.forget(&wanted.topology) {
+                keys.write(paths)?;
+            }
             journal.done()?;
         } else if before.as_ref().is_none_or(|before| *before != state || before.lines() != state.lines())
             || Past::read(&paths.journal())?.is_none_or(|past| past.interrupted)
@@ -169,6 +187,7 @@ impl Labs<'_> {
     /// Brings the lab back to what it was, after `error`.
     fn go_back(&self, before: &State, paths: &LabPaths, journal: &mut Journal, error: &Error) -> Result<()> {
         let mut was = desired(paths, &before.topology, None, None)?;
+        was.keys = Keys::read(paths)?;
         was.look_for_tables(None);
         let mut look = Look::at(paths, &was, true)?;
         let back = self.carry_out(&mut look, paths, before, Some(before), journal, Interrupt::default());
@@ -191,6 +210,7 @@ impl Labs<'_> {
         let mut runner = KeeperRunner::new(paths, self.launcher, &state.directory).with_outside(self.outside);
         let mut site = Site {
             paths,
+            keys: Keys::read(paths)?,
             open: std::mem::take(&mut look.open),
             runner: &mut runner,
             observer: self.observer,

@@ -15,8 +15,10 @@ impl Op {
             Self::SetSysctl { key, value, before: Some(before), optional } => {
                 Self::SetSysctl { key, value: before, before: Some(value), optional }
             }
-            // In a new namespace, which goes as a whole.
-            unchanged @ Self::SetSysctl { before: None, .. } => unchanged,
+            // Of a new namespace or a new interface, which go as a whole.
+            unchanged @ (Self::SetSysctl { before: None, .. } | Self::SetWireguard { before: None, .. }) => {
+                unchanged
+            }
             Self::CreateBridge { name, settings } => Self::DeleteBridge { name, settings },
             Self::DeleteBridge { name, settings } => Self::CreateBridge { name, settings },
             Self::SetBridge { name, settings, before } => {
@@ -26,6 +28,19 @@ impl Op {
             Self::DeleteVeth { near, far_namespace, far } => Self::CreateVeth { near, far_namespace, far },
             // It was not part of the lab, and what it was is not known.
             stray @ Self::DeleteStrayLink { .. } => stray,
+            Self::CreateInterface { name, settings } => Self::DeleteInterface { name, settings },
+            Self::DeleteInterface { name, settings } => Self::CreateInterface { name, settings },
+            Self::SetWireguard { link, settings, before: Some(before) } => {
+                Self::SetWireguard { link, settings: before, before: Some(settings) }
+            }
+            Self::SetPortVlan { link, vlan, before: Some(before) } => {
+                Self::SetPortVlan { link, vlan: before, before: Some(vlan) }
+            }
+            Self::SetPortVlan { link, vlan, before: None } => Self::DeletePortVlan { link, vlan },
+            Self::DeletePortVlan { link, vlan } => Self::SetPortVlan { link, vlan, before: None },
+            Self::SetIsolated { link, isolated } => Self::SetIsolated { link, isolated: !isolated },
+            Self::AddFdb { link, mac, vlan, remote } => Self::DeleteFdb { link, mac, vlan, remote },
+            Self::DeleteFdb { link, mac, vlan, remote } => Self::AddFdb { link, mac, vlan, remote },
             Self::SetLink { name, change, before } => Self::SetLink { name, change: before, before: change },
             Self::SetQueue { link, queue, before } => Self::SetQueue { link, queue: before, before: queue },
             Self::AddAltName { link, name } => Self::DeleteAltName { link, name },
@@ -66,7 +81,12 @@ impl Op {
 
     /// Whether [`Op::inverse`] does nothing by itself.
     fn is_undone_with_its_namespace(&self) -> bool {
-        matches!(self, Self::SetSysctl { before: None, .. } | Self::DeleteStrayLink { .. })
+        matches!(
+            self,
+            Self::SetSysctl { before: None, .. }
+                | Self::DeleteStrayLink { .. }
+                | Self::SetWireguard { before: None, .. }
+        )
     }
 }
 

@@ -1,10 +1,13 @@
 //! A plan: every change to the kernel that brings a lab from what is to what shall be, in order.
 
+mod interface;
+mod interface_shell;
 mod inverse;
 mod prose;
 mod shell;
 mod step;
 
+pub use interface::{InterfaceSettings, WireguardSettings, shape};
 pub use step::{
     BridgeSettings, LINK_GROUP, LinkChange, NamespaceRef, Op, Role, Stage, StageKind, Step, VethEnd,
     namespace_mark,

@@ -5,9 +5,9 @@ use std::fmt;
 use nslab_kernel::nftables::Table;
 use nslab_topology::model::{NextHop, Route, RouteAction, Rule, RuleAction};
 
+use super::interface::vlan_words;
 use super::{BridgeSettings, LinkChange, Op, Plan, Role, StageKind, Step};
 use crate::netfilter;
-
 use crate::shaping::describe;
 impl Plan {
     /// One step in words, with its namespace: `red: add address 10.0.0.1/24 to eth0`.
@@ -53,6 +53,27 @@ impl fmt::Display for Op {
             Self::CreateVeth { near, far, .. } => write!(f, "create cable {} – {}", near.name, far.name),
             Self::DeleteVeth { near, far, .. } => write!(f, "delete cable {} – {}", near.name, far.name),
             Self::DeleteStrayLink { name } => write!(f, "delete stray link {name}"),
+            Self::CreateInterface { name, settings } => write!(f, "create {name} ({settings})"),
+            Self::DeleteInterface { name, settings } => {
+                write!(f, "delete {name} ({})", settings.kind.name())
+            }
+            Self::SetWireguard { link, settings, .. } => write!(f, "set wireguard {link} ({settings})"),
+            Self::SetPortVlan { link, vlan, .. } => {
+                write!(f, "put port {link} into VLAN {}", vlan_words(*vlan))
+            }
+            Self::DeletePortVlan { link, vlan } => write!(f, "take port {link} out of VLAN {}", vlan.id),
+            Self::SetIsolated { link, isolated } => {
+                write!(f, "{} port {link}", if *isolated { "isolate" } else { "no longer isolate" })
+            }
+            Self::AddFdb { link, mac, vlan, remote } | Self::DeleteFdb { link, mac, vlan, remote } => {
+                let verb = if matches!(self, Self::AddFdb { .. }) { "forward" } else { "no longer forward" };
+                write!(f, "{verb} {mac} ")?;
+                if let Some(vlan) = vlan {
+                    write!(f, "of VLAN {vlan} ")?;
+                }
+                write!(f, "by {link}")?;
+                remote.map_or(Ok(()), |remote| write!(f, " to {remote}"))
+            }
             Self::SetLink { name, change, .. } => write!(f, "set {name} {change}"),
             Self::SetQueue { link, queue, before } => {
                 write!(f, "set the queue of {link} to {}", describe(queue))?;
@@ -134,6 +155,7 @@ impl fmt::Display for StageKind {
             Self::Namespaces => "namespaces",
             Self::Bridges => "bridges",
             Self::Cables => "cables",
+            Self::Interfaces => "interfaces",
             Self::Configure => "configure",
             Self::Firewalls => "firewalls",
             Self::SwitchesUp => "switches up",
@@ -155,6 +177,9 @@ impl fmt::Display for BridgeSettings {
             state(self.stp),
             state(self.multicast_snooping)
         )?;
+        if self.vlan_filtering {
+            f.write_str(", VLAN filtering on")?;
+        }
         self.ageing_time.map_or(Ok(()), |time| write!(f, ", ageing {} s", f64::from(time) / 100.0))
     }
 }

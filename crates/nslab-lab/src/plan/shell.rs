@@ -7,7 +7,7 @@ use nslab_topology::model::{Existing, Program};
 use nslab_types::IfName;
 
 use super::prose::{RuleWords, Words};
-use super::{LINK_GROUP, LinkChange, Op, Plan, Role, Step, VethEnd, namespace_mark};
+use super::{LINK_GROUP, LinkChange, Op, Plan, Role, Step, VethEnd, interface_shell, namespace_mark};
 use crate::shaping;
 
 impl Plan {
@@ -15,6 +15,7 @@ impl Plan {
     /// script of a fresh build makes the same network.
     pub fn shell(&self) -> String {
         let mut script = format!("#!/bin/sh\n# Lab {}: the same by hand.\nset -e\n", self.lab);
+        script.push_str(&interface_shell::keys(self));
         for stage in &self.stages {
             let _ = write!(script, "\n# {}\n", stage.kind);
             for step in &stage.steps {
@@ -102,6 +103,32 @@ impl Plan {
                     commands.extend(ip(format!("link set dev {} up", q(near.name))));
                 }
                 commands
+            }
+            Op::CreateInterface { name, settings } => interface_shell::create(&ns, *name, settings),
+            Op::DeleteInterface { name, .. } => ip(format!("link del dev {}", q(*name))),
+            Op::SetWireguard { link, settings, .. } => {
+                interface_shell::wireguard(self, (&ns, &namespace.node), *link, settings)
+            }
+            Op::SetPortVlan { link, vlan, .. } => {
+                let pvid = if vlan.pvid { " pvid" } else { "" };
+                let untagged = if vlan.untagged { " untagged" } else { "" };
+                vec![format!("bridge -n {ns} vlan add dev {} vid {}{pvid}{untagged}", q(*link), vlan.id)]
+            }
+            Op::DeletePortVlan { link, vlan } => {
+                vec![format!("bridge -n {ns} vlan del dev {} vid {}", q(*link), vlan.id)]
+            }
+            Op::SetIsolated { link, isolated } => {
+                let state = if *isolated { "on" } else { "off" };
+                vec![format!("bridge -n {ns} link set dev {} isolated {state}", q(*link))]
+            }
+            Op::AddFdb { link, mac, vlan, remote } | Op::DeleteFdb { link, mac, vlan, remote } => {
+                let delete = matches!(step.op, Op::DeleteFdb { .. });
+                let vlan = vlan.map_or_else(String::new, |vlan| format!(" vlan {vlan}"));
+                let (verb, way) = match remote {
+                    Some(remote) => (if delete { "del" } else { "append" }, format!(" dst {remote} self")),
+                    None => (if delete { "del" } else { "replace" }, " master static".to_owned()),
+                };
+                vec![format!("bridge -n {ns} fdb {verb} {mac} dev {}{way}{vlan}", q(*link))]
             }
             Op::DeleteVeth { near, .. } => ip(format!("link del dev {}", q(near.name))),
             Op::SetLink { name, change, .. } => change_words(change)
@@ -221,6 +248,9 @@ fn bridge_words(settings: &super::BridgeSettings) -> String {
     if let Some(time) = settings.ageing_time {
         let _ = write!(words, " ageing_time {time}");
     }
+    if settings.vlan_filtering {
+        words.push_str(" vlan_filtering 1 vlan_default_pvid 0");
+    }
     words
 }
 
@@ -262,12 +292,12 @@ fn program_words(program: &Program) -> String {
 }
 
 /// An interface's name as a POSIX shell reads it back.
-fn q(name: IfName) -> String {
+pub(super) fn q(name: IfName) -> String {
     quote(name.as_str())
 }
 
 /// The word as a POSIX shell reads it back.
-fn quote(word: &str) -> String {
+pub(super) fn quote(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use nslab_kernel::nftables::Table;
-use nslab_topology::model::{Existing, File, Program, Route, Rule, View};
+use nslab_topology::model::{Existing, File, PortVlan, Program, Route, Rule, View};
 use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
 
+use super::interface::{InterfaceSettings, WireguardSettings};
 use crate::shaping::Queue;
 use crate::uplink::UserWay;
 
@@ -77,6 +78,8 @@ pub enum StageKind {
     Bridges,
     /// Cables come.
     Cables,
+    /// Interfaces that are no ends of cables come.
+    Interfaces,
     /// Interfaces, addresses, rules and routes are set.
     Configure,
     /// Firewalls and address translation are set.
@@ -181,6 +184,78 @@ pub enum Op {
     DeleteStrayLink {
         /// Its name.
         name: IfName,
+    },
+    /// Make an interface that is no end of a cable, down.
+    CreateInterface {
+        /// Its name.
+        name: IfName,
+        /// What it is made with.
+        settings: InterfaceSettings,
+    },
+    /// Delete an interface that is no end of a cable.
+    DeleteInterface {
+        /// Its name.
+        name: IfName,
+        /// What it was made with.
+        settings: InterfaceSettings,
+    },
+    /// Set a `WireGuard` interface's key, port and peers, and take away all other peers.
+    SetWireguard {
+        /// The interface.
+        link: IfName,
+        /// What they become.
+        settings: WireguardSettings,
+        /// What they were; `None` of an interface that is new.
+        before: Option<WireguardSettings>,
+    },
+    /// Put a port of a switch into a VLAN, or change how it is in it.
+    SetPortVlan {
+        /// The port.
+        link: IfName,
+        /// The VLAN.
+        vlan: PortVlan,
+        /// How it was in it.
+        before: Option<PortVlan>,
+    },
+    /// Take a port of a switch out of a VLAN.
+    DeletePortVlan {
+        /// The port.
+        link: IfName,
+        /// The VLAN.
+        vlan: PortVlan,
+    },
+    /// Isolate a port of a switch from other isolated ones, or no longer.
+    SetIsolated {
+        /// The port.
+        link: IfName,
+        /// What becomes of it.
+        isolated: bool,
+    },
+    /// Add a forwarding entry that is not learned.
+    AddFdb {
+        /// The switch's port, or the VXLAN.
+        link: IfName,
+        /// The MAC; all zeros are frames for all.
+        mac: MacAddr,
+        /// The VLAN, of a VLAN-aware switch.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        vlan: Option<u16>,
+        /// The remote end, of a VXLAN.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        remote: Option<IpAddr>,
+    },
+    /// Take a forwarding entry away.
+    DeleteFdb {
+        /// The switch's port, or the VXLAN.
+        link: IfName,
+        /// The MAC.
+        mac: MacAddr,
+        /// The VLAN.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        vlan: Option<u16>,
+        /// The remote end.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        remote: Option<IpAddr>,
     },
     /// Change an interface.
     SetLink {
@@ -310,6 +385,9 @@ pub struct BridgeSettings {
     pub stp: bool,
     /// Multicast snooping.
     pub multicast_snooping: bool,
+    /// Its ports have VLANs.
+    #[serde(default)]
+    pub vlan_filtering: bool,
     /// Lifetime of learned entries in centiseconds; `None` leaves the kernel's.
     pub ageing_time: Option<u32>,
 }

@@ -1,13 +1,11 @@
 //! Building, taking away, and what stands in the way.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read as _;
 
-use nslab_kernel::Namespace;
 use nslab_lab::Error;
 use nslab_testing::privileged;
 
-use crate::support::{Site, assert_same, state, wanted};
+use crate::support::{Site, assert_same, reaches, state, wanted};
 
 const GUIDE: &str = r#"
 name: guide
@@ -65,26 +63,6 @@ fn routes_between_networks_in_both_families() {
         }
         site.down("r");
     });
-}
-
-/// Whether a TCP connection from one namespace to an address of the other carries data.
-fn reaches(to: &Namespace, from: &Namespace, address: &str) -> bool {
-    let address: std::net::IpAddr = address.parse().unwrap();
-    let any: std::net::IpAddr =
-        if address.is_ipv6() { "::".parse().unwrap() } else { "0.0.0.0".parse().unwrap() };
-    let listener = to.run(|| TcpListener::bind((any, 0))).unwrap().unwrap();
-    let port = listener.local_addr().unwrap().port();
-    // Where a connection is possible, its first packet must get through: the second would come after a second.
-    let limit = std::time::Duration::from_millis(900);
-    let Ok(mut stream) = from.run(|| TcpStream::connect_timeout(&(address, port).into(), limit)).unwrap()
-    else {
-        return false;
-    };
-    let (mut other, _) = listener.accept().unwrap();
-    stream.write_all(b"hello").unwrap();
-    let mut read = [0; 5];
-    other.read_exact(&mut read).unwrap();
-    read == *b"hello"
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Labs in a directory of a test's own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::state::Select;
@@ -235,4 +238,28 @@ fn lines(shown: &BTreeMap<String, Value>) -> BTreeSet<String> {
         walk(node, value, &mut into);
     }
     into
+}
+
+/// Whether a TCP connection from one namespace to an address of the other carries data.
+pub(crate) fn reaches(to: &Namespace, from: &Namespace, address: &str) -> bool {
+    // Where a connection is possible, its first packet must get through: the second would come after a second.
+    reaches_within(to, from, address, Duration::from_millis(900))
+}
+
+/// As [`reaches`], with a time of its own.
+pub(crate) fn reaches_within(to: &Namespace, from: &Namespace, address: &str, limit: Duration) -> bool {
+    let address: std::net::IpAddr = address.parse().unwrap();
+    let any: std::net::IpAddr =
+        if address.is_ipv6() { "::".parse().unwrap() } else { "0.0.0.0".parse().unwrap() };
+    let listener = to.run(|| TcpListener::bind((any, 0))).unwrap().unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let Ok(mut stream) = from.run(|| TcpStream::connect_timeout(&(address, port).into(), limit)).unwrap()
+    else {
+        return false;
+    };
+    let (mut other, _) = listener.accept().unwrap();
+    stream.write_all(b"hello").unwrap();
+    let mut read = [0; 5];
+    other.read_exact(&mut read).unwrap();
+    read == *b"hello"
 }

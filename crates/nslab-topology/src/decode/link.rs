@@ -1,5 +1,6 @@
 //! `links:`.
 
+use super::vlan::{PORT_KEYS, PortOptions};
 use super::{Decoder, Named, address};
 use crate::diagnostic::{Diagnostic, Problem, Span, Spanned};
 use crate::impairment::Impairments;
@@ -22,6 +23,8 @@ const LINK_KEYS: &[&str] = &[
     "rate",
     "vlan",
     "vlans",
+    "native",
+    "isolated",
 ];
 const END_KEYS: &[&str] = &[
     "node",
@@ -41,6 +44,8 @@ const END_KEYS: &[&str] = &[
     "rate",
     "vlan",
     "vlans",
+    "native",
+    "isolated",
 ];
 
 /// A link as it stands in the file, before it is repeated.
@@ -184,18 +189,35 @@ impl Decoder {
     fn one_link(&mut self, written: &Written<'_>, repeated: [bool; 2]) -> Option<Link> {
         let [one, two] = written.ends;
         let ends = (self.end(one, repeated[0]), self.end(two, repeated[1]));
-        let mut mtu = None;
+        let (mut mtu, mut port) = (None, PortOptions::default());
         let mut impairments = Impairments::default();
         for (key, value) in written.options.iter().copied() {
             match key.text.as_str() {
                 "mtu" => mtu = self.mtu(value),
                 "count" => {}
-                "vlan" | "vlans" => self.vlans(value, key.span),
+                name if PORT_KEYS.contains(&name) => self.port_option(key, value, &mut port),
                 _ if self.impairment(key, value, &mut impairments) => {}
                 _ => self.unknown_key(key, "a link", LINK_KEYS),
             }
         }
-        Some(Link { ends: [ends.0?, ends.1?], mtu, impairments })
+        let mut ends = [ends.0?, ends.1?];
+        // What is said of a link's VLANs is said of its switches' ports.
+        if !port.is_empty() {
+            let is_switch = |end: &End| !self.node_names.contains(end.device.as_str());
+            let switches = ends.each_ref().map(is_switch);
+            // A switch that knows no VLANs passes on what the other sends, unless it is the only one.
+            let aware = ends.each_ref().map(|end| self.aware.contains(end.device.as_str()));
+            let any_aware = aware.contains(&true);
+            for (end, (is_switch, is_aware)) in ends.iter_mut().zip(switches.into_iter().zip(aware)) {
+                if is_switch {
+                    port.give(end, is_aware || !any_aware, self);
+                }
+            }
+            if !switches.contains(&true) {
+                self.push(no_port(port.span()));
+            }
+        }
+        Some(Link { ends, mtu, impairments })
     }
 
     fn end(&mut self, value: &Value, repeated: bool) -> Option<End> {
@@ -217,6 +239,7 @@ impl Decoder {
 
     fn end_mapping(&mut self, entries: &[(Key, Value)], span: Span) -> Option<End> {
         let mut end = End::new(Spanned::new(String::new(), span));
+        let mut port = PortOptions::default();
         for (key, value) in entries {
             match key.text.as_str() {
                 "node" | "switch" => {
@@ -247,19 +270,30 @@ impl Decoder {
                 }
                 "mtu" => end.mtu = self.mtu(value),
                 "up" => end.up = self.bool(value, "`up`").unwrap_or(true),
-                "vlan" | "vlans" => self.vlans(value, key.span),
+                name if PORT_KEYS.contains(&name) => self.port_option(key, value, &mut port),
                 _ if self.impairment(key, value, &mut end.impairments) => {}
                 _ => self.unknown_key(key, "an end of a link", END_KEYS),
             }
         }
+        port.give(&mut end, true, self);
         Some(end)
     }
 
-    fn end_addresses(&mut self, value: &Value) -> Vec<Spanned<ipnet::IpNet>> {
+    pub(super) fn end_addresses(&mut self, value: &Value) -> Vec<Spanned<ipnet::IpNet>> {
         if matches!(&value.kind, Kind::Scalar(scalar) if scalar.text == "none") {
             return Vec::new();
         }
         let wanted = "an address with its prefix length, as 10.0.0.1/24, or `none`";
         value.items().iter().filter_map(|item| self.parsed(item, wanted, address::interface)).collect()
     }
+}
+
+/// VLANs where there is no switch.
+fn no_port(span: Option<Span>) -> Diagnostic {
+    Diagnostic::error(
+        "no-switch-port",
+        "only a switch's port has VLANs or is isolated, and this link has none",
+    )
+    .at(span, "")
+    .help("a node's own VLAN is an interface: `interfaces: {eth0.10: {type: vlan, link: eth0, id: 10}}`")
 }

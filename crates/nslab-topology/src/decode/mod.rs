@@ -8,6 +8,7 @@ mod expression;
 mod features;
 mod firewall;
 mod impairment;
+mod interface;
 mod link;
 mod nat;
 mod node;
@@ -24,6 +25,7 @@ mod top;
 pub(crate) mod units;
 mod uplink;
 mod view;
+mod vlan;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -68,6 +70,8 @@ pub(crate) struct Decoder {
     names: HashMap<String, Named>,
     /// Names of nodes, for what only takes those.
     node_names: std::collections::BTreeSet<String>,
+    /// Names of VLAN-aware switches.
+    aware: std::collections::HashSet<String>,
     whole: bool,
 }
 
@@ -80,6 +84,7 @@ pub(crate) fn decode(root: &Value, file: &str, overrides: &[(String, String)]) -
         index: None,
         names: HashMap::new(),
         node_names: std::collections::BTreeSet::new(),
+        aware: std::collections::HashSet::new(),
         whole: true,
     };
     let mut lab = decoder.lab(root, file, overrides);

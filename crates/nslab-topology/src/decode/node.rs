@@ -32,6 +32,7 @@ const KEYS: &[&str] = &[
     "nft",
     "uplink",
     "dns",
+    "interfaces",
 ];
 const NEIGHBOUR_KEYS: &[&str] = &["address", "mac", "dev"];
 
@@ -51,14 +52,14 @@ impl Decoder {
         for ((key, value), names) in entries.iter().zip(all) {
             for (name, index) in names {
                 let name = Spanned::new(name, key.span);
-                nodes.push(self.numbered(index, |d| d.node(name, value)));
+                nodes.push(self.numbered(index, |d| d.node(&name, value)));
             }
         }
         nodes
     }
 
-    fn node(&mut self, name: Spanned<String>, value: &Value) -> Node {
-        let mut node = Node::new(name);
+    fn node(&mut self, name: &Spanned<String>, value: &Value) -> Node {
+        let mut node = Node::new(name.clone());
         let entries = self.essential(|d| d.entries(value, "a mapping of the node's options"));
         for (key, value) in entries {
             match key.text.as_str() {
@@ -84,6 +85,9 @@ impl Decoder {
                 "files" => self.files(value, &mut node),
                 "private" => self.private(value, &mut node),
                 "user" => node.user = self.user(value),
+                "interfaces" => {
+                    node.interfaces = self.essential(|d| d.interfaces(name, value));
+                }
                 _ => {
                     self.unknown_key(key, "a node", KEYS);
                     let meant = crate::diagnostic::closest(&key.text, KEYS.iter().copied());

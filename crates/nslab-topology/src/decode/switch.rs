@@ -2,7 +2,7 @@
 
 use super::Decoder;
 use super::top::MAX_DEVICES;
-use crate::diagnostic::Spanned;
+use crate::diagnostic::{Diagnostic, Spanned};
 use crate::lab::Switch;
 use crate::yaml::Value;
 
@@ -17,6 +17,7 @@ const KEYS: &[&str] = &[
     "paths",
     "vlan_filtering",
     "vlans",
+    "fdb",
 ];
 
 impl Decoder {
@@ -34,6 +35,7 @@ impl Decoder {
 
     fn switch(&mut self, name: Spanned<String>, value: &Value) -> Switch {
         let mut switch = Switch::new(name);
+        let (mut filtering, mut vlans_at) = (None, None);
         for (key, value) in self.entries(value, "a mapping of the switch's options") {
             match key.text.as_str() {
                 "count" => {}
@@ -46,13 +48,24 @@ impl Decoder {
                 "subnet" | "subnets" => switch.subnets.extend(self.subnets(value)),
                 "paths" => switch.paths.extend(self.paths(value)),
                 "vlan_filtering" => {
-                    if self.bool(value, "`vlan_filtering`") == Some(true) {
-                        self.pending("VLAN filtering on a switch", key.span);
-                    }
+                    filtering = self.bool(value, "`vlan_filtering`").map(|on| Spanned::new(on, key.span));
                 }
-                "vlans" => self.vlans(value, key.span),
+                "vlans" => {
+                    switch.vlans = self.essential(|d| d.switch_vlans(value));
+                    vlans_at = (!value.is_empty()).then_some(key.span);
+                }
+                "fdb" => switch.fdb = self.fdb(value),
                 _ => self.unknown_key(key, "a switch", KEYS),
             }
+        }
+        switch.vlan_filtering = filtering.as_ref().map_or(vlans_at.is_some(), |filtering| filtering.value);
+        if let (Some(filtering), Some(vlans_at), false) = (filtering, vlans_at, switch.vlan_filtering) {
+            self.push(
+                Diagnostic::error("no-vlan-filtering", "a switch that does not filter VLANs has none")
+                    .at(vlans_at, "")
+                    .because(filtering.span, "here it is turned off")
+                    .help("leave `vlan_filtering` out: `vlans` turns it on"),
+            );
         }
         switch
     }

@@ -44,6 +44,8 @@ impl Decoder {
         }
         if let Some(value) = section("switches") {
             lab.switches = self.essential(|d| d.switches(value));
+            let aware = lab.switches.iter().filter(|switch| switch.vlan_filtering);
+            self.aware.extend(aware.map(|switch| switch.name.value.clone()));
         }
         // All names are known now.
         for node in &mut lab.nodes {

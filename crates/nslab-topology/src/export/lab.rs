@@ -1,11 +1,13 @@
 //! A lab as a lab file.
 
 use super::text::{key, list, map, value};
-use super::words;
+use super::{interfaces, words};
 use crate::decode::show_duration;
 use crate::diagnostic::Spanned;
-use crate::lab::{self, Action, End, Event, Gateway, Lab, Link, Node, Path, Program, Routing, Switch};
-use crate::model::{Content, Existing, File, PrivateDirectory, Ready};
+use crate::lab::{
+    self, Action, End, Event, Gateway, Lab, Link, Node, Path, Program, Routing, Switch, SwitchVlan,
+};
+use crate::model::{Content, Existing, File, PortVlan, PrivateDirectory, Ready};
 
 /// Writes a lab as a lab file.
 pub(super) fn write(lab: &Lab) -> String {
@@ -96,6 +98,10 @@ fn node(node: &Node, lines: &mut Vec<String>) {
     own.extend(node.user.as_ref().map(|user| format!("user: {}", value(user))));
     push_lines(&mut own, "private", node.view.directories.iter().map(|one| directory(one)));
     push_files(&mut own, &node.view.files);
+    if !node.interfaces.is_empty() {
+        own.push("interfaces:".to_owned());
+        own.extend(node.interfaces.iter().map(|interface| format!("  {}", interfaces::line(interface))));
+    }
     push_lines(&mut own, "run", node.programs.iter().map(program));
     super::policy::write(&node.policy, &mut own);
     if own.is_empty() {
@@ -248,7 +254,41 @@ fn switch(switch: &Switch) -> String {
         let path = |path: &Path| map(&[(path.to_string(), map(&path.impairments.entries()))]);
         entries.push(("paths", list(&switch.paths.iter().map(path).collect::<Vec<_>>())));
     }
+    if switch.vlan_filtering {
+        entries.push(("vlan_filtering", "true".to_owned()));
+    }
+    if !switch.vlans.is_empty() {
+        let vlans: Vec<String> = switch.vlans.iter().map(switch_vlan).collect();
+        entries.push(("vlans", list(&vlans)));
+    }
+    if !switch.fdb.is_empty() {
+        let entries_of = switch.fdb.iter().map(|entry| {
+            let mut one = vec![("mac", value(&entry.mac.to_string())), ("port", value(&entry.port))];
+            one.extend(entry.vlan.as_ref().map(|vlan| ("vlan", vlan.value.to_string())));
+            map(&one)
+        });
+        entries.push(("fdb", list(&entries_of.collect::<Vec<_>>())));
+    }
     map(&entries)
+}
+
+fn switch_vlan(vlan: &SwitchVlan) -> String {
+    if vlan.subnets.is_empty() {
+        return vlan.id.value.to_string();
+    }
+    let subnets: Vec<String> = vlan.subnets.iter().map(|net| value(&net.value.to_string())).collect();
+    map(&[("id", vlan.id.value.to_string()), ("subnets", list(&subnets))])
+}
+
+fn port_vlan(vlan: PortVlan) -> String {
+    let mut entries = vec![("id", vlan.id.to_string())];
+    if vlan.pvid {
+        entries.push(("pvid", "true".to_owned()));
+    }
+    if vlan.untagged {
+        entries.push(("untagged", "true".to_owned()));
+    }
+    if entries.len() == 1 { vlan.id.to_string() } else { map(&entries) }
 }
 
 fn link(link: &Link) -> String {
@@ -283,6 +323,8 @@ fn end(end: &End) -> String {
     let is_word = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
     let in_words = end.up
         && end.impairments.is_open()
+        && end.vlans.is_none()
+        && end.isolated.is_none()
         && end.mtu.is_none()
         && !explicit_none
         && is_word(&end.device)
@@ -308,5 +350,9 @@ fn end(end: &End) -> String {
         entries.push(("up", "false".to_owned()));
     }
     entries.extend(end.impairments.entries());
+    if let Some(vlans) = &end.vlans {
+        entries.push(("vlans", list(&vlans.value.iter().copied().map(port_vlan).collect::<Vec<_>>())));
+    }
+    entries.extend(end.isolated.as_ref().map(|isolated| ("isolated", isolated.value.to_string())));
     map(&entries)
 }

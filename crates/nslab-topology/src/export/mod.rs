@@ -1,5 +1,6 @@
 //! Labs and topologies as lab files.
 
+mod interfaces;
 mod lab;
 mod policy;
 pub(crate) mod text;

@@ -4,8 +4,8 @@ use super::policy;
 use crate::diagnostic::Spanned;
 use crate::impairment::Impairments;
 use crate::lab::{
-    self, Addressing, Destination, End, Family, Gateway, Lab, Link, Node, Notes, PathEnd, Routing, Switch,
-    Via,
+    self, Addressing, Destination, End, Endpoint, Family, Gateway, Interface, Lab, Link, Node, Notes,
+    PathEnd, Remote, Routing, Switch, Via,
 };
 use crate::model::{self, RouteAction, Topology};
 
@@ -25,7 +25,7 @@ pub(super) fn describe(topology: &Topology) -> Lab {
         prefix: prefix.map(|prefix| prefix.to_owned().into()),
         addressing: Addressing::NONE,
         routing: Routing::None,
-        nodes: topology.nodes.iter().map(node).collect(),
+        nodes: (0..topology.nodes.len()).map(|index| node(topology, index)).collect(),
         switches,
         links: topology.links.iter().map(|link| self::link(topology, link)).collect(),
         seed: topology.seed,
@@ -34,7 +34,8 @@ pub(super) fn describe(topology: &Topology) -> Lab {
     }
 }
 
-fn node(node: &model::Node) -> Node {
+fn node(topology: &Topology, index: usize) -> Node {
+    let node = &topology.nodes[index];
     Node {
         name: node.name.clone().into(),
         existing: node.existing.clone().map(Spanned::from),
@@ -66,6 +67,77 @@ fn node(node: &model::Node) -> Node {
             files: node.view.files.iter().cloned().map(Spanned::from).collect(),
         },
         user: node.user.clone().map(Spanned::from),
+        interfaces: node.interfaces.iter().map(|one| interface(topology, index, one)).collect(),
+    }
+}
+
+fn interface(topology: &Topology, node: usize, interface: &model::Interface) -> Interface {
+    let name = interface.full_name.clone().unwrap_or_else(|| interface.name.to_string());
+    let mut end = End::new(topology.nodes[node].name.clone());
+    end.interface = Some(name.into());
+    end.addresses = Some(interface.addresses.iter().copied().map(Spanned::from).collect());
+    end.mac = interface.mac.map(Spanned::from);
+    end.mtu = Some(interface.mtu.into());
+    end.up = interface.up;
+    Interface { end, kind: kind(topology, node, interface) }
+}
+
+fn kind(topology: &Topology, node: usize, interface: &model::Interface) -> lab::InterfaceKind {
+    use lab::InterfaceKind as To;
+    use model::InterfaceKind as From;
+    let name = |name: &nslab_types::IfName| -> Spanned<String> { name.to_string().into() };
+    let remote = |address: &std::net::IpAddr| -> Spanned<Remote> { Remote::Address(*address).into() };
+    let members = || {
+        let ends = topology.ends_of(model::Device::Node(node)).map(|(_, end)| (end.name, end.master));
+        let others = topology.nodes[node].interfaces.iter().map(|other| (other.name, other.master));
+        let all = ends.chain(others).filter(|(_, master)| *master == Some(interface.name));
+        all.map(|(member, _)| name(&member)).collect()
+    };
+    match &interface.kind {
+        From::Vlan { link, id, protocol } => {
+            To::Vlan { link: name(link), id: (*id).into(), protocol: *protocol }
+        }
+        From::Vxlan { id, port, local, remotes, link, learning } => To::Vxlan {
+            id: (*id).into(),
+            port: *port,
+            local: local.map(Spanned::from),
+            remotes: remotes.iter().map(remote).collect(),
+            link: link.as_ref().map(name),
+            learning: *learning,
+        },
+        From::Geneve { id, port, remote: far } => {
+            To::Geneve { id: (*id).into(), port: *port, remote: remote(far) }
+        }
+        From::Tunnel { encapsulation, local, remote: far, key, ttl, link } => To::Tunnel {
+            encapsulation: *encapsulation,
+            local: local.map(Spanned::from),
+            remote: remote(far),
+            key: *key,
+            ttl: *ttl,
+            link: link.as_ref().map(name),
+        },
+        From::Wireguard { port, peers } => To::Wireguard {
+            port: (*port).into(),
+            peers: peers
+                .iter()
+                .map(|peer| lab::WireguardPeer {
+                    node: peer.node.clone().into(),
+                    interface: Some(name(&peer.interface)),
+                    endpoint: peer.endpoint.map_or(Endpoint::None, Endpoint::Socket),
+                    allowed: Some(peer.allowed.clone()),
+                    keepalive: (peer.keepalive != 0)
+                        .then(|| std::time::Duration::from_secs(u64::from(peer.keepalive))),
+                })
+                .map(Spanned::from)
+                .collect(),
+        },
+        From::Macvlan { link, mode } => To::Macvlan { link: name(link), mode: *mode },
+        From::Ipvlan { link, mode } => To::Ipvlan { link: name(link), mode: *mode },
+        From::Dummy => To::Dummy,
+        From::Bond { mode, miimon } => To::Bond { members: members(), mode: *mode, miimon: *miimon },
+        From::Bridge { stp } => To::Bridge { members: members(), stp: *stp },
+        From::Vrf { table } => To::Vrf { members: members(), table: (*table).into() },
+        From::Tun { tap, owner } => To::Tun { tap: *tap, owner: *owner },
     }
 }
 
@@ -145,6 +217,22 @@ fn switch(switch: &model::Switch) -> Switch {
         ageing: switch.ageing,
         subnets: Vec::new(),
         paths: Vec::new(),
+        vlan_filtering: switch.vlan_filtering,
+        vlans: switch
+            .vlans
+            .iter()
+            .map(|id| lab::SwitchVlan { id: (*id).into(), subnets: Vec::new() })
+            .collect(),
+        fdb: switch
+            .fdb
+            .iter()
+            .map(|entry| lab::FdbEntry {
+                mac: entry.mac,
+                vlan: entry.vlan.map(Spanned::from),
+                port: entry.port.to_string().into(),
+            })
+            .map(Spanned::from)
+            .collect(),
     }
 }
 
@@ -181,6 +269,10 @@ fn link(topology: &Topology, link: &model::Link) -> Link {
     let alike = one == two;
     let same = link.ends[0].impairment == link.ends[1].impairment;
     let said = !(alike && one == 1500 && usual);
+    let is_aware = |end: &model::End| match end.device {
+        model::Device::Switch(index) => topology.switches[index].vlan_filtering,
+        model::Device::Node(_) => false,
+    };
     let end = |end: &model::End| End {
         device: topology.device_name(end.device).to_owned().into(),
         interface: Some(end.full_name.clone().unwrap_or_else(|| end.name.to_string()).into()),
@@ -190,6 +282,8 @@ fn link(topology: &Topology, link: &model::Link) -> Link {
         mtu: (said && !alike).then(|| end.mtu.into()),
         up: end.up,
         impairments: if same { Impairments::default() } else { end.impairment.into() },
+        vlans: is_aware(end).then(|| end.vlans.clone().into()),
+        isolated: end.isolated.then(|| true.into()),
     };
     Link {
         ends: [end(&link.ends[0]), end(&link.ends[1])],

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::decode::address;
 use crate::diagnostic::{Problem, Span, Spanned};
 use crate::impairment::Impairments;
+use crate::model::PortVlan;
 
 /// One end of a link as it was described.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,12 @@ pub struct End {
     /// What happens to what it sends, where that differs from the link's.
     #[serde(default)]
     pub impairments: Impairments,
+    /// A port of a VLAN-aware switch: its VLANs; VLAN 1, untagged, if none.
+    #[serde(default)]
+    pub vlans: Option<Spanned<Vec<PortVlan>>>,
+    /// A switch's port: nothing is forwarded between it and other isolated ones; where that is said.
+    #[serde(default)]
+    pub isolated: Option<Spanned<bool>>,
 }
 
 impl End {
@@ -41,6 +48,8 @@ impl End {
             mtu: None,
             up: true,
             impairments: Impairments::default(),
+            vlans: None,
+            isolated: None,
         }
     }
 

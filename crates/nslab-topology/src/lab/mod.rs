@@ -2,6 +2,7 @@
 
 mod edit;
 mod end;
+mod interface;
 mod path;
 mod policy;
 mod routing;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use edit::{EditError, LinkOptions};
 pub use end::End;
 pub(crate) use end::words;
+pub use interface::{Endpoint, FdbEntry, Interface, InterfaceKind, Remote, SwitchVlan, WireguardPeer};
 pub use path::{Path, PathEnd};
 pub use policy::{
     Firewall, FirewallRule, IcmpType, Line, NatKind, NatRule, Nft, Policy, Ports, Service, Verdict,
@@ -165,6 +167,9 @@ pub struct Node {
     /// Its firewall and address translation.
     #[serde(default)]
     pub policy: Policy,
+    /// Interfaces that are no ends of links, in the order of the file.
+    #[serde(default)]
+    pub interfaces: Vec<Interface>,
     /// Files and directories of its own.
     #[serde(default)]
     pub view: View,
@@ -211,6 +216,7 @@ impl Node {
             policy: Policy::default(),
             view: View::default(),
             user: None,
+            interfaces: Vec::new(),
         }
     }
 }
@@ -292,11 +298,21 @@ pub struct Switch {
     pub multicast_snooping: bool,
     /// How long a learned address is kept.
     pub ageing: Option<Duration>,
-    /// The subnets that automatic addresses come from: at most one of each family.
+    /// The subnets that automatic addresses come from: at most one of each family. Of a VLAN-aware switch those of
+    /// VLAN 1.
     pub subnets: Vec<Spanned<IpNet>>,
     /// What happens between two of its nodes in particular.
     #[serde(default)]
     pub paths: Vec<Path>,
+    /// Its ports have VLANs.
+    #[serde(default)]
+    pub vlan_filtering: bool,
+    /// The VLANs that its ports may have; any if none is said.
+    #[serde(default)]
+    pub vlans: Vec<SwitchVlan>,
+    /// Forwarding entries that are not learned.
+    #[serde(default)]
+    pub fdb: Vec<Spanned<FdbEntry>>,
 }
 
 impl Switch {
@@ -310,6 +326,9 @@ impl Switch {
             ageing: None,
             subnets: Vec::new(),
             paths: Vec::new(),
+            vlan_filtering: false,
+            vlans: Vec::new(),
+            fdb: Vec::new(),
         }
     }
 }

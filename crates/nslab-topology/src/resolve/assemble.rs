@@ -12,7 +12,8 @@ use super::segments::Network;
 use crate::diagnostic::Diagnostic;
 use crate::lab;
 use crate::model::{
-    End, Link, Neighbour, Node, Path, Policy, Program, Route, Rule, Segment, Switch, Topology, View,
+    End, Interface, InterfaceKind, Link, Neighbour, Node, Path, Policy, Program, Route, Rule, Segment,
+    Switch, Topology, View, WireguardPeer,
 };
 
 /// How long a program may take to be ready unless the file says.
@@ -36,7 +37,7 @@ pub(crate) fn topology(
         .enumerate()
         .map(|(index, (routes, policy))| node(net, index, &prefix, routes, policy, problems))
         .collect();
-    let switches = lab.switches.iter().map(|switch| self::switch(&lab.name, &prefix, switch)).collect();
+    let switches = (0..lab.switches.len()).map(|index| switch(net, index, &prefix, problems)).collect();
     let links = (0..net.links.len())
         .map(|index| Link {
             ends: [end(net, impaired, 2 * index), end(net, impaired, 2 * index + 1)],
@@ -63,6 +64,7 @@ fn node(
         forward: node.forward,
         sysctls: node.sysctls.iter().map(|(key, value)| (key.value.clone(), value.clone())).collect(),
         loopback: node.addresses.iter().map(|net| net.value).collect(),
+        interfaces: interfaces(net, index, &routes),
         routes,
         rules: rules(net, index),
         neighbours: neighbours(net, index, problems),
@@ -192,8 +194,9 @@ fn is_variable(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-fn switch(lab: &str, prefix: &str, switch: &lab::Switch) -> Switch {
-    let name = &switch.name.value;
+fn switch(net: &Network<'_>, index: usize, prefix: &str, problems: &mut Problems) -> Switch {
+    let switch = &net.lab.switches[index];
+    let (name, lab) = (&switch.name.value, &net.lab.name.value);
     Switch {
         name: name.clone(),
         namespace: format!("{prefix}{name}"),
@@ -204,6 +207,9 @@ fn switch(lab: &str, prefix: &str, switch: &lab::Switch) -> Switch {
         stp: switch.stp,
         multicast_snooping: switch.multicast_snooping,
         ageing: switch.ageing,
+        vlan_filtering: switch.vlan_filtering,
+        vlans: switch.vlans.iter().map(|vlan| vlan.id.value).collect(),
+        fdb: super::vlans::fdb(net, index, problems),
     }
 }
 
@@ -224,7 +230,78 @@ fn end(net: &Network<'_>, impaired: &Settled, index: usize) -> End {
         up: port.end.up,
         impairment: impaired.ends[index],
         paths: paths.collect(),
+        master: net.master[index].map(|master| net.ports[master].name),
+        vlans: net.port_vlans.get(index).cloned().unwrap_or_default(),
+        isolated: port.end.isolated.as_ref().is_some_and(|isolated| isolated.value),
     }
+}
+
+fn interfaces(net: &Network<'_>, node: usize, routes: &[Route]) -> Vec<Interface> {
+    let ports = net.order.iter().copied().filter(|port| net.node_of(*port) == Some(node));
+    ports.filter_map(|port| interface(net, port, routes)).collect()
+}
+
+fn interface(net: &Network<'_>, port: usize, routes: &[Route]) -> Option<Interface> {
+    let written = net.interface(port)?;
+    let (named, lower) = (&net.ports[port], net.lower[port].map(|lower| net.ports[lower].name));
+    let underlay = &net.underlay[port - net.cable_ports()];
+    let remote = || underlay.remotes.first().map(|remote| remote.value);
+    let kind = match &written.kind {
+        lab::InterfaceKind::Vlan { id, protocol, .. } => {
+            InterfaceKind::Vlan { link: lower?, id: id.value, protocol: *protocol }
+        }
+        lab::InterfaceKind::Vxlan { id, port, learning, .. } => InterfaceKind::Vxlan {
+            id: id.value,
+            port: *port,
+            local: underlay.local,
+            remotes: underlay.remotes.iter().map(|remote| remote.value).collect(),
+            link: lower,
+            learning: *learning,
+        },
+        lab::InterfaceKind::Geneve { id, port, .. } => {
+            InterfaceKind::Geneve { id: id.value, port: *port, remote: remote()? }
+        }
+        lab::InterfaceKind::Tunnel { encapsulation, key, ttl, .. } => InterfaceKind::Tunnel {
+            encapsulation: *encapsulation,
+            local: underlay.local,
+            remote: remote()?,
+            key: *key,
+            ttl: *ttl,
+            link: lower,
+        },
+        lab::InterfaceKind::Wireguard { port: listens, peers } => {
+            let allowed = super::tunnels::allowed(net, port, routes);
+            let known = underlay.peers.iter().zip(peers).zip(allowed);
+            let peers = known.map(|((peer, written), allowed)| WireguardPeer {
+                node: written.node.value.clone(),
+                interface: net.ports[peer.port].name,
+                endpoint: peer.endpoint,
+                allowed,
+                keepalive: written
+                    .keepalive
+                    .map_or(0, |time| u16::try_from(time.as_secs()).unwrap_or(u16::MAX)),
+            });
+            InterfaceKind::Wireguard { port: listens.value, peers: peers.collect() }
+        }
+        lab::InterfaceKind::Macvlan { mode, .. } => InterfaceKind::Macvlan { link: lower?, mode: *mode },
+        lab::InterfaceKind::Ipvlan { mode, .. } => InterfaceKind::Ipvlan { link: lower?, mode: *mode },
+        lab::InterfaceKind::Dummy => InterfaceKind::Dummy,
+        lab::InterfaceKind::Bond { mode, miimon, .. } => InterfaceKind::Bond { mode: *mode, miimon: *miimon },
+        lab::InterfaceKind::Bridge { stp, .. } => InterfaceKind::Bridge { stp: *stp },
+        lab::InterfaceKind::Vrf { table, .. } => InterfaceKind::Vrf { table: table.value },
+        lab::InterfaceKind::Tun { tap, owner } => InterfaceKind::Tun { tap: *tap, owner: *owner },
+    };
+    Some(Interface {
+        name: named.name,
+        full_name: named.full.clone(),
+        mac: super::interfaces::has_mac(&written.kind).then(|| net.mac(port)),
+        kind,
+        mtu: net.mtus[port],
+        addresses: net.addresses[port].iter().map(|address| address.net).collect(),
+        up: written.end.up,
+        master: net.master[port].map(|master| net.ports[master].name),
+        segment: net.segment_of[port],
+    })
 }
 
 fn segment(net: &Network<'_>, index: usize) -> Segment {
@@ -232,5 +309,7 @@ fn segment(net: &Network<'_>, index: usize) -> Segment {
     let prefixes = net.segments[index].ports.iter().flat_map(|port| &net.addresses[*port]);
     let prefixes =
         prefixes.map(|address| address.net.trunc()).filter(|prefix| seen.insert(*prefix)).collect();
-    Segment { name: net.segment_name(index), switches: net.segments[index].switches.clone(), prefixes }
+    let mut switches: Vec<usize> = net.segments[index].domains.iter().map(|(switch, _)| *switch).collect();
+    switches.dedup();
+    Segment { name: net.segment_name(index), switches, vlan: net.vlan_of(index), prefixes }
 }

@@ -28,7 +28,8 @@ pub(crate) struct Settled {
 /// Settles and checks all impairments.
 pub(crate) fn settle(net: &Network<'_>, problems: &mut Problems) -> Settled {
     let ends = net.ports.iter().enumerate().map(|(port, plugged)| {
-        let said = plugged.end.impairments.or(net.links[port / 2].impairments);
+        let of_link = net.link_of(port).map(|link| link.impairments).unwrap_or_default();
+        let said = plugged.end.impairments.or(of_link);
         check(&said, net.mtus[port], problems);
         said.settled()
     });
@@ -87,7 +88,11 @@ fn paths(net: &Network<'_>, problems: &mut Problems) -> Vec<Vec<(usize, Impairme
         if switch.paths.is_empty() {
             continue;
         }
-        let Some(segment) = net.segments.iter().position(|segment| segment.switches.contains(&index)) else {
+        let Some(segment) = net
+            .segments
+            .iter()
+            .position(|segment| segment.domains.iter().any(|(switch, _)| *switch == index))
+        else {
             continue;
         };
         for path in &switch.paths {

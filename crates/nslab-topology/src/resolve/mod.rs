@@ -6,7 +6,9 @@
 mod address;
 mod assemble;
 mod bits;
+mod domains;
 mod impair;
+mod interfaces;
 mod mtu;
 pub(crate) mod names;
 mod parts;
@@ -15,7 +17,9 @@ mod ports;
 mod route;
 mod segments;
 mod storm;
+mod tunnels;
 pub(crate) mod uplink;
+mod vlans;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::lab::{Lab, Pending};
@@ -60,6 +64,10 @@ pub(crate) fn run(lab: &Lab, whole: bool) -> Resolution {
     let devices = names::check(lab, &mut problems);
     let plugged = ports::plug(lab, &devices, &mut problems);
     let mut net = segments::Network::new(lab, plugged);
+    interfaces::settle(&mut net, &mut problems);
+    vlans::settle(&mut net, &mut problems);
+    tunnels::pair(&mut net, &mut problems);
+    domains::find(&mut net);
     mtu::settle(&mut net, &mut problems);
     address::check(&net, &mut problems);
     parts::check(&net, &mut problems);
@@ -72,12 +80,17 @@ pub(crate) fn run(lab: &Lab, whole: bool) -> Resolution {
     if problems.errors > 0 {
         return Resolution { topology: None, diagnostics: problems.list };
     }
+    tunnels::underlay(&mut net, &mut problems);
+    if problems.errors > 0 {
+        return Resolution { topology: None, diagnostics: problems.list };
+    }
     mtu::check(&net, &mut problems);
     storm::check(&net, &mut problems);
     address::overlaps(&net, &mut problems);
     let impaired = impair::settle(&net, &mut problems);
     let routes = route::all(&net, &mut problems);
     let policies = policy::all(&net, &routes, &mut problems);
+    tunnels::check_routes(&net, &routes, &mut problems);
     let topology = assemble::topology(&net, routes, policies, &impaired, &mut problems);
     for target in lab.timeline.iter().flat_map(|event| &event.targets) {
         if let Some((message, span)) = crate::lab::missing_target(target, &topology) {

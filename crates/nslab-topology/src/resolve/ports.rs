@@ -7,7 +7,7 @@ use nslab_types::IfName;
 use super::Problems;
 use super::names::RESERVED_INTERFACES;
 use crate::diagnostic::{Diagnostic, Span, did_you_mean};
-use crate::lab::{End, Lab, Link};
+use crate::lab::{End, Interface, Lab, Link};
 use crate::model::Device;
 
 /// The most ports of a Linux bridge: `BR_MAX_PORTS` less the number 0 (`find_portno`, `net/bridge/br_if.c`).
@@ -39,6 +39,8 @@ impl Port<'_> {
 pub(crate) struct Plugged<'a> {
     pub(crate) links: Vec<&'a Link>,
     pub(crate) ports: Vec<Port<'a>>,
+    /// Interfaces that are no ends of links, whose ports come after the others in the same order.
+    pub(crate) interfaces: Vec<&'a Interface>,
 }
 
 /// Finds what the ends name and names their interfaces.
@@ -69,10 +71,15 @@ pub(crate) fn plug<'a>(
         plugs.extend(ends);
     }
     count_ports(lab, &plugs, problems);
-    let names = Naming::new(lab, &plugs, problems).finish(problems);
+    let mut interfaces = Vec::new();
+    for (index, node) in lab.nodes.iter().enumerate() {
+        interfaces.extend(&node.interfaces);
+        plugs.extend(node.interfaces.iter().map(|interface| (Device::Node(index), &interface.end)));
+    }
+    let names = Naming::new(lab, &plugs, 2 * links.len(), problems).finish(problems);
     let ports =
         plugs.into_iter().zip(names).map(|((device, end), (name, full))| Port { end, device, name, full });
-    Plugged { links, ports: ports.collect() }
+    Plugged { links, ports: ports.collect(), interfaces }
 }
 
 fn find(lab: &Lab, end: &End, devices: &HashMap<&str, Device>, problems: &mut Problems) -> Option<Device> {
@@ -130,9 +137,14 @@ struct Naming<'p, 'a> {
 
 impl<'p, 'a> Naming<'p, 'a> {
     /// Takes the names that were written.
-    fn new(lab: &'a Lab, plugs: &'p [(Device, &'a End)], problems: &mut Problems) -> Self {
+    fn new(
+        lab: &'a Lab,
+        plugs: &'p [(Device, &'a End)],
+        ends_of_links: usize,
+        problems: &mut Problems,
+    ) -> Self {
         let mut links_between = HashMap::new();
-        for pair in plugs.chunks_exact(2) {
+        for pair in plugs[..ends_of_links].chunks_exact(2) {
             *links_between.entry(ordered(pair[0].0, pair[1].0)).or_insert(0) += 1;
         }
         let mut naming =

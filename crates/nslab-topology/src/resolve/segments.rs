@@ -7,9 +7,9 @@ use nslab_types::MacAddr;
 
 use super::and_list;
 use super::ports::{Plugged, Port};
-use crate::diagnostic::Span;
-use crate::lab::{Lab, Link};
-use crate::model::Device;
+use crate::diagnostic::{Span, Spanned};
+use crate::lab::{Family, Interface, InterfaceKind, Lab, Link};
+use crate::model::{Device, Encapsulation, MacvlanMode, PortVlan};
 
 /// Everything known about the network so far, with the indexes that make questions cheap.
 pub(crate) struct Network<'a> {
@@ -27,6 +27,20 @@ pub(crate) struct Network<'a> {
     pub(crate) node_ports: Vec<Vec<usize>>,
     /// Nodes by name.
     pub(crate) node_index: HashMap<&'a str, usize>,
+    /// Interfaces that are no ends of cables; their ports come after those of the cables, in the same order.
+    pub(crate) interfaces: Vec<&'a Interface>,
+    /// The ports of [`Network::interfaces`], each after those that it is made of.
+    pub(crate) order: Vec<usize>,
+    /// The port below each port.
+    pub(crate) lower: Vec<Option<usize>>,
+    /// The bridge, bond or VRF that each port is a member of.
+    pub(crate) master: Vec<Option<usize>>,
+    /// The ports at the other ends of each interface's tunnels.
+    pub(crate) far: Vec<Vec<usize>>,
+    /// The VLANs of each cable's port on a VLAN-aware switch.
+    pub(crate) port_vlans: Vec<Vec<PortVlan>>,
+    /// The underlay of each interface that is a tunnel.
+    pub(crate) underlay: Vec<super::tunnels::Underlay>,
 }
 
 /// An address and where it was written.
@@ -38,14 +52,15 @@ pub(crate) struct Address {
 
 /// A broadcast domain.
 pub(crate) struct Segment {
-    pub(crate) switches: Vec<usize>,
+    /// The switches, each with the VLAN that it is there; 0 in one that knows nothing of VLANs.
+    pub(crate) domains: Vec<(usize, u16)>,
     /// The ports of nodes on it, in the order of the links.
     pub(crate) ports: Vec<usize>,
 }
 
 impl<'a> Network<'a> {
     pub(crate) fn new(lab: &'a Lab, plugged: Plugged<'a>) -> Self {
-        let Plugged { links, ports } = plugged;
+        let Plugged { links, ports, interfaces } = plugged;
         let mut node_ports = vec![Vec::new(); lab.nodes.len()];
         for (index, port) in ports.iter().enumerate() {
             if let Device::Node(node) = port.device {
@@ -57,34 +72,151 @@ impl<'a> Network<'a> {
             written.map(|net| Address { net: net.value, span: net.span }).collect()
         });
         let addresses = addresses.collect();
-        let (segments, segment_of) = find(lab, &ports);
-        let mtus = vec![0; ports.len()];
+        let count = ports.len();
         let node_index =
             lab.nodes.iter().enumerate().map(|(index, node)| (node.name.as_str(), index)).collect();
-        Self { lab, links, ports, addresses, mtus, segment_of, segments, node_ports, node_index }
+        let mut underlay = Vec::new();
+        underlay.resize_with(interfaces.len(), Default::default);
+        Self {
+            lab,
+            addresses,
+            mtus: vec![0; count],
+            segment_of: vec![0; count],
+            segments: Vec::new(),
+            node_ports,
+            node_index,
+            order: Vec::new(),
+            lower: vec![None; count],
+            master: vec![None; count],
+            far: vec![Vec::new(); interfaces.len()],
+            port_vlans: vec![Vec::new(); 2 * links.len()],
+            underlay,
+            links,
+            ports,
+            interfaces,
+        }
     }
 
-    /// `the cable red–blue` or `the switch lan (red, blue and green)`.
-    pub(crate) fn describe_segment(&self, segment: usize) -> String {
-        let name = self.segment_name(segment);
-        let Segment { switches, .. } = &self.segments[segment];
-        match switches.len() {
-            0 => format!("the cable {name}"),
-            1 => format!("the switch {name} ({})", and_list(&self.nodes_on(segment))),
-            _ => format!("the switches {name} ({})", and_list(&self.nodes_on(segment))),
+    /// How many ports are ends of cables; they come first.
+    pub(crate) fn cable_ports(&self) -> usize {
+        2 * self.links.len()
+    }
+
+    /// The ports that are no ends of cables.
+    pub(crate) fn interface_ports(&self) -> std::ops::Range<usize> {
+        self.cable_ports()..self.ports.len()
+    }
+
+    /// The interface that a port is, if it is no end of a cable.
+    pub(crate) fn interface(&self, port: usize) -> Option<&'a Interface> {
+        self.interfaces.get(port.checked_sub(self.cable_ports())?).copied()
+    }
+
+    /// The end of a cable at which a port's link is, and the other.
+    pub(crate) fn link_of(&self, port: usize) -> Option<&'a Link> {
+        self.links.get(port / 2).copied()
+    }
+
+    /// Whether packets that go by a port are wrapped and go by another.
+    pub(crate) fn is_tunnel(&self, port: usize) -> bool {
+        self.interface(port).is_some_and(|interface| interface.kind.is_tunnel())
+    }
+
+    /// Whether what comes in by a port is its bridge's or bond's.
+    pub(crate) fn is_member(&self, port: usize) -> bool {
+        let kind = self.master[port].and_then(|master| self.interface(master)).map(|master| &master.kind);
+        matches!(kind, Some(InterfaceKind::Bond { .. } | InterfaceKind::Bridge { .. }))
+    }
+
+    /// The routing table of the VRF that a port is in.
+    pub(crate) fn vrf_of(&self, port: usize) -> Option<u32> {
+        match &self.interface(self.master[port]?)?.kind {
+            InterfaceKind::Vrf { table, .. } => Some(table.value),
+            _ => None,
         }
+    }
+
+    /// Whether a port carries packets of a family.
+    pub(crate) fn carries(&self, port: usize, family: Family) -> bool {
+        match self.interface(port).map(|interface| &interface.kind) {
+            Some(InterfaceKind::Tunnel { encapsulation: Encapsulation::Ipip, .. }) => family == Family::Ipv4,
+            Some(InterfaceKind::Tunnel { encapsulation: Encapsulation::Sit, .. }) => family == Family::Ipv6,
+            _ => true,
+        }
+    }
+
+    /// Whether a port gets addresses where none are written: not members, and not what is on no segment with others.
+    pub(crate) fn wants_addresses(&self, port: usize) -> bool {
+        let segment = &self.segments[self.segment_of[port]];
+        self.ports[port].end.addresses.is_none()
+            && !self.is_member(port)
+            && (!segment.domains.is_empty() || segment.ports.len() > 1)
+            && !matches!(
+                self.interface(port).map(|interface| &interface.kind),
+                Some(InterfaceKind::Vrf { .. })
+            )
+    }
+
+    /// Whether frames get from a port to its segment: neither end of its cable is down, nor what it is on.
+    pub(crate) fn is_up(&self, port: usize) -> bool {
+        let far = if port < self.cable_ports() { self.ports[port ^ 1].end.up } else { true };
+        self.ports[port].end.up && far && self.lower[port].is_none_or(|lower| self.is_up(lower))
+    }
+
+    /// The subnets that are written for the switches of a segment.
+    pub(crate) fn subnets_of(&self, segment: usize) -> impl Iterator<Item = &'a Spanned<IpNet>> {
+        let lab = self.lab;
+        self.segments[segment].domains.iter().flat_map(move |&(switch, vlan)| {
+            let switch = &lab.switches[switch];
+            let own = switch.subnets.iter().filter(move |_| vlan == u16::from(switch.vlan_filtering));
+            let of_vlan = switch.vlans.iter().filter(move |known| known.id.value == vlan);
+            own.chain(of_vlan.flat_map(|vlan| &vlan.subnets))
+        })
+    }
+
+    /// The VLAN that a segment is on its VLAN-aware switches.
+    pub(crate) fn vlan_of(&self, segment: usize) -> Option<u16> {
+        self.segments[segment].domains.iter().map(|(_, vlan)| *vlan).find(|vlan| *vlan != 0)
+    }
+
+    /// `the cable red–blue`, `the switch lan (red, blue and green)`, `VLAN 10 of the switch lan (red and blue)` or
+    /// `the tunnel red–blue`.
+    pub(crate) fn describe_segment(&self, segment: usize) -> String {
+        let names = self.switch_names(segment);
+        let ports = &self.segments[segment].ports;
+        if names.is_empty() {
+            let what = match ports.as_slice() {
+                ports if ports.iter().any(|port| self.is_tunnel(*port)) => "tunnel",
+                [one] if self.interface(*one).is_some() => "interface",
+                _ => "cable",
+            };
+            return format!("the {what} {}", self.segment_name(segment));
+        }
+        let vlan = self.vlan_of(segment).map_or_else(String::new, |vlan| format!("VLAN {vlan} of "));
+        let plural = if names.len() == 1 { "switch" } else { "switches" };
+        format!("{vlan}the {plural} {} ({})", names.join("+"), and_list(&self.nodes_on(segment)))
     }
 
     pub(crate) fn segment_name(&self, segment: usize) -> String {
-        let Segment { switches, ports } = &self.segments[segment];
-        if switches.is_empty() {
+        let names = self.switch_names(segment);
+        if names.is_empty() {
+            let ports = &self.segments[segment].ports;
+            if let [one] = ports.as_slice() {
+                return self.port_label(*one);
+            }
             let names: Vec<&str> = ports.iter().map(|port| self.owner(*port)).collect();
-            names.join("–")
-        } else {
-            let names: Vec<&str> =
-                switches.iter().map(|index| self.lab.switches[*index].name.as_str()).collect();
-            names.join("+")
+            return names.join("–");
         }
+        let vlan = self.vlan_of(segment).map_or_else(String::new, |vlan| format!(" VLAN {vlan}"));
+        format!("{}{vlan}", names.join("+"))
+    }
+
+    /// The switches of a segment, each once.
+    fn switch_names(&self, segment: usize) -> Vec<&'a str> {
+        let mut indexes: Vec<usize> =
+            self.segments[segment].domains.iter().map(|(switch, _)| *switch).collect();
+        indexes.dedup();
+        indexes.into_iter().map(|index| self.lab.switches[index].name.as_str()).collect()
     }
 
     /// The nodes on a segment, each once.
@@ -104,10 +236,25 @@ impl<'a> Network<'a> {
         format!("{}:{}", self.owner(port), self.ports[port].meant())
     }
 
-    /// A port's MAC: the one that was written, else one of its own.
+    /// A port's MAC: the one that was written; a bond's for its members, that of what it is on for a VLAN; else one that
+    /// is made of names.
     pub(crate) fn mac(&self, port: usize) -> MacAddr {
-        let seed = || format!("{}/{}", self.lab.name.value, self.port_label(port));
-        self.ports[port].end.mac.as_ref().map_or_else(|| MacAddr::from_seed(&seed()), |mac| mac.value)
+        let kind = |port: usize| self.interface(port).map(|interface| &interface.kind);
+        let bond = self.master[port].filter(|bond| matches!(kind(*bond), Some(InterfaceKind::Bond { .. })));
+        if let Some(bond) = bond {
+            return self.mac(bond);
+        }
+        if let Some(mac) = &self.ports[port].end.mac {
+            return mac.value;
+        }
+        let follows = matches!(
+            kind(port),
+            Some(InterfaceKind::Vlan { .. } | InterfaceKind::Macvlan { mode: MacvlanMode::Passthru, .. })
+        );
+        match self.lower[port].filter(|_| follows) {
+            Some(lower) => self.mac(lower),
+            None => MacAddr::from_seed(&format!("{}/{}", self.lab.name.value, self.port_label(port))),
+        }
     }
 
     /// The node that a node's port belongs to.
@@ -127,44 +274,7 @@ impl<'a> Network<'a> {
     }
 }
 
-fn find(lab: &Lab, ports: &[Port<'_>]) -> (Vec<Segment>, Vec<usize>) {
-    let mut groups = Groups((0..lab.switches.len()).collect());
-    for pair in ports.chunks_exact(2) {
-        if let (Device::Switch(one), Device::Switch(two)) = (pair[0].device, pair[1].device) {
-            groups.join(one, two);
-        }
-    }
-    let mut segments: Vec<Segment> = Vec::new();
-    let mut segment_of = Vec::with_capacity(ports.len());
-    let mut by_group: HashMap<usize, usize> = HashMap::new();
-    let fresh = |segments: &mut Vec<Segment>| {
-        segments.push(Segment { switches: Vec::new(), ports: Vec::new() });
-        segments.len() - 1
-    };
-    for (link, pair) in ports.chunks_exact(2).enumerate() {
-        let switch = pair.iter().find_map(|port| match port.device {
-            Device::Switch(switch) => Some(switch),
-            Device::Node(_) => None,
-        });
-        let segment = match switch {
-            Some(switch) => *by_group.entry(groups.of(switch)).or_insert_with(|| fresh(&mut segments)),
-            None => fresh(&mut segments),
-        };
-        for (side, port) in pair.iter().enumerate() {
-            segment_of.push(segment);
-            if let Device::Node(_) = port.device {
-                segments[segment].ports.push(2 * link + side);
-            }
-        }
-    }
-    for switch in 0..lab.switches.len() {
-        let segment = *by_group.entry(groups.of(switch)).or_insert_with(|| fresh(&mut segments));
-        segments[segment].switches.push(switch);
-    }
-    (segments, segment_of)
-}
-
-/// Disjoint sets of switches.
+/// Disjoint sets.
 pub(crate) struct Groups(pub(crate) Vec<usize>);
 
 impl Groups {

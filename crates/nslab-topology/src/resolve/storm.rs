@@ -8,7 +8,7 @@ use crate::model::Device;
 /// Warns of a link that closes a loop of switches none of which speaks the spanning tree protocol.
 pub(super) fn check(net: &Network<'_>, problems: &mut Problems) {
     let mut groups = Groups((0..net.lab.switches.len()).collect());
-    for pair in net.ports.chunks_exact(2) {
+    for pair in net.ports[..net.cable_ports()].chunks_exact(2) {
         let (Device::Switch(one), Device::Switch(two)) = (pair[0].device, pair[1].device) else { continue };
         let quiet = net.lab.switches[one].stp && net.lab.switches[two].stp;
         let down = pair.iter().any(|port| !port.end.up);

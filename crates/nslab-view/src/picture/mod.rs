@@ -1,11 +1,12 @@
 //! A lab as a picture in text.
 
 mod cable;
+mod interface;
 mod router;
 mod switch;
 
 use nslab_topology::Topology;
-use nslab_topology::model::{Device, End};
+use nslab_topology::model::{Device, End, PortVlan};
 
 use crate::Style;
 use crate::style::Role;
@@ -17,6 +18,7 @@ pub fn picture(topology: &Topology, style: &Style) -> String {
     parts.extend((0..topology.switches.len()).map(|switch| switch::tree(topology, switch, style)));
     parts.push(cable::lines(topology, style));
     parts.extend(router::list(topology, style));
+    parts.push(interface::lines(topology, style));
     parts.push(alone(topology, style));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
@@ -71,8 +73,32 @@ fn remarks(end: &End) -> String {
     if end.mtu != 1500 {
         remarks.push(format!("mtu {}", end.mtu));
     }
+    remarks.extend(vlans(end));
+    if end.isolated {
+        remarks.push("isolated".to_owned());
+    }
+    remarks.extend(end.master.map(|master| format!("in {master}")));
     remarks.extend(end.full_name.iter().map(|name| format!("alias {name}")));
     remarks.join(", ")
+}
+
+/// The VLANs of a switch's port: one untagged is said as such, others by number, the native one in parentheses.
+fn vlans(end: &End) -> Option<String> {
+    const MOST: usize = 6;
+    match end.vlans.as_slice() {
+        [] => None,
+        [one] if one.pvid && one.untagged => Some(format!("VLAN {}", one.id)),
+        several => {
+            let number = |vlan: &PortVlan| {
+                if vlan.pvid { format!("({})", vlan.id) } else { vlan.id.to_string() }
+            };
+            let mut numbers: Vec<String> = several.iter().take(MOST).map(number).collect();
+            if several.len() > MOST {
+                numbers.push(format!("and {} more", several.len() - MOST));
+            }
+            Some(format!("VLANs {}", numbers.join(" ")))
+        }
+    }
 }
 
 /// The role that gives a device's name its colour.

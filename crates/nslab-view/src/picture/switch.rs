@@ -53,7 +53,7 @@ fn rows(topology: &Topology, ports: &[(&End, &End)], style: &Style) -> Vec<Vec<S
     while let Some((&(end, port), others)) = rest.split_first() {
         let alike = if ports.len() > MANY { run(topology, rest) } else { 1 };
         if alike > 2 {
-            rows.push(folded(topology, end, rest[alike - 1].0, style));
+            rows.push(folded(topology, (end, port), rest[alike - 1].0, style));
             rest = &rest[alike..];
             continue;
         }
@@ -64,10 +64,7 @@ fn rows(topology: &Topology, ports: &[(&End, &End)], style: &Style) -> Vec<Vec<S
         } else {
             row.extend([end.name.to_string(), addresses(end)]);
         }
-        // The port of a switch has remarks of its own where the other end has none.
-        let remarks =
-            [remarks(end), remarks(port)].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
-        row.push(style.paint(Role::Faint, remarks).into_owned());
+        row.push(style.paint(Role::Faint, both(end, port)).into_owned());
         rows.push(row);
         rest = others;
     }
@@ -81,6 +78,7 @@ fn run(topology: &Topology, ports: &[(&End, &End)]) -> usize {
         matches!(end.device, Device::Node(_))
             && end.name == first.name
             && (end.up, end.mtu, port.up, port.mtu) == (first.up, first.mtu, first_port.up, first_port.mtu)
+            && (&port.vlans, port.isolated) == (&first_port.vlans, first_port.isolated)
             && end.full_name.is_none()
             && end.addresses.len() == first.addresses.len()
             && end.addresses.iter().zip(&first.addresses).all(|(a, b)| a.trunc() == b.trunc())
@@ -91,7 +89,7 @@ fn run(topology: &Topology, ports: &[(&End, &End)]) -> usize {
 }
 
 /// One row for all from the first end to the last.
-fn folded(topology: &Topology, first: &End, last: &End, style: &Style) -> Vec<String> {
+fn folded(topology: &Topology, (first, port): (&End, &End), last: &End, style: &Style) -> Vec<String> {
     let dots = style.sign("…", "...");
     let names =
         [first, last].map(|end| style.paint(role(end.device), topology.device_name(end.device)).into_owned());
@@ -101,6 +99,16 @@ fn folded(topology: &Topology, first: &End, last: &End, style: &Style) -> Vec<St
         names.join(&format!(" {dots} ")),
         first.name.to_string(),
         addresses.join(", "),
-        style.paint(Role::Faint, remarks(first)).into_owned(),
+        style.paint(Role::Faint, both(first, port)).into_owned(),
     ]
+}
+
+/// The remarks about an end; those of the switch's port where there are none, and always its VLANs.
+fn both(end: &End, port: &End) -> String {
+    let mut text =
+        [remarks(end), remarks(port)].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    if let Some(vlans) = super::vlans(port).filter(|vlans| !text.contains(vlans.as_str())) {
+        text = format!("{text}, {vlans}");
+    }
+    text
 }

@@ -10,6 +10,7 @@ use super::*;
 
 fn node(name: &str, forward: bool) -> Node {
     Node {
+        interfaces: Vec::new(),
         name: name.to_owned(),
         namespace: name.to_owned(),
         existing: None,
@@ -32,6 +33,9 @@ fn node(name: &str, forward: bool) -> Node {
 
 fn switch(name: &str) -> Switch {
     Switch {
+        vlan_filtering: false,
+        vlans: Vec::new(),
+        fdb: Vec::new(),
         name: name.to_owned(),
         namespace: name.to_owned(),
         bridge: IfName::new(name).unwrap(),
@@ -45,6 +49,9 @@ fn switch(name: &str) -> Switch {
 
 fn end(device: Device, name: &str, addresses: &[&str]) -> End {
     End {
+        master: None,
+        vlans: Vec::new(),
+        isolated: false,
         device,
         name: IfName::new(name).unwrap(),
         full_name: None,

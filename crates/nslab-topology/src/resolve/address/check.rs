@@ -189,9 +189,7 @@ fn twice(node: &str, address: IpAddr, span: Option<Span>, earlier: Option<Span>,
 /// Written addresses are in the subnet that the switch says, and a segment has one subnet of a family.
 fn inside_subnet(net: &Network<'_>, segment: usize, ports: &[usize], problems: &mut Problems) {
     for family in Family::BOTH {
-        let switches = net.segments[segment].switches.iter().map(|switch| &net.lab.switches[*switch]);
-        let mut subnets =
-            switches.flat_map(|switch| &switch.subnets).filter(|net| Family::of(net.addr()) == family);
+        let mut subnets = net.subnets_of(segment).filter(|net| Family::of(net.addr()) == family);
         let Some(subnet) = subnets.next() else { continue };
         if let Some(other) = subnets.find(|other| other.value != subnet.value) {
             problems.push(

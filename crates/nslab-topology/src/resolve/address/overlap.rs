@@ -148,7 +148,7 @@ fn consequence(net: &Network<'_>, here: Use, there: Use) -> Option<String> {
         and_list(&names)
     };
     let place =
-        if net.segments[here.segment].switches.is_empty() { "its own cable" } else { "its own switch" };
+        if net.segments[here.segment].domains.is_empty() { "its own cable" } else { "its own switch" };
     Some(format!(
         "{} looks for {target} on {place}, where nobody answers, so {} cannot reach {}",
         name(&[seeker]),

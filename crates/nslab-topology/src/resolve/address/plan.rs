@@ -27,17 +27,17 @@ pub(crate) fn plan(net: &mut Network<'_>, problems: &mut Problems) {
     let mut pools = pools.map(|pool| pool.map(|(pool, span)| (Pool::new(pool, &used), pool, span)));
     for segment in 0..net.segments.len() {
         let silent = net.segments[segment].ports.iter().all(|port| net.addresses[*port].is_empty());
-        let open: Vec<usize> = net.segments[segment]
-            .ports
-            .iter()
-            .copied()
-            .filter(|port| net.ports[*port].end.addresses.is_none())
-            .collect();
+        let open: Vec<usize> =
+            net.segments[segment].ports.iter().copied().filter(|port| net.wants_addresses(*port)).collect();
         if open.is_empty() {
             continue;
         }
         for (family, pool) in Family::BOTH.into_iter().zip(&mut pools) {
             let Some((pool, whole, pool_span)) = pool else { continue };
+            let open: Vec<usize> = open.iter().copied().filter(|port| net.carries(*port, family)).collect();
+            if open.is_empty() {
+                continue;
+            }
             let subnet = match written(net, segment, family, &open) {
                 Ok(Some(subnet)) => Some(subnet),
                 Ok(None) if !silent => None,
@@ -66,7 +66,10 @@ pub(crate) fn plan(net: &mut Network<'_>, problems: &mut Problems) {
 fn in_use(net: &Network<'_>) -> Vec<IpNet> {
     let ends = net.addresses.iter().flatten().map(|address| address.net);
     let loopbacks = net.lab.nodes.iter().flat_map(|node| node.addresses.iter().map(|net| net.value));
-    let subnets = net.lab.switches.iter().flat_map(|switch| switch.subnets.iter().map(|net| net.value));
+    let subnets = net.lab.switches.iter().flat_map(|switch| {
+        let of_vlans = switch.vlans.iter().flat_map(|vlan| &vlan.subnets);
+        switch.subnets.iter().chain(of_vlans).map(|net| net.value)
+    });
     ends.chain(loopbacks).chain(subnets).collect()
 }
 
@@ -77,8 +80,7 @@ fn written(
     family: Family,
     open: &[usize],
 ) -> Result<Option<IpNet>, Box<Diagnostic>> {
-    let switches = net.segments[segment].switches.iter().map(|switch| &net.lab.switches[*switch]);
-    let mut subnets = switches.flat_map(|switch| &switch.subnets);
+    let mut subnets = net.subnets_of(segment);
     if let Some(subnet) = subnets.find(|subnet| Family::of(subnet.addr()) == family) {
         return Ok(Some(subnet.value));
     }
@@ -121,7 +123,7 @@ fn length_for(net: &Network<'_>, segment: usize, family: Family, hosts: usize) -
     if family == Family::Ipv6 {
         return 64;
     }
-    if net.segments[segment].switches.is_empty() {
+    if net.segments[segment].domains.is_empty() && hosts <= 2 {
         return 30;
     }
     // Without the subnet's own and the broadcast address.

@@ -185,20 +185,30 @@ impl<'a> Place<'a> {
                 Selector { interfaces: device(self.reach.node(node)), prefixes }
             }
             Zone::Switch(switch) => {
-                let segment = self.net.segments.iter().position(|segment| segment.switches.contains(&switch));
-                let Some(segment) = segment else { return Selector::default() };
-                let ports =
-                    self.net.segments[segment].ports.iter().flat_map(|port| &self.net.addresses[*port]);
-                let mut prefixes: Vec<IpNet> = ports.map(|own| own.net.trunc()).collect();
-                let is_on =
-                    self.net.node_ports[self.node].iter().any(|port| self.net.segment_of[*port] == segment);
+                // Those of all its VLANs.
+                let segments: Vec<usize> = (0..self.net.segments.len())
+                    .filter(|segment| {
+                        let domains = &self.net.segments[*segment].domains;
+                        domains.iter().any(|(other, _)| *other == switch)
+                    })
+                    .collect();
+                let ports = segments.iter().flat_map(|segment| &self.net.segments[*segment].ports);
+                let mut prefixes: Vec<IpNet> =
+                    ports.flat_map(|port| &self.net.addresses[*port]).map(|own| own.net.trunc()).collect();
+                let is_on = self.net.node_ports[self.node]
+                    .iter()
+                    .any(|port| segments.contains(&self.net.segment_of[*port]));
                 if local && is_on && prefixes.iter().any(|prefix| prefix.addr().is_ipv6()) {
                     prefixes.push(LINK_LOCAL);
                 }
                 if self.unknown(&mut prefixes, name, problems) {
                     return Selector::default();
                 }
-                Selector { interfaces: device(self.reach.segment(segment)), prefixes }
+                let mut interfaces: Vec<_> =
+                    segments.iter().flat_map(|segment| device(self.reach.segment(*segment))).collect();
+                let mut seen = std::collections::HashSet::new();
+                interfaces.retain(|name| seen.insert(*name));
+                Selector { interfaces, prefixes }
             }
         }
     }

@@ -10,15 +10,24 @@ use super::super::segments::Network;
 use crate::lab::Family;
 
 /// The subnets of one family and who is on them.
-pub(super) struct Graph {
-    pub(super) subnets: Vec<Subnet>,
-    /// Each node's places on subnets, in the order of its ports.
-    pub(super) places: Vec<Vec<Place>>,
+///
+/// A VRF is a router of its own: those of all nodes come after the nodes.
+pub(crate) struct Graph {
+    pub(crate) subnets: Vec<Subnet>,
+    /// Each router's and host's places on subnets, in the order of its ports.
+    pub(crate) places: Vec<Vec<Place>>,
+    /// The node, and the table if it is a VRF, of each of them.
+    pub(super) owners: Vec<(usize, Option<u32>)>,
+    /// Subnets by segment and prefix.
+    pub(super) known: HashMap<(usize, IpNet), usize>,
 }
 
 /// A subnet on a segment.
-pub(super) struct Subnet {
-    pub(super) net: IpNet,
+pub(crate) struct Subnet {
+    pub(crate) net: IpNet,
+    pub(super) segment: usize,
+    /// It is a tunnel's.
+    tunnel: bool,
     /// The nodes on it, in the order of the links, each with its address there.
     pub(super) members: Vec<(usize, IpAddr)>,
     /// The routers among them.
@@ -27,35 +36,61 @@ pub(super) struct Subnet {
 
 /// A node's place on a subnet.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) subnet: usize,
-    pub(super) port: usize,
+pub(crate) struct Place {
+    pub(crate) subnet: usize,
+    pub(crate) port: usize,
 }
 
 impl Graph {
-    pub(super) fn new(net: &Network<'_>, family: Family) -> Self {
-        let mut graph = Self { subnets: Vec::new(), places: vec![Vec::new(); net.lab.nodes.len()] };
-        let mut known: HashMap<(usize, IpNet), usize> = HashMap::new();
+    /// The graph with or without tunnels. Tunnels that are no full mesh are left out, as who is on such a segment does
+    /// not reach everyone on it.
+    pub(crate) fn new(net: &Network<'_>, family: Family, tunnels: bool) -> Self {
+        let count = net.lab.nodes.len();
+        let mut graph = Self {
+            subnets: Vec::new(),
+            places: vec![Vec::new(); count],
+            owners: (0..count).map(|node| (node, None)).collect(),
+            known: HashMap::new(),
+        };
+        let mut vrfs: HashMap<(usize, u32), usize> = HashMap::new();
+        let partial = super::super::tunnels::partial(net);
         for (segment, ports) in net.segments.iter().map(|segment| &segment.ports).enumerate() {
-            for &port in ports.iter().filter(|port| net.ports[**port].end.up && net.ports[**port ^ 1].end.up)
-            {
+            if partial.contains(&segment) {
+                continue;
+            }
+            for &port in ports.iter().filter(|port| net.is_up(**port)) {
                 let Some(node) = net.node_of(port) else { continue };
+                if net.is_tunnel(port) && !tunnels {
+                    continue;
+                }
+                let tunnel = net.is_tunnel(port);
+                let own = match net.vrf_of(port) {
+                    None => node,
+                    Some(table) => *vrfs.entry((node, table)).or_insert_with(|| {
+                        graph.places.push(Vec::new());
+                        graph.owners.push((node, Some(table)));
+                        graph.owners.len() - 1
+                    }),
+                };
                 for address in &net.addresses[port] {
-                    let own = address.net.addr();
-                    if Family::of(own) != family || is_link_local(own) {
+                    let at = address.net.addr();
+                    if Family::of(at) != family || is_link_local(at) {
                         continue;
                     }
-                    let subnet =
-                        *known.entry((segment, address.net.trunc())).or_insert_with_key(|(_, net)| {
+                    let subnets = &mut graph.subnets;
+                    let subnet = *graph.known.entry((segment, address.net.trunc())).or_insert_with_key(
+                        |(segment, net)| {
                             let (members, routers) = (Vec::new(), Vec::new());
-                            graph.subnets.push(Subnet { net: *net, members, routers });
-                            graph.subnets.len() - 1
-                        });
-                    graph.subnets[subnet].members.push((node, own));
+                            let (net, segment, tunnel) = (*net, *segment, tunnel);
+                            subnets.push(Subnet { net, segment, tunnel, members, routers });
+                            subnets.len() - 1
+                        },
+                    );
+                    graph.subnets[subnet].members.push((own, at));
                     if net.lab.nodes[node].forward {
-                        graph.subnets[subnet].routers.push((node, own));
+                        graph.subnets[subnet].routers.push((own, at));
                     }
-                    graph.places[node].push(Place { subnet, port });
+                    graph.places[own].push(Place { subnet, port });
                 }
             }
         }
@@ -65,18 +100,20 @@ impl Graph {
 
 /// The first step of a shortest path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Step {
+pub(crate) struct Step {
     pub(super) via: IpAddr,
     pub(super) port: usize,
 }
 
 /// How far something is, and which way.
 #[derive(Debug, Clone)]
-pub(super) struct Way {
+pub(crate) struct Way {
     /// Routers in between.
-    pub(super) distance: u32,
+    pub(crate) distance: u32,
     /// The first steps of the shortest paths, in the order in which they were found; none where it is on the link.
     pub(super) steps: Vec<Step>,
+    /// Tunnels on the way: of ways of the same length those over fewer tunnels are taken.
+    tunnels: u32,
 }
 
 impl Way {
@@ -92,8 +129,8 @@ impl Way {
 }
 
 /// The shortest ways from one router.
-pub(super) struct Ways {
-    pub(super) subnets: Vec<Option<Way>>,
+pub(crate) struct Ways {
+    pub(crate) subnets: Vec<Option<Way>>,
     pub(super) routers: Vec<Option<Way>>,
 }
 
@@ -102,10 +139,10 @@ impl Ways {
     /// was found, which is the order of the file.
     ///
     /// Of each way at most `most` first steps are noted.
-    pub(super) fn from(graph: &Graph, start: usize, most: usize) -> Self {
+    pub(crate) fn from(graph: &Graph, start: usize, most: usize) -> Self {
         let mut ways =
             Self { subnets: vec![None; graph.subnets.len()], routers: vec![None; graph.places.len()] };
-        ways.routers[start] = Some(Way { distance: 0, steps: Vec::new() });
+        ways.routers[start] = Some(Way { distance: 0, steps: Vec::new(), tunnels: 0 });
         let mut routers = vec![start];
         let mut distance = 0;
         while !routers.is_empty() {
@@ -114,7 +151,8 @@ impl Ways {
                 let Self { subnets: known, routers } = &mut ways;
                 let Some(way) = &routers[router] else { continue };
                 for place in &graph.places[router] {
-                    if merge(&mut known[place.subnet], distance, &way.steps, most) {
+                    let tunnels = way.tunnels + u32::from(graph.subnets[place.subnet].tunnel);
+                    if merge(&mut known[place.subnet], distance, tunnels, &way.steps, most) {
                         subnets.push(place.subnet);
                     }
                 }
@@ -127,7 +165,7 @@ impl Ways {
                 for &(router, via) in &graph.subnets[subnet].routers {
                     let own = port.map(|place| Step { via, port: place.port });
                     let steps = if way.steps.is_empty() { own.as_slice() } else { &way.steps };
-                    if merge(&mut routers[router], distance + 1, steps, most) {
+                    if merge(&mut routers[router], distance + 1, way.tunnels, steps, most) {
                         next.push(router);
                     }
                 }
@@ -140,14 +178,16 @@ impl Ways {
 }
 
 /// Takes a way to something: true if it is the first. Ways that are as short and begin otherwise are noted.
-fn merge(known: &mut Option<Way>, distance: u32, steps: &[Step], most: usize) -> bool {
+fn merge(known: &mut Option<Way>, distance: u32, tunnels: u32, steps: &[Step], most: usize) -> bool {
     match known {
         None => {
-            *known = Some(Way { distance, steps: steps.to_vec() });
+            *known = Some(Way { distance, steps: steps.to_vec(), tunnels });
             true
         }
         Some(known) => {
-            if known.distance == distance {
+            if known.distance == distance && tunnels < known.tunnels {
+                *known = Way { distance, steps: steps.to_vec(), tunnels };
+            } else if (known.distance, known.tunnels) == (distance, tunnels) {
                 for step in steps {
                     if known.steps.len() < most && !known.steps.contains(step) {
                         known.steps.push(*step);

@@ -40,7 +40,7 @@ pub(super) fn shared(net: &Network<'_>, node: usize, other: usize, family: Famil
 }
 
 /// Whether an address is one of the node's own.
-pub(super) fn is_own(net: &Network<'_>, node: usize, address: IpAddr) -> bool {
+pub(crate) fn is_own(net: &Network<'_>, node: usize, address: IpAddr) -> bool {
     let ports = net.node_ports[node].iter().flat_map(|port| &net.addresses[*port]);
     ports
         .map(|own| own.net.addr())

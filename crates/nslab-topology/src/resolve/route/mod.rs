@@ -12,10 +12,11 @@ use ipnet::IpNet;
 use super::Problems;
 use super::segments::Network;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::lab::{Family, Routing};
+use crate::lab::Routing;
 use crate::model::{NextHop, Route, RouteAction};
 
-pub(crate) use lookup::port_for;
+pub(crate) use graph::{Graph, Ways};
+pub(crate) use lookup::{is_own, port_for};
 
 /// The main table (`RT_TABLE_MAIN`).
 pub(crate) const MAIN: u32 = 254;
@@ -46,8 +47,8 @@ struct Table {
     routes: Vec<Route>,
     /// What the kernel takes for the same route: destination, table and metric.
     known: HashMap<(IpNet, u32, u32), Option<Span>>,
-    /// The destinations in the main table.
-    main: std::collections::HashSet<IpNet>,
+    /// The destinations in each table.
+    known_to: std::collections::HashSet<(u32, IpNet)>,
 }
 
 impl Table {
@@ -75,29 +76,19 @@ impl Table {
     }
 
     /// Adds a derived route, unless one to the same destination is written.
-    fn add_derived(&mut self, to: IpNet, hops: Vec<NextHop>) {
-        if !self.main.contains(&to) && !hops.is_empty() {
+    fn add_derived(&mut self, to: IpNet, table: u32, hops: Vec<NextHop>) {
+        if !self.leads_to(table, to) && !hops.is_empty() {
             let action = RouteAction::Forward(hops);
-            self.push(Route {
-                to,
-                action,
-                metric: None,
-                table: MAIN,
-                source: None,
-                mtu: None,
-                derived: true,
-            });
+            self.push(Route { to, action, metric: None, table, source: None, mtu: None, derived: true });
         }
     }
 
     fn push(&mut self, route: Route) {
-        if route.table == MAIN {
-            self.main.insert(route.to);
-        }
+        self.known_to.insert((route.table, route.to));
         self.routes.push(route);
     }
 
-    fn has_default(&self, family: Family) -> bool {
-        self.main.contains(&family.everything())
+    fn leads_to(&self, table: u32, to: IpNet) -> bool {
+        self.known_to.contains(&(table, to))
     }
 }

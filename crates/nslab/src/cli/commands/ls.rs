@@ -173,5 +173,11 @@ fn rows(topology: &Topology, programs: &[ProgramStatus]) -> Vec<Row> {
             addresses: end.addresses.iter().map(ToString::to_string).collect(),
         });
     }
+    for (node, row) in topology.nodes.iter().zip(&mut rows) {
+        row.interfaces.extend(node.interfaces.iter().map(|interface| Interface {
+            name: interface.name.to_string(),
+            addresses: interface.addresses.iter().map(ToString::to_string).collect(),
+        }));
+    }
     rows
 }

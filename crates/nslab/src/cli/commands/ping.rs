@@ -320,6 +320,10 @@ impl Nodes {
             }
         }
         for (node, addresses) in topology.nodes.iter().zip(&mut addresses) {
+            for interface in &node.interfaces {
+                let own = interface.addresses.iter();
+                addresses.extend(own.map(|address| (Some(interface.segment), address.addr())));
+            }
             addresses.extend(node.loopback.iter().map(|address| (None, address.addr())));
         }
         Self { names: topology.nodes.iter().map(|node| node.name.clone()).collect(), addresses }

@@ -3,6 +3,9 @@
 //! A [`Topology`] holds nothing optional that the kernel would need: every interface has its name, MAC, MTU and
 //! addresses, every node its routes. It is the same for the same lab file in every run.
 
+mod interface;
+mod policy;
+mod uplink;
 mod view;
 
 use std::collections::BTreeMap;
@@ -14,10 +17,11 @@ use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
 pub use view::{Content, File, Owner, PrivateDirectory, View};
 
-mod policy;
-mod uplink;
-
 use crate::impairment::Impairment;
+pub use interface::{
+    BondMode, Encapsulation, FdbEntry, Interface, InterfaceKind, IpvlanMode, MacvlanMode, PortVlan,
+    VlanProtocol, WireguardPeer,
+};
 pub use policy::{Firewall, FirewallRule, Hook, Match, NatKind, NatRule, Policy, Selector};
 pub use uplink::{Publish, Transport, Uplink};
 
@@ -32,7 +36,8 @@ pub struct Topology {
     pub switches: Vec<Switch>,
     /// Cables, each with both of its ends.
     pub links: Vec<Link>,
-    /// Broadcast domains: one per cable between two nodes, one per set of switches that hang together.
+    /// Broadcast domains: one per cable between two nodes, one per set of switches that hang together, one for each VLAN
+    /// of those that are VLAN-aware, one per tunnel.
     pub segments: Vec<Segment>,
     /// What the random numbers of bad links begin with, as far as the kernel lets itself be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,6 +88,9 @@ pub struct Node {
     /// Who programs that are run in it by hand run as, a name or a number; who nslab runs as unless given.
     #[serde(default)]
     pub user: Option<String>,
+    /// Interfaces that are no ends of cables, each after those that it is made of.
+    #[serde(default)]
+    pub interfaces: Vec<Interface>,
 }
 
 /// A network namespace that is there without the lab, by what it is called.
@@ -127,6 +135,15 @@ pub struct Switch {
     pub multicast_snooping: bool,
     /// Seconds after which an FDB entry that was learned is forgotten; `None` leaves the kernel's 300.
     pub ageing: Option<Duration>,
+    /// Whether its ports have VLANs (`IFLA_BR_VLAN_FILTERING`).
+    #[serde(default)]
+    pub vlan_filtering: bool,
+    /// The VLANs that its ports may have; any if none is said.
+    #[serde(default)]
+    pub vlans: Vec<u16>,
+    /// Forwarding entries that are not learned.
+    #[serde(default)]
+    pub fdb: Vec<FdbEntry>,
 }
 
 /// A veth pair.
@@ -156,6 +173,15 @@ pub struct End {
     pub addresses: Vec<IpNet>,
     /// Administratively up.
     pub up: bool,
+    /// A node's end: the bridge, bond or VRF of the node that it is a member of.
+    #[serde(default)]
+    pub master: Option<IfName>,
+    /// A port of a VLAN-aware switch: its VLANs, by number.
+    #[serde(default)]
+    pub vlans: Vec<PortVlan>,
+    /// A switch's port: nothing is forwarded between it and other isolated ones (`IFLA_BRPORT_ISOLATED`).
+    #[serde(default)]
+    pub isolated: bool,
     /// What happens to what it sends.
     #[serde(default)]
     pub impairment: Impairment,
@@ -192,6 +218,9 @@ pub struct Segment {
     pub name: String,
     /// The switches in it, indexes into [`Topology::switches`].
     pub switches: Vec<usize>,
+    /// The VLAN that it is on its VLAN-aware switches.
+    #[serde(default)]
+    pub vlan: Option<u16>,
     /// The prefixes in use on it.
     pub prefixes: Vec<IpNet>,
 }
@@ -334,6 +363,19 @@ impl Topology {
             Device::Node(index) => &self.nodes[index].name,
             Device::Switch(index) => &self.switches[index].name,
         }
+    }
+
+    /// The addresses of a node besides those on its loopback interface, each with the segment it is on: ends of cables
+    /// first, in the order of the file.
+    pub fn addresses_of(&self, node: usize) -> impl Iterator<Item = (usize, IpNet)> {
+        let ends = self.ends_of(Device::Node(node)).flat_map(move |(link, end)| {
+            end.addresses.iter().map(move |address| (self.links[link].segment, *address))
+        });
+        ends.chain(
+            self.nodes[node].interfaces.iter().flat_map(|interface| {
+                interface.addresses.iter().map(|address| (interface.segment, *address))
+            }),
+        )
     }
 
     /// The ends plugged into `device`, in the order of the links, each with its link's index.
