@@ -70,6 +70,16 @@ impl World {
             assert!(Instant::now() < end, "the host has no IPv6");
             std::thread::sleep(Duration::from_millis(1));
         }
+        // What else follows from the interfaces coming up, on a busy machine later still.
+        let mut before = world.shown();
+        loop {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = world.shown();
+            if now == before || Instant::now() > end {
+                break;
+            }
+            before = now;
+        }
         world
     }
 
