@@ -16,8 +16,8 @@ use crate::plan::{BridgeSettings, NamespaceRef, Role};
 use crate::shaping::{self, Queue, Shaper};
 use crate::uplink::{self, UserWay, WayOut};
 
-const FORWARD_IPV4: &str = "net.ipv4.ip_forward";
-const FORWARD_IPV6: &str = "net.ipv6.conf.all.forwarding";
+pub(crate) const FORWARD_IPV4: &str = "net.ipv4.ip_forward";
+pub(crate) const FORWARD_IPV6: &str = "net.ipv6.conf.all.forwarding";
 
 const ROUTER_SOLICITATIONS: &str = "net.ipv6.conf.default.router_solicitations";
 /// How many hosts a segment may have before they are kept from asking for routers.
