@@ -8,9 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::candidates::{NAMES, Places};
 use crate::error::Result;
 use crate::floor::Tricks;
-use crate::shape::Shape;
+use crate::shape::{FatTree, Shape};
 use crate::up::Plan;
-use crate::{barrier, firewall, growth, sandbox, start, up};
+use crate::{barrier, converge, firewall, growth, sandbox, start, up};
 
 /// Measures nslab beside the kernel's own floor and beside other tools
 #[derive(Debug, Parser)]
@@ -47,6 +47,9 @@ enum Command {
         /// A full mesh of so many routers; 0 for none
         #[arg(long, default_value_t = 60)]
         mesh: usize,
+        /// A fat-tree of routers with so many ports, beside the floor only; 0 for none
+        #[arg(long, default_value_t = 8)]
+        fat_tree: usize,
         /// Just these candidates, the first being what the others are held against; floor:TRICK+TRICK is one
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
@@ -74,6 +77,12 @@ enum Command {
         /// Just these candidates
         #[arg(long, value_delimiter = ',', default_value = "floor,floor2,nslab")]
         only: Vec<String>,
+    },
+    /// A running star brought to an edited lab file
+    Converge {
+        /// Of so many hosts
+        #[arg(long, default_value_t = 1000)]
+        n: usize,
     },
     /// A program started in a node
     Exec {
@@ -122,12 +131,13 @@ impl Arguments {
         let places = Places { nslab, python, work: PathBuf::from(sandbox::WORK) };
         let stars = |sizes: &[usize]| sizes.iter().map(|&hosts| Shape::Star { hosts }).collect::<Vec<_>>();
         match self.command {
-            Command::Up { n, mesh, only, budget, settle } => {
+            Command::Up { n, mesh, fat_tree, only, budget, settle } => {
                 let mut shapes = stars(&n);
                 shapes.extend((mesh > 1).then_some(Shape::Mesh { routers: mesh }));
                 let candidates = if only.is_empty() { NAMES.map(str::to_owned).to_vec() } else { only };
                 let budget = Duration::from_secs(budget);
                 let settle = settle.map(Duration::from_secs);
+                shapes.extend((fat_tree > 1).then_some(Shape::FatTree(FatTree { k: fat_tree / 2 * 2 })));
                 report(&Plan { shapes, candidates, runs: runs.unwrap_or(5), budget, settle }, &places, json)
             }
             Command::Tricks { n, settle } => {
@@ -141,6 +151,7 @@ impl Arguments {
                 report(&plan, &places, json)
             }
             Command::Growth { n, only } => growth::run(&n, runs.unwrap_or(3), &only, &places, json),
+            Command::Converge { n } => converge::run(runs.unwrap_or(5), n, &places, json),
             Command::Exec { n } => start::exec(runs.unwrap_or(50), n, &places, json),
             Command::Ping { n } => start::ping(runs.unwrap_or(5), n, &places, json),
             Command::Firewall { rules, prefixes } => {

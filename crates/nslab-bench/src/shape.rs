@@ -16,6 +16,52 @@ pub enum Shape {
         /// How many.
         routers: usize,
     },
+    /// Routers in three layers above hosts, with every shortest way used. IPv4 only, a /30 on each cable.
+    FatTree(FatTree),
+}
+
+/// A fat-tree by the number of its routers' ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FatTree {
+    /// Even.
+    pub k: usize,
+}
+
+impl FatTree {
+    /// How many hosts.
+    pub fn hosts(self) -> usize {
+        self.k * self.k * self.k / 4
+    }
+
+    /// How many routers: edge, aggregation, core.
+    pub fn routers(self) -> usize {
+        5 * self.k * self.k / 4
+    }
+
+    /// Hosts, edge routers, aggregation routers, core routers.
+    fn names(self) -> Vec<String> {
+        let half = self.k / 2;
+        let layer = |name: &'static str, count: usize| (1..=count).map(move |i| format!("{name}{i}"));
+        let edges = layer("edge", self.k * half).chain(layer("agg", self.k * half));
+        layer("h", self.hosts()).chain(edges).chain(layer("core", half * half)).collect()
+    }
+
+    /// Its cables, between places of [`Shape::namespaces`].
+    pub fn cables(self) -> Vec<Cable> {
+        let half = self.k / 2;
+        let (edges, layer) = (self.hosts(), self.k * half);
+        let (aggregations, cores) = (edges + layer, edges + 2 * layer);
+        let up = (0..self.hosts()).map(|host| (host, edges + host / half));
+        let across = (0..layer)
+            .flat_map(|edge| (0..half).map(move |i| (edges + edge, aggregations + edge / half * half + i)));
+        let top = (0..layer)
+            .flat_map(|agg| (0..half).map(move |i| (aggregations + agg, cores + agg % half * half + i)));
+        up.chain(across)
+            .chain(top)
+            .enumerate()
+            .map(|(i, ends)| Cable { ends, addresses: (address(4 * i + 1), address(4 * i + 2)) })
+            .collect()
+    }
 }
 
 /// A cable of a mesh.
@@ -62,6 +108,7 @@ impl Shape {
         match self {
             Self::Star { hosts } => format!("star-{hosts}"),
             Self::Mesh { routers } => format!("mesh-{routers}"),
+            Self::FatTree(tree) => format!("fat-tree-{}", tree.k),
         }
     }
 
@@ -70,6 +117,7 @@ impl Shape {
         match self {
             Self::Star { hosts } => hosts,
             Self::Mesh { routers } => routers,
+            Self::FatTree(tree) => tree.hosts() + tree.routers(),
         }
     }
 
@@ -80,6 +128,7 @@ impl Shape {
                 std::iter::once("sw".to_owned()).chain((1..=hosts).map(|host| format!("h{host}"))).collect()
             }
             Self::Mesh { routers } => (1..=routers).map(|router| format!("r{router}")).collect(),
+            Self::FatTree(tree) => tree.names(),
         }
     }
 
@@ -94,6 +143,7 @@ impl Shape {
                      switches: {{br0: {{}}}}\nlinks: [[h, br0]]\n"
                 );
             }
+            Self::FatTree(tree) => fat_tree_file(tree, &mut text),
             Self::Mesh { routers } => {
                 let _ = write!(
                     text,
@@ -107,6 +157,21 @@ impl Shape {
             }
         }
         text
+    }
+}
+
+fn fat_tree_file(tree: FatTree, text: &mut String) {
+    let names = tree.names();
+    let _ =
+        write!(text, "routing: ecmp\naddressing: {{ipv6: none}}\nnodes:\n  h: {{count: {}}}\n", tree.hosts());
+    let half = tree.k / 2;
+    for (layer, count) in [("edge", tree.k * half), ("agg", tree.k * half), ("core", half * half)] {
+        let _ = writeln!(text, "  {layer}: {{count: {count}, forward: true}}");
+    }
+    text.push_str("links:\n");
+    for Cable { ends, addresses } in tree.cables() {
+        let (low, high) = (&names[ends.0], &names[ends.1]);
+        let _ = writeln!(text, "  - [{low} {}/30, {high} {}/30]", addresses.0, addresses.1);
     }
 }
 

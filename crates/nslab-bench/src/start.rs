@@ -23,6 +23,11 @@ pub struct Timed {
 }
 
 impl Timed {
+    /// What is not run by [`alternate`].
+    pub fn named(name: &str) -> Self {
+        Self::new(name, std::iter::empty::<OsString>())
+    }
+
     fn new<S: Into<OsString>>(name: &str, command: impl IntoIterator<Item = S>) -> Self {
         let command = command.into_iter().map(Into::into).collect();
         Self { name: name.to_owned(), milliseconds: Samples::default(), command }
@@ -43,7 +48,8 @@ fn alternate(mut commands: Vec<Timed>, runs: usize) -> Result<Vec<Timed>> {
     Ok(commands)
 }
 
-fn print(commands: &[Timed], json: bool) {
+/// Prints them, with the ratio to the first.
+pub fn print(commands: &[Timed], json: bool) {
     if json {
         println!("{:#}", serde_json::json!(commands));
         return;

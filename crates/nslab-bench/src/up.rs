@@ -77,7 +77,11 @@ struct Entrant {
 
 fn measure_shape(plan: &Plan, places: &Places, shape: Shape, barrier: &mut Barrier) -> Result<Outcome> {
     let mut entrants = Vec::new();
+    let only_floor = |name: &str| name == "nslab" || name.starts_with("floor");
     for name in &plan.candidates {
+        if matches!(shape, Shape::FatTree(_)) && !only_floor(name) {
+            continue;
+        }
         let (candidate, skipped) = match candidates::named(name, places)? {
             Ok(candidate) => (Some(candidate), None),
             Err(reason) => (None, Some(reason)),

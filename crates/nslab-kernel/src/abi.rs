@@ -38,6 +38,7 @@ pub(crate) const RTM_GETTCLASS: u16 = 42;
 pub(crate) const RTM_NEWTFILTER: u16 = 44;
 pub(crate) const RTM_DELTFILTER: u16 = 45;
 pub(crate) const RTM_GETTFILTER: u16 = 46;
+pub(crate) const RTM_GETNETCONF: u16 = 82;
 pub(crate) const RTM_NEWNSID: u16 = 88;
 pub(crate) const RTM_GETNSID: u16 = 90;
 pub(crate) const RTM_NEWNEXTHOP: u16 = 104;
@@ -269,6 +270,11 @@ pub(crate) const TCA_NETEM_PRNG_SEED: u16 = 14;
 pub(crate) const TCA_BPF_CLASSID: u16 = 3;
 pub(crate) const TCA_BPF_OPS_LEN: u16 = 4;
 pub(crate) const TCA_BPF_OPS: u16 = 5;
+
+// include/uapi/linux/netconf.h
+pub(crate) const NETCONFA_IFINDEX: u16 = 1;
+pub(crate) const NETCONFA_FORWARDING: u16 = 2;
+pub(crate) const NETCONFA_IFINDEX_ALL: i32 = -1;
 
 // include/uapi/linux/net_namespace.h
 pub(crate) const NETNSA_NSID: u16 = 1;

@@ -21,6 +21,7 @@ pub mod link;
 pub mod mount;
 pub mod namespace;
 pub mod neighbour;
+pub mod netconf;
 pub mod netlink;
 pub mod nftables;
 pub mod nsfile;

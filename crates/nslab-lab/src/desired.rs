@@ -18,8 +18,8 @@ use crate::plan::{BridgeSettings, NamespaceRef, Role};
 use crate::shaping::{self, Queue, Shaper};
 use crate::uplink::{self, UserWay, WayOut};
 
-const FORWARD_IPV4: &str = "net.ipv4.ip_forward";
-const FORWARD_IPV6: &str = "net.ipv6.conf.all.forwarding";
+pub(crate) const FORWARD_IPV4: &str = "net.ipv4.ip_forward";
+pub(crate) const FORWARD_IPV6: &str = "net.ipv6.conf.all.forwarding";
 
 /// Whether packets that a bridge passes on go through the rules for packets that are routed (`net/bridge/
 /// br_netfilter_hooks.c`). On in every new namespace where `br_netfilter` is loaded, as Docker does it: then a rule of the

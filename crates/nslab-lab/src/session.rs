@@ -37,7 +37,12 @@ impl Open {
     /// A namespace that exists.
     pub fn enter(namespace: Namespace) -> Result<Self> {
         let socket = namespace.run(|| Socket::open(Protocol::Route))??;
-        Ok(Self { namespace, socket, indexes: HashMap::new(), next_index: FIRST_INDEX })
+        Ok(Self::with_socket(namespace, socket))
+    }
+
+    /// A namespace that exists, with a routing socket of its.
+    pub fn with_socket(namespace: Namespace, socket: Socket) -> Self {
+        Self { namespace, socket, indexes: HashMap::new(), next_index: FIRST_INDEX }
     }
 
     /// Takes over the numbers of the interfaces that were read.

@@ -79,7 +79,7 @@ pub fn on_path(program: &str) -> bool {
 }
 
 /// Writes a file of a candidate's.
-fn write(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     use crate::error::Doing;
     std::fs::write(path, text).doing(|| format!("write {}", path.display()))
 }

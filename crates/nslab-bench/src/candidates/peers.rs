@@ -45,7 +45,7 @@ impl Candidate for Library {
     fn up(&mut self, shape: Shape) -> Result<()> {
         let kind = match shape {
             Shape::Star { .. } => "star",
-            Shape::Mesh { .. } => "mesh",
+            Shape::Mesh { .. } | Shape::FatTree(_) => "mesh",
         };
         let mut child = Command::new(&self.python)
             .arg(&self.script)
@@ -116,6 +116,8 @@ impl Candidate for NlinkLab {
                     );
                 }
             }
+            // Measured beside the floor only.
+            Shape::FatTree(_) => {}
         }
         super::write(&self.file, &text)
     }

@@ -3,6 +3,7 @@
 //! Nothing here depends on nslab: raw system calls and hand-written netlink, so that it can be held against it. What
 //! could beat the plain floor is in [`Tricks`], each to be switched on by itself.
 
+mod fat_tree;
 mod mesh;
 pub mod netlink;
 mod star;
@@ -139,6 +140,7 @@ impl Floor {
         let built = floor.make_directory().and_then(|()| match shape {
             Shape::Star { hosts } => star::build(&mut floor, hosts),
             Shape::Mesh { routers } => mesh::build(&mut floor, routers),
+            Shape::FatTree(tree) => fat_tree::build(&mut floor, tree),
         });
         // The thread has wandered through the namespaces that it made.
         sys::enter_network_namespace(home.as_fd())

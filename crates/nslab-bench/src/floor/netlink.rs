@@ -21,6 +21,10 @@ const IFLA_GROUP: u16 = 27;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_NUM_TX_QUEUES: u16 = 31;
 const IFLA_NUM_RX_QUEUES: u16 = 32;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_MULTIPATH: u16 = 9;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
@@ -128,6 +132,32 @@ impl Batch {
             body.0.extend([2, prefix, 0, 0]);
             body.word(index);
             body.attribute(IFA_LOCAL, &address.octets());
+        });
+    }
+
+    /// An IPv4 route of the main table by all these gateways and interfaces.
+    pub fn route(&mut self, to: Ipv4Addr, prefix: u8, ways: &[(Ipv4Addr, u32)]) {
+        self.message(libc::RTM_NEWROUTE, CREATE, |body| {
+            // struct rtmsg: static, unicast, everywhere.
+            body.0.extend([2, prefix, 0, 0, 254, 4, 0, 1]);
+            body.word(0);
+            if prefix > 0 {
+                body.attribute(RTA_DST, &to.octets());
+            }
+            if let [(gateway, index)] = ways {
+                body.attribute(RTA_GATEWAY, &gateway.octets());
+                body.attribute(RTA_OIF, &index.to_ne_bytes());
+                return;
+            }
+            body.nest(RTA_MULTIPATH, |hops| {
+                for (gateway, index) in ways {
+                    // struct rtnexthop with the gateway behind it.
+                    hops.0.extend(16_u16.to_ne_bytes());
+                    hops.0.extend([0, 0]);
+                    hops.word(*index);
+                    hops.attribute(RTA_GATEWAY, &gateway.octets());
+                }
+            });
         });
     }
 

@@ -154,8 +154,17 @@ impl Request for GetNeighbours {
 
 /// All neighbours of the namespace that `socket` belongs to, those it answers for included: by interface and address.
 pub fn list(socket: &mut Socket) -> Result<Vec<Neighbour>> {
+    read(socket, &[false, true])
+}
+
+/// The same without those it answers for. The kernel walks the neighbours of all namespaces for each list.
+pub fn entries(socket: &mut Socket) -> Result<Vec<Neighbour>> {
+    read(socket, &[false])
+}
+
+fn read(socket: &mut Socket, lists: &[bool]) -> Result<Vec<Neighbour>> {
     let mut neighbours = Vec::new();
-    for proxies in [false, true] {
+    for &proxies in lists {
         neighbours.extend(socket.dump("neighbours", &GetNeighbours { proxies }, |kind, payload| {
             Ok((kind == RTM_NEWNEIGH).then(|| parse(payload)).flatten())
         })?);

@@ -8,6 +8,7 @@ mod full_kernel;
 mod links;
 mod namespaces;
 mod neighbours;
+mod netconf;
 mod nftables;
 mod requests;
 mod routes;

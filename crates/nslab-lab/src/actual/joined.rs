@@ -34,9 +34,12 @@ pub(super) fn read(
             actual.namespaces[place] = Some(shown);
             continue;
         }
+        if space.existing.is_none() && !ledger.has(node) {
+            continue;
+        }
         let pin = pinned(&paths.pin(node))?;
         if space.existing.is_none() {
-            if pin.is_some() && ledger.has(node) {
+            if pin.is_some() {
                 return Err(changed_nature(desired, node, "was there before the lab"));
             }
             continue;

@@ -1,5 +1,6 @@
 //! What a lab looks like in the kernel.
 
+mod again;
 mod joined;
 
 use std::collections::hash_map::Entry;
@@ -7,14 +8,16 @@ use std::collections::{BTreeSet, HashMap};
 
 use ipnet::IpNet;
 use nslab_kernel::link::{IfIndex, Link, LinkKind};
+use nslab_kernel::neighbour::{self, fdb, vlan};
+use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::Table;
 use nslab_kernel::nsid;
 use nslab_kernel::state::Select;
 use nslab_kernel::wireguard::{Control, Device};
-use nslab_kernel::{Namespace, NamespaceId, NamespaceState, sysctl};
+use nslab_kernel::{Namespace, NamespaceId, NamespaceState, netconf, sysctl};
 use nslab_types::IfName;
 
-use crate::desired::Desired;
+use crate::desired::{Desired, FORWARD_IPV4, FORWARD_IPV6};
 use crate::error::Result;
 use crate::joined::{Holdings, Ledger};
 use crate::netfilter;
@@ -218,12 +221,12 @@ fn read_one(
     paths: &LabPaths,
     node: &str,
     sysctls: &[&str],
-    tables: bool,
+    neighbours: bool,
     look_for_table: bool,
     names: &HashMap<String, String>,
 ) -> Result<Option<(Open, ActualNamespace)>> {
     let Some(namespace) = pinned(&paths.pin(node))? else { return Ok(None) };
-    let (opened, mut shown) = look_into(namespace, sysctls, tables)?;
+    let (opened, mut shown) = look_into(namespace, sysctls, neighbours)?;
     shown.name = names.get(node).cloned();
     if look_for_table {
         shown.table = opened.namespace.run(netfilter::read)??.map(Box::new);
@@ -237,18 +240,27 @@ fn read_one(
     Ok(Some((opened, shown)))
 }
 
-/// Opens and reads a namespace.
-fn look_into(namespace: Namespace, sysctls: &[&str], tables: bool) -> Result<(Open, ActualNamespace)> {
+/// Opens and reads a namespace; its neighbours only if that is asked for, bridges' and tunnels' tables where there
+/// are such.
+fn look_into(namespace: Namespace, sysctls: &[&str], neighbours: bool) -> Result<(Open, ActualNamespace)> {
     let id = namespace.id()?;
-    let mut opened = Open::enter(namespace)?;
-    let state = NamespaceState::read(&mut opened.socket, Select { tables })?;
+    // The namespace is entered once.
+    let (socket, sysctls) = namespace.run(|| -> Result<_> {
+        let mut socket = Socket::open(Protocol::Route)?;
+        let values = sysctls.iter().map(|key| ((*key).to_owned(), setting(&mut socket, key)));
+        let values: HashMap<String, Option<String>> = values.collect();
+        Ok((socket, values))
+    })??;
+    let mut opened = Open::with_socket(namespace, socket);
+    let mut state = NamespaceState::read(&mut opened.socket, Select { tables: false })?;
+    if neighbours {
+        state.neighbours = neighbour::entries(&mut opened.socket)?;
+    }
     opened.learn(&state);
-    let sysctls = if sysctls.is_empty() {
-        HashMap::new()
-    } else {
-        let read = |key: &&str| ((*key).to_owned(), sysctl::read(key).ok());
-        opened.namespace.run(|| sysctls.iter().map(read).collect())?
-    };
+    if state.links.iter().any(has_entries) {
+        state.fdb = fdb::list(&mut opened.socket, &state.links)?;
+        state.vlans = vlan::list(&mut opened.socket)?;
+    }
     let wireguard = wireguard(&opened, &state)?;
     let shown = ActualNamespace {
         id,
@@ -274,6 +286,22 @@ fn wireguard(opened: &Open, state: &NamespaceState) -> Result<HashMap<IfName, De
     }
     let mut control = opened.namespace.run(Control::open)??;
     links.into_iter().map(|(name, index)| Ok((name, control.get(index)?))).collect()
+}
+
+/// Whether an interface may have forwarding entries or VLANs that the lab file knows of.
+fn has_entries(link: &Link) -> bool {
+    matches!(link.kind, Some(LinkKind::Bridge(_) | LinkKind::Vxlan(_)))
+}
+
+/// The value of a sysctl of the namespace that the thread is in. What every node has is asked for over the socket: files
+/// below `/proc/sys` cost the more to open the more namespaces there are.
+fn setting(socket: &mut Socket, key: &str) -> Option<String> {
+    let forwarding = match key {
+        FORWARD_IPV4 => netconf::forwarding(socket, false).ok(),
+        FORWARD_IPV6 => netconf::forwarding(socket, true).ok(),
+        _ => None,
+    };
+    forwarding.map_or_else(|| sysctl::read(key).ok(), |on| Some(u8::from(on).to_string()))
 }
 
 /// The namespace at a pin; `None` if there is no pin, or a file on which nothing is mounted (left by somebody who was

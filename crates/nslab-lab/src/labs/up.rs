@@ -22,7 +22,7 @@ use crate::lock::Lock;
 use crate::netfilter;
 use crate::paths::LabPaths;
 use crate::pins;
-use crate::plan::{Op, Plan, StageKind};
+use crate::plan::{Op, Plan, Role, StageKind};
 use crate::runner::KeeperRunner;
 use crate::session::Open;
 use crate::shaping;
@@ -162,7 +162,7 @@ impl Labs<'_> {
                 if before.is_none() && round == 0 && look.fresh {
                     break;
                 }
-                look = Look::at(paths, desired, programs)?;
+                look = look.again(paths, desired, programs)?;
                 if look.plan.is_empty() {
                     break;
                 }
@@ -226,6 +226,7 @@ impl Labs<'_> {
             ledger.write(paths)?;
         }
         let Err(failure) = apply::apply(&look.plan, &mut site, journal) else {
+            look.open = std::mem::take(&mut site.open);
             ledger.settle(&look.plan, &ids);
             return if ledger == held { Ok(()) } else { ledger.write(paths) };
         };
@@ -254,6 +255,7 @@ impl Labs<'_> {
 
 /// The kernel as it was found, and the plan that follows from it.
 struct Look {
+    actual: Actual,
     plan: Plan,
     open: Vec<Option<Open>>,
     /// By place in the plan: a namespace that is not the lab's own.
@@ -270,6 +272,34 @@ impl Look {
         let joins = desired.namespaces.iter().any(DesiredNamespace::is_foreign);
         let actual =
             if fresh && !joins { Actual::nothing(desired) } else { Actual::read(paths, desired, &mut open)? };
+        Self::new(paths, desired, actual, open, programs).map(|look| Self { fresh, ..look })
+    }
+
+    /// Looks again after the plan was carried out. Where it cannot have changed anything, nothing is read again: what
+    /// somebody else changes meanwhile is found by the next `plan` or `up`, as what they change afterwards.
+    fn again(self, paths: &LabPaths, desired: &Desired, programs: bool) -> Result<Self> {
+        let Self { actual, plan, mut open, fresh, .. } = self;
+        // What is not the lab's own, the host among it, is found in other ways than by a pin.
+        let is_own = |space: &DesiredNamespace| {
+            space.existing.is_none() && matches!(space.reference.role, Role::Node | Role::Switch)
+        };
+        let own = desired.namespaces.iter().all(is_own);
+        let same = desired.namespaces.len() == plan.namespaces.len() && open.len() == plan.namespaces.len();
+        if let Some(touched) = actual.touched_by(&plan).filter(|_| own && same && !fresh) {
+            let actual = actual.read_again(paths, desired, &touched, &mut open)?;
+            return Self::new(paths, desired, actual, open, programs);
+        }
+        drop(open);
+        Self::at(paths, desired, programs)
+    }
+
+    fn new(
+        paths: &LabPaths,
+        desired: &Desired,
+        actual: Actual,
+        open: Vec<Option<Open>>,
+        programs: bool,
+    ) -> Result<Self> {
         let running = crate::runner::running(paths)?;
         let mut plan = diff::plan(desired, &actual, &running);
         if !programs {
@@ -285,7 +315,7 @@ impl Look {
                     .is_some_and(|(_, space)| space.joined.is_some()),
             })
             .collect();
-        Ok(Self { plan, open, joined, fresh })
+        Ok(Self { actual, plan, open, joined, fresh: false })
     }
 }
 

@@ -114,16 +114,15 @@ impl UserWay {
             Carrier::Pasta => self.pasta(&paths.pin(node), &pid_file),
             Carrier::Slirp4netns => self.slirp(&paths.pin(node), &api),
         };
-        let pid = match outside.run(&request)? {
-            Some(pid) => pid.as_raw_nonzero().get(),
-            None => {
-                let text = std::fs::read_to_string(&pid_file);
-                let text = text.context(|| format!("read {}", pid_file.display()))?;
-                text.trim().parse().map_err(|_| Error::Damaged {
-                    path: pid_file.clone(),
-                    problem: format!("{text:?} is no process id"),
-                })?
-            }
+        let pid = if let Some(pid) = outside.run(&request)? {
+            pid.as_raw_nonzero().get()
+        } else {
+            let text = std::fs::read_to_string(&pid_file);
+            let text = text.context(|| format!("read {}", pid_file.display()))?;
+            text.trim().parse().map_err(|_| Error::Damaged {
+                path: pid_file.clone(),
+                problem: format!("{text:?} is no process id"),
+            })?
         };
         self.note(paths, node, pid)?;
         if self.carrier == Carrier::Slirp4netns {

@@ -52,6 +52,29 @@ fn nodes_come_and_go() {
     });
 }
 
+/// After a change only what it touched is read again; what was wrong elsewhere must have been seen before.
+#[test]
+fn an_edit_here_and_drift_there_are_both_mended() {
+    privileged(|| {
+        let site = Site::new();
+        site.up(&wanted(BASE));
+        for (node, key) in [("h3", "net.ipv4.ip_forward"), ("h4", "net.ipv6.conf.all.forwarding")] {
+            site.node("c", node).run(|| nslab_kernel::sysctl::write(key, "1")).unwrap().unwrap();
+        }
+        let loopback = ChangeAddress { link: 1, address: "192.0.2.9/32".parse().unwrap(), delete: false };
+        change(&site, "h2", &[&loopback]);
+        let edited = wanted(&BASE.replace("[r, out]", "[r, out, {mtu: 1400}]"));
+        let built = site.up(&edited);
+        assert_eq!(built.plan.steps().count(), 5, "{:?}", built.plan);
+        assert_eq!(site.up(&edited).steps, 0);
+        let fresh = Site::new();
+        fresh.up(&edited);
+        assert_same(&site.shown(&edited), &fresh.shown(&edited), "as if built at once");
+        fresh.down("c");
+        site.down("c");
+    });
+}
+
 fn change(site: &Site, node: &str, requests: &[&dyn Request]) {
     let mut socket = site.node("c", node).run(|| Socket::open(Protocol::Route)).unwrap().unwrap();
     for request in requests {
