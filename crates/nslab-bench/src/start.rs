@@ -23,7 +23,7 @@ pub struct Timed {
 }
 
 impl Timed {
-    /// What is not run by [`alternate`].
+    /// What is not run by `alternate`.
     pub fn named(name: &str) -> Self {
         Self::new(name, std::iter::empty::<OsString>())
     }
