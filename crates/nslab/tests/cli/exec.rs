@@ -71,6 +71,12 @@ fn signals(session: &Session) {
     for (signal, name) in
         [(Signal::INT, "INT"), (Signal::TERM, "TERM"), (Signal::HUP, "HUP"), (Signal::USR1, "USR1")]
     {
+        if is_ignored(signal) {
+            eprintln!(
+                "skipped for SIG{name}: it is ignored here, as under nohup, and a shell then traps it in vain"
+            );
+            continue;
+        }
         let script =
             format!("trap 'echo got {name}; exit 9' {name}; echo ready; while :; do read line; done");
         let mut command = session.command(["exec", &format!("{lab}/red"), "--", "sh", "-c", &script]);
@@ -91,6 +97,13 @@ fn signals(session: &Session) {
         Running::start(session.command(["exec", &format!("{lab}/red"), "--", "sleep", "infinity"]));
     running.send(Signal::KILL);
     assert_eq!(running.end().signal(), Some(9));
+}
+
+/// Whether this process, and with it what it starts, ignores a signal (`SigIgn` of proc_pid_status(5)).
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    (u64::from_str_radix(mask, 16).unwrap() >> (signal.as_raw() - 1)) & 1 == 1
 }
 
 fn surroundings(session: &Session) {
