@@ -72,9 +72,7 @@ fn signals(session: &Session) {
         [(Signal::INT, "INT"), (Signal::TERM, "TERM"), (Signal::HUP, "HUP"), (Signal::USR1, "USR1")]
     {
         if is_ignored(signal) {
-            eprintln!(
-                "skipped for SIG{name}: it is ignored here, as under nohup, and a shell then traps it in vain"
-            );
+            // As under nohup(1); a shell then traps it in vain.
             continue;
         }
         let script =
@@ -99,7 +97,7 @@ fn signals(session: &Session) {
     assert_eq!(running.end().signal(), Some(9));
 }
 
-/// Whether this process, and with it what it starts, ignores a signal (`SigIgn` of proc_pid_status(5)).
+/// Whether this process, and with it what it starts, ignores a signal (`SigIgn` of `proc_pid_status(5)`).
 fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
