@@ -135,12 +135,20 @@ pub fn create_each<E: From<Error>>(
     count: usize,
     mut inside: impl FnMut(usize, Namespace) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
-    let _home = Entered { home: Namespace::current()?, _this_thread_only: PhantomData };
+    // SAFETY: only the network namespace of this thread changes, on which no memory safety depends; file descriptors
+    // stay shared. `_stay` brings the thread back.
+    let unshare = || unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) };
+    if count == 0 {
+        return Ok(());
+    }
+    let home = Namespace::current()?;
+    unshare().context(|| "create a network namespace")?;
+    // Not before the first is made: without the privilege to make one there is none to come back either.
+    let _stay = Entered { home, _this_thread_only: PhantomData };
     for number in 0..count {
-        // SAFETY: only the network namespace of this thread changes, on which no memory safety depends; file
-        // descriptors stay shared. `_home` brings the thread back.
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
-            .context(|| "create a network namespace")?;
+        if number > 0 {
+            unshare().context(|| "create a network namespace")?;
+        }
         inside(number, Namespace::current()?)?;
     }
     Ok(())

@@ -131,3 +131,17 @@ fn sysctls_belong_to_the_namespace() {
         assert!(error.to_string().contains("there is no such sysctl here"), "{error}");
     });
 }
+
+#[test]
+fn without_the_privilege_none_is_made_and_that_is_said() {
+    privileged(|| {
+        // Capabilities are a thread's own.
+        let refused = std::thread::spawn(|| {
+            let mut sets = rustix::thread::capabilities(None).unwrap();
+            sets.effective.remove(rustix::thread::CapabilitySet::SYS_ADMIN);
+            rustix::thread::set_capabilities(None, sets).unwrap();
+            Namespace::create().unwrap_err().errno()
+        });
+        assert_eq!(refused.join().unwrap(), Some(rustix::io::Errno::PERM));
+    });
+}
