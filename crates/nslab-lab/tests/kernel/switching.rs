@@ -116,7 +116,7 @@ links:
 ";
 
 #[test]
-fn vlans_are_apart_and_a_router_joins_them() {
+fn full_kernel_vlans_are_apart_and_a_router_joins_them() {
     privileged(|| {
         let Some(oracle) = Oracle::find() else { return };
         let site = Site::new();
