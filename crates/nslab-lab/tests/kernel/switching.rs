@@ -152,7 +152,13 @@ fn full_kernel_vlans_are_apart_and_a_router_joins_them() {
         assert!(plan.is_empty(), "{plan:#?}");
         let before = site.shown(&lab);
         let switch = site.node("s", "s");
-        let shown = |node: &nslab_kernel::Namespace| oracle.bridge(node, "vlan show");
+        let shown = |node: &nslab_kernel::Namespace| {
+            let mut ports = oracle.bridge(node, "vlan show");
+            // They stand in the order in which they last joined.
+            let name = |port: &serde_json::Value| port["ifname"].as_str().unwrap_or_default().to_owned();
+            ports.as_array_mut().unwrap().sort_by_key(name);
+            ports
+        };
         let vlans = shown(&switch);
         for change in
             ["vlan del dev a vid 10", "vlan add dev c vid 10", "vlan add dev r vid 20 pvid untagged"]
