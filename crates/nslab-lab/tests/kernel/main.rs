@@ -5,8 +5,8 @@
 mod build;
 mod converge;
 mod crash;
-mod full_kernel_kinds;
 mod join;
+mod kinds;
 mod oracle;
 mod policy;
 mod property;

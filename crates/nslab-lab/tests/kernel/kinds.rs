@@ -169,7 +169,7 @@ fn tun_and_tap() {
 }
 
 #[test]
-fn vlan() {
+fn full_kernel_vlan() {
     privileged(|| {
         works(
             &pair(
@@ -183,7 +183,7 @@ fn vlan() {
 }
 
 #[test]
-fn vlans_in_vlans() {
+fn full_kernel_vlans_in_vlans() {
     privileged(|| {
         works(
             "name: k
@@ -200,7 +200,7 @@ links: [[a, b, {mtu: 1508}]]
 }
 
 #[test]
-fn ipvlan() {
+fn full_kernel_ipvlan() {
     privileged(|| {
         works(
             &pair(
@@ -214,7 +214,7 @@ fn ipvlan() {
 }
 
 #[test]
-fn dummy() {
+fn full_kernel_dummy() {
     privileged(|| {
         works(
             &pair("{type: dummy, addresses: [10.9.0.1/24]}", "dummy"),
@@ -248,7 +248,7 @@ fn bonds() {
 }
 
 #[test]
-fn vrf() {
+fn full_kernel_vrf() {
     privileged(|| {
         works(
             "name: k
@@ -267,7 +267,7 @@ links: [[r, a], [r, b], [r, c]]
 }
 
 #[test]
-fn gre_and_gretap() {
+fn full_kernel_gre_and_gretap() {
     privileged(|| {
         works(&tunnel("type: gre, key: 7"), BOTH, &[("a", "link del x")]);
         works(&tunnel("type: gretap"), BOTH, &[("a", "link del x")]);
@@ -275,7 +275,7 @@ fn gre_and_gretap() {
 }
 
 #[test]
-fn gre_over_ipv6() {
+fn full_kernel_gre_over_ipv6() {
     privileged(|| {
         works(&tunnel("type: ip6gre"), BOTH, &[("a", "link del x")]);
         works(&tunnel("type: ip6gretap, key: 1"), BOTH, &[]);
@@ -283,7 +283,7 @@ fn gre_over_ipv6() {
 }
 
 #[test]
-fn ipip() {
+fn full_kernel_ipip() {
     privileged(|| {
         works(
             &pair(
@@ -297,7 +297,7 @@ fn ipip() {
 }
 
 #[test]
-fn sit() {
+fn full_kernel_sit() {
     privileged(|| {
         works(
             &pair(
@@ -311,17 +311,17 @@ fn sit() {
 }
 
 #[test]
-fn ip6tnl() {
+fn full_kernel_ip6tnl() {
     privileged(|| works(&tunnel("type: ip6tnl"), BOTH, &[("a", "link del x")]));
 }
 
 #[test]
-fn geneve() {
+fn full_kernel_geneve() {
     privileged(|| works(&tunnel("type: geneve, id: 5"), BOTH, &[("a", "link del x")]));
 }
 
 #[test]
-fn wireguard_between_sites() {
+fn full_kernel_wireguard_between_sites() {
     privileged(|| {
         works(
             "name: k
