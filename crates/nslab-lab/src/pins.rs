@@ -200,11 +200,18 @@ pub fn foreign_holder(paths: &LabPaths, node: &str, name: &str) -> Result<Option
 
 /// Makes a directory that everybody may read, with those above it, unless it is there.
 pub fn make_directory(path: &Path) -> Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(path)
-        .map_err(|source| Error::Io { action: format!("create the directory {}", path.display()), source })
+    // The last of the other labs may take the directory above away between the two steps (`rmdir` of what is empty).
+    // It is there a moment later, unless there is nothing to make it in.
+    const TRIES: usize = 1000;
+    let make = || std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
+    let mut made = make();
+    for _ in 1..TRIES {
+        match &made {
+            Err(error) if error.kind() == ErrorKind::NotFound => made = make(),
+            _ => break,
+        }
+    }
+    made.map_err(|source| Error::Io { action: format!("create the directory {}", path.display()), source })
 }
 
 fn remove_file(path: &Path) -> Result<()> {
@@ -222,4 +229,33 @@ pub(crate) fn is_mount_point(path: &Path) -> Result<bool> {
     let stat = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
         .context(|| format!("look at {}", path.display()))?;
     Ok(stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::make_directory;
+
+    #[test]
+    fn a_directory_is_made_while_another_lab_takes_the_one_above_away() {
+        let scratch = tempfile::tempdir().unwrap();
+        let all = scratch.path().join("nslab");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let _ = std::fs::remove_dir(&all);
+                }
+            });
+            let made = (0..5000).try_for_each(|_| {
+                let lab = all.join("lab");
+                make_directory(&lab)?;
+                std::fs::remove_dir(&lab).unwrap();
+                Ok::<_, crate::Error>(())
+            });
+            done.store(true, Ordering::Relaxed);
+            made.unwrap();
+        });
+    }
 }
