@@ -255,6 +255,7 @@ pub(crate) const TCA_FQ_CODEL_ECN: u16 = 4;
 pub(crate) const TCA_FQ_CODEL_FLOWS: u16 = 5;
 pub(crate) const TCA_FQ_CODEL_QUANTUM: u16 = 6;
 pub(crate) const TCA_NETEM_CORR: u16 = 1;
+pub(crate) const TCA_NETEM_DELAY_DIST: u16 = 2;
 pub(crate) const TCA_NETEM_REORDER: u16 = 3;
 pub(crate) const TCA_NETEM_CORRUPT: u16 = 4;
 pub(crate) const TCA_NETEM_LOSS: u16 = 5;

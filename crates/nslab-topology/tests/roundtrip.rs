@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use nslab_topology::impairment::{Impairments, Rate, Share};
+use nslab_topology::impairment::{Chance, Distribution, Impairments, Jitter, Rate, Share};
 use nslab_topology::lab::{
     Addressing, Destination, End, Endpoint, Family, Gateway, Interface, InterfaceKind, Link, NextHop, Node,
     Path, PathEnd, Program, Remote, Route, RouteAction, Routing, Rule, Switch, SwitchVlan, Via,
@@ -315,10 +315,18 @@ fn impairments(choice: u8) -> Impairments {
         return all;
     }
     all.delay = Some(Duration::from_micros(u64::from(choice) * 100).into());
-    all.jitter = has(3).then(|| Duration::from_micros(u64::from(choice) * 10).into());
-    all.loss = has(4).then(|| Share::new(f64::from(choice) / 300.0).into());
-    all.reorder = has(5).then(|| Share::new(0.25).into());
-    all.corrupt = has(6).then(|| Share::ALL.into());
+    all.jitter = has(3).then(|| {
+        let correlation = if has(5) { Share::new(0.1) } else { Share::NONE };
+        Jitter::new(Duration::from_micros(u64::from(choice) * 10), correlation).into()
+    });
+    if all.jitter.is_some() {
+        let distributions = [Distribution::Uniform, Distribution::Normal, Distribution::ParetoNormal];
+        all.distribution = has(4).then(|| distributions[usize::from(choice % 3)].into());
+    }
+    let correlation = if has(7) { Share::new(0.25) } else { Share::NONE };
+    all.loss = has(4).then(|| Chance::new(Share::new(f64::from(choice) / 300.0), correlation).into());
+    all.reorder = has(5).then(|| Chance::new(Share::new(0.25), correlation).into());
+    all.corrupt = has(6).then(|| Chance::from(Share::ALL).into());
     all.rate = has(7).then(|| has(3).then(|| Rate::new(u64::from(choice) * 12_345)).into());
     all
 }

@@ -105,6 +105,10 @@ fn write_netem(netem: &Netem, options: &mut MessageWriter<'_>) {
     }
     options.u64(TCA_NETEM_LATENCY64, nanoseconds(netem.delay));
     options.u64(TCA_NETEM_JITTER64, nanoseconds(netem.jitter));
+    if let Some(distribution) = netem.distribution {
+        let table: Vec<u8> = distribution.table().iter().flat_map(|entry| entry.to_ne_bytes()).collect();
+        options.attribute(TCA_NETEM_DELAY_DIST, &table);
+    }
     if let Some(seed) = netem.seed {
         options.u64(TCA_NETEM_PRNG_SEED, seed);
     }

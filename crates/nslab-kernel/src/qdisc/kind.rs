@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Ticks;
+use super::{Distribution, Ticks};
 
 /// A share of packets, as the kernel counts it: parts of 2³² − 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,6 +116,11 @@ pub struct Netem {
     pub jitter: Duration,
     /// How much one packet's delay depends on that of the packet before.
     pub delay_correlation: Share,
+    /// How the delay is spread by the jitter; evenly if none is given. The kernel does not show it (`netem_dump`,
+    /// `net/sched/sch_netem.c`): read back it is never there. One that is set stays until another is, or the qdisc is
+    /// made anew (`netem_change`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
     /// Packets lost.
     pub loss: Share,
     /// How much that depends on the packet before.
@@ -150,6 +155,7 @@ impl Default for Netem {
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
             delay_correlation: Share::NONE,
+            distribution: None,
             loss: Share::NONE,
             loss_correlation: Share::NONE,
             duplicate: Share::NONE,

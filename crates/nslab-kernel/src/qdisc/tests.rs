@@ -10,6 +10,7 @@ fn netem() -> Netem {
         delay: Duration::from_nanos(15_000_001),
         jitter: Duration::from_micros(1500),
         delay_correlation: Share(1),
+        distribution: None,
         loss: Share::new(0.01),
         loss_correlation: Share(3),
         duplicate: Share(4),
@@ -120,6 +121,19 @@ fn kinds_are_written_as_tc_takes_them() {
     let tbf = QdiscKind::Tbf(Tbf { rate: 1_250_000, burst: Ticks(156_250), limit: 75_000 });
     assert_eq!(tbf.to_string(), "tbf rate 10mbit burst 12500 limit 75000");
     assert_eq!(QdiscKind::Netem(Netem::default()).to_string(), "netem limit 1000");
+}
+
+#[test]
+fn a_distribution_is_written_as_a_table_and_named_for_tc() {
+    for distribution in [Distribution::Normal, Distribution::Pareto, Distribution::ParetoNormal] {
+        let kind = QdiscKind::Netem(Netem { distribution: Some(distribution), ..netem() });
+        let words = format!("15000001ns 1500us 0% distribution {}", distribution.name());
+        assert!(kind.to_string().contains(&words), "{kind}");
+        let change = ChangeQdisc { link: 3, handle: Handle::NONE, parent: Handle::ROOT, kind: Some(kind) };
+        let payload = Batch::payload(&change);
+        let table: Vec<u8> = distribution.table().iter().flat_map(|entry| entry.to_ne_bytes()).collect();
+        assert!(payload.windows(table.len()).any(|part| part == table));
+    }
 }
 
 #[test]

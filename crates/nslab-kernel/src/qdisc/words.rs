@@ -58,6 +58,9 @@ fn netem(one: &Netem) -> String {
         if !one.jitter.is_zero() {
             let _ = write!(words, " {}", time(one.jitter));
             correlation(&mut words, one.delay_correlation);
+            if let Some(distribution) = one.distribution {
+                let _ = write!(words, " distribution {}", distribution.name());
+            }
         }
     }
     let shares = [

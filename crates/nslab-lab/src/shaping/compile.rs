@@ -4,13 +4,14 @@ use std::hash::Hasher as _;
 use std::time::Duration;
 
 use nslab_kernel::qdisc::{
-    BpfFilter, ClassKind, FilterKind, Handle, Htb, HtbClass, Instruction, Netem, QdiscKind, Share, Tbf, Ticks,
+    BpfFilter, ClassKind, Distribution, FilterKind, Handle, Htb, HtbClass, Instruction, Netem, QdiscKind,
+    Share, Tbf, Ticks,
 };
-use nslab_topology::impairment::Impairment;
+use nslab_topology::impairment::{self as said, Impairment};
 use nslab_topology::model::{End, Path};
 use nslab_types::MacAddr;
 
-use super::{Hung, HungClass, HungFilter, Queue, ROOT};
+use super::{Hung, HungClass, HungFilter, Queue, ROOT, mark};
 
 /// What this kernel loses packets with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,7 +51,7 @@ const QUANTUM: u32 = 65_536;
 /// The queue of an interface. `seed` is what the random numbers of its netems follow from, where that is asked for.
 pub fn compile(end: &End, shaper: Shaper, seed: Option<u64>) -> Queue {
     let mut builder = Builder { queue: Queue::default(), next: ROOT.major(), shaper, mtu: end.mtu, seed };
-    let loses = |one: &Impairment| one.loss != nslab_topology::impairment::Share::NONE;
+    let loses = |one: &Impairment| !one.loss.is_none();
     let classifies = shaper == Shaper::Classifier
         && (loses(&end.impairment) || end.paths.iter().any(|one| loses(&one.impairment)));
     if end.paths.is_empty() && !classifies {
@@ -101,17 +102,33 @@ impl Builder {
     }
 
     fn netem(&self, impairment: &Impairment) -> Netem {
-        let share = |share: nslab_topology::impairment::Share| Share::new(share.part());
-        let reorder = share(impairment.reorder);
+        let share = |share: said::Share| Share::new(share.part());
+        let chance = |chance: said::Chance| (share(chance.share()), share(chance.correlation()));
+        let (loss, loss_correlation) = chance(impairment.loss);
+        let (duplicate, duplicate_correlation) = chance(impairment.duplicate);
+        let (reorder, reorder_correlation) = chance(impairment.reorder);
+        let (corrupt, corrupt_correlation) = chance(impairment.corrupt);
+        let distribution = match impairment.distribution {
+            said::Distribution::Uniform => None,
+            said::Distribution::Normal => Some(Distribution::Normal),
+            said::Distribution::Pareto => Some(Distribution::Pareto),
+            said::Distribution::ParetoNormal => Some(Distribution::ParetoNormal),
+        };
         Netem {
             delay: impairment.delay,
-            jitter: impairment.jitter,
-            loss: share(impairment.loss),
-            duplicate: share(impairment.duplicate),
+            jitter: impairment.jitter.time(),
+            delay_correlation: share(impairment.jitter.correlation()),
+            distribution,
+            loss,
+            loss_correlation,
+            duplicate,
+            duplicate_correlation,
             reorder,
+            reorder_correlation,
             reorder_gap: u32::from(reorder != Share::NONE),
-            corrupt: share(impairment.corrupt),
-            limit: on_the_way(impairment),
+            corrupt,
+            corrupt_correlation,
+            limit: mark::written(on_the_way(impairment), distribution),
             seed: self.seed.map(|seed| mixed(seed, self.next)),
             ..Netem::default()
         }
@@ -165,7 +182,7 @@ impl Builder {
     }
 
     fn is_lost_by_class(&self, impairment: &Impairment) -> bool {
-        self.shaper == Shaper::Classifier && impairment.loss != nslab_topology::impairment::Share::NONE
+        self.shaper == Shaper::Classifier && !impairment.loss.is_none()
     }
 
     /// Which class a packet belongs to, by its destination's MAC. ARP and neighbour discovery (RFC 4861) belong to the
@@ -217,7 +234,7 @@ impl Builder {
             return vec![class];
         }
         let lost = Instruction::give(ROOT.class(LOST + minor).0);
-        let share = Share::new(impairment.loss.part());
+        let share = Share::new(impairment.loss.share().part());
         if share == Share::ALL {
             return vec![lost];
         }
@@ -239,7 +256,8 @@ const LONGEST_BURST: Ticks = Ticks((u32::MAX / 64) - 1);
 /// How many packets may be on the way: twice as many as there can be, so that none is lost for want of room.
 fn on_the_way(impairment: &Impairment) -> u32 {
     let packets = impairment.rate.map_or(PACKETS_PER_SECOND, |rate| rate.bytes() / SMALLEST_FRAME);
-    let time = (impairment.delay + impairment.jitter).as_micros();
+    let longest = impairment.delay + impairment.jitter.time() * impairment.distribution.reach();
+    let time = longest.as_micros();
     let held = u128::from(packets.min(100_000_000)) * time / 1_000_000;
     u32::try_from(held * 2 + 1000).unwrap_or(u32::MAX).min(50_000_000)
 }
@@ -268,4 +286,65 @@ fn mixed(seed: u64, place: u16) -> u64 {
 pub(crate) fn seed_of(lab: u64, node: &str, interface: &str) -> u64 {
     let name = format!("{node}:{interface}");
     name.bytes().fold(lab, |seed, byte| mixed(seed, u16::from(byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use nslab_topology::Topology;
+
+    use super::*;
+
+    fn topology(options: &str) -> Topology {
+        let source = format!("name: t\nnodes: {{a: {{}}, b: {{}}}}\nlinks: [[a, b, {options}]]\n");
+        nslab_topology::load(&source, "t.yaml", &[]).unwrap().topology
+    }
+
+    fn queue(options: &str) -> Queue {
+        compile(&topology(options).links[0].ends[0], Shaper::Netem, Some(1))
+    }
+
+    #[test]
+    fn tc_is_told_of_correlations_and_the_distribution() {
+        for (options, words) in [
+            ("{delay: 10ms, jitter: 2ms 25%}", "delay 10ms 2ms 25%"),
+            ("{delay: 10ms, jitter: 2ms, distribution: pareto}", "delay 10ms 2ms distribution pareto"),
+            (
+                "{delay: 1ms, jitter: 1ms 1%, distribution: paretonormal}",
+                "delay 1ms 1ms 1% distribution paretonormal",
+            ),
+            ("{loss: 1% 25%}", "loss 1% 25%"),
+            ("{loss: {share: 1%, correlation: 25%}, duplicate: 2% 5%}", "loss 1% 25% duplicate 2% 5%"),
+            ("{delay: 1ms, reorder: 3% 50%, corrupt: 0.1% 1%}", "delay 1ms reorder 3% 50% corrupt 0.1% 1%"),
+        ] {
+            let said = queue(options).qdiscs[0].kind.to_string();
+            assert!(said.ends_with(words), "{options}: {said}");
+        }
+    }
+
+    #[test]
+    fn late_packets_of_a_curve_have_room() {
+        let limit = |options| match &queue(options).qdiscs[0].kind {
+            QdiscKind::Netem(netem) => netem.limit,
+            other => panic!("{other}"),
+        };
+        let even = limit("{delay: 10ms, jitter: 10ms}");
+        let curved = limit("{delay: 10ms, jitter: 10ms, distribution: normal}");
+        assert!(curved > 2 * even, "{curved} {even}");
+    }
+
+    #[test]
+    fn a_curve_goes_only_with_the_qdisc() {
+        let even = queue("{delay: 10ms, jitter: 2ms}");
+        let normal = queue("{delay: 10ms, jitter: 2ms, distribution: normal}");
+        let pareto = queue("{delay: 10ms, jitter: 2ms, distribution: pareto}");
+        let deletes = |to: &Queue, from: &Queue| {
+            let is_deletion = |one: &super::super::Change| matches!(one, super::super::Change::Qdisc(one) if one.kind.is_none());
+            to.changes(from).iter().any(is_deletion)
+        };
+        assert!(!normal.is_met_by(&even) && !normal.is_met_by(&pareto) && normal.is_met_by(&normal));
+        assert!(!deletes(&normal, &even) && !deletes(&pareto, &normal), "changed in place");
+        assert!(deletes(&even, &normal), "the table would stay");
+    }
 }

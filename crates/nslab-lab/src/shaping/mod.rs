@@ -11,6 +11,7 @@
 //! bottleneck with a queue that is limited in bytes, as that of a router is.
 
 mod compile;
+mod mark;
 mod probe;
 mod queue;
 mod words;

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 /// The number of `lo` in every namespace.
 const LOOPBACK: u32 = 1;
 const NETEM: &str = "CONFIG_NET_SCH_NETEM";
+const CORRELATION: &str = "loss with a correlation";
 
 /// Finds out what loses packets here, and refuses what the topology wants and this kernel cannot do. Asks nothing for a
 /// lab without bad links. `lab` is where the topology comes from, for the lines of what is refused.
@@ -72,10 +73,11 @@ fn refuse_what_needs_netem(impaired: &[(String, Impairment)], lab: Option<&Lab>)
     for (place, one) in impaired {
         let needs = [
             ("delay", !one.delay.is_zero()),
-            ("jitter", !one.jitter.is_zero()),
-            ("duplicate", one.duplicate != Share::NONE),
-            ("reorder", one.reorder != Share::NONE),
-            ("corrupt", one.corrupt != Share::NONE),
+            ("jitter", !one.jitter.is_none()),
+            (CORRELATION, one.loss.correlation() != Share::NONE),
+            ("duplicate", !one.duplicate.is_none()),
+            ("reorder", !one.reorder.is_none()),
+            ("corrupt", !one.corrupt.is_none()),
         ];
         refused.extend(needs.iter().filter(|(_, needed)| *needed).map(|(key, _)| (*key, place)));
     }
@@ -100,8 +102,8 @@ fn refuse_what_needs_netem(impaired: &[(String, Impairment)], lab: Option<&Lab>)
             "{key} on {place}{line} needs netem, which this kernel was built without ({NETEM}){more}"
         ),
         hint: Some(
-            "rate and loss work without it; delay, jitter, duplicate, reorder and corrupt need a kernel that has it, \
-             as distributions' do"
+            "rate and loss work without it; delay, jitter, duplicate, reorder, corrupt and correlations need a \
+             kernel that has it, as distributions' do"
                 .to_owned(),
         ),
     })
@@ -116,6 +118,7 @@ fn first_place(lab: &Lab, key: &str) -> Option<Span> {
     let span = |said: &Impairments| match key {
         "delay" => said.delay.and_then(|one| one.span),
         "jitter" => said.jitter.and_then(|one| one.span),
+        CORRELATION => said.loss.filter(|one| one.value.correlation() != Share::NONE)?.span,
         "duplicate" => said.duplicate.and_then(|one| one.span),
         "reorder" => said.reorder.and_then(|one| one.span),
         _ => said.corrupt.and_then(|one| one.span),

@@ -8,7 +8,7 @@ use nslab_kernel::qdisc::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::ROOT;
+use super::{ROOT, mark};
 
 /// What an interface does with what it sends; by default what the kernel does by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,13 @@ impl Queue {
             });
             if left.len() == before {
                 break;
+            }
+        }
+        if qdiscs.first().is_some_and(|outermost| outermost.handle == ROOT) {
+            for one in &mut qdiscs {
+                if let QdiscKind::Netem(netem) = &mut one.kind {
+                    netem.distribution = mark::read(netem.limit);
+                }
             }
         }
         let within = |handle: Handle| qdiscs.iter().any(|one| one.handle.major() == handle.major());
@@ -196,12 +203,21 @@ impl Queue {
     /// Whether the one can become the other without anything being made or deleted.
     fn has_form_of(&self, other: &Self) -> bool {
         let fixed = |kind: &QdiscKind| matches!(kind, QdiscKind::Htb(_) | QdiscKind::Other { .. });
+        // A netem's table of delays stays until there is another (`netem_change`, `net/sched/sch_netem.c`).
+        let stays = |one: &QdiscKind, other: &QdiscKind| {
+            let table = |kind: &QdiscKind| match kind {
+                QdiscKind::Netem(netem) => netem.distribution,
+                _ => None,
+            };
+            table(one).is_none() && table(other).is_some()
+        };
         !self.is_default()
             && self.qdiscs.len() == other.qdiscs.len()
             && self.qdiscs.iter().zip(&other.qdiscs).all(|(one, other)| {
                 (one.parent, one.handle, one.kind.name()) == (other.parent, other.handle, other.kind.name())
                     // htb has settings that cannot be changed (`htb_qdisc_ops` has no `change`).
                     && (same(one, other) || !fixed(&one.kind) && !fixed(&other.kind))
+                    && !stays(&one.kind, &other.kind)
             })
             && self.classes.iter().map(|one| one.handle).eq(other.classes.iter().map(|one| one.handle))
             && self.filters.len() == other.filters.len()

@@ -1,10 +1,15 @@
 //! Delay, loss and the like, of a link, an end or a path.
 
-use super::{Decoder, Named};
-use crate::diagnostic::{Diagnostic, Problem, Spanned};
+use super::{Decoder, Named, Text};
+use crate::diagnostic::{Diagnostic, Problem, Span, Spanned};
 use crate::impairment::{self, Impairments};
 use crate::lab::{Path, PathEnd};
 use crate::yaml::{Key, Kind, Value};
+
+/// The keys whose values can depend on chance's last number, and those of their mappings.
+const CORRELATED: [&str; 5] = ["jitter", "loss", "duplicate", "reorder", "corrupt"];
+const JITTER: [&str; 2] = ["time", "correlation"];
+const CHANCE: [&str; 2] = ["share", "correlation"];
 
 impl Decoder {
     /// Reads one of [`impairment::KEYS`]; says false if `key` is none of them.
@@ -13,15 +18,42 @@ impl Decoder {
         if !impairment::KEYS.contains(&name) {
             return false;
         }
-        if matches!(value.kind, Kind::Null) {
-            return true;
-        }
-        let Some(text) = self.text(value, &format!("a value for {name}")) else { return true };
+        let text = match &value.kind {
+            Kind::Null => return true,
+            Kind::Map(entries) if CORRELATED.contains(&name) => self.correlated(name, value.span, entries),
+            _ => self.text(value, &format!("a value for {name}")),
+        };
+        let Some(text) = text else { return true };
         if let Err(wanted) = into.set(name, Spanned::new(text.value.as_str(), text.span)) {
             let problem = Problem::new("bad-unit", format!("expected {wanted}, found {:?}", text.value));
             self.problem(&text, problem);
         }
         true
+    }
+
+    /// `{share: 1%, correlation: 25%}`, of a jitter with `time`, as the text that says the same.
+    fn correlated(&mut self, name: &str, span: Span, entries: &[(Key, Value)]) -> Option<Text> {
+        let main = if name == "jitter" { "time" } else { "share" };
+        let (mut first, mut correlation) = (None, None);
+        for (key, value) in entries {
+            match key.text.as_str() {
+                "correlation" => correlation = self.text(value, "a correlation, a share such as 25%"),
+                text if text == main => first = self.text(value, &format!("a value for {name}")),
+                _ => self.unknown_key(
+                    key,
+                    &format!("`{name}`"),
+                    if main == "time" { &JITTER } else { &CHANCE },
+                ),
+            }
+        }
+        if first.is_none() && !entries.iter().any(|(key, _)| key.text == main) {
+            self.missing_key(span, &format!("`{name}`"), main);
+        }
+        let mut first = first?;
+        if let Some(correlation) = correlation {
+            first.value = format!("{} {}", first.value, correlation.value);
+        }
+        Some(first)
     }
 
     /// `paths:` of a switch: `hq -- alpha: {delay: 15ms}`, as a mapping or a list of such.

@@ -20,6 +20,7 @@ const KEYS: &[&str] = &[
     "pick",
     "delay",
     "jitter",
+    "distribution",
     "loss",
     "duplicate",
     "reorder",

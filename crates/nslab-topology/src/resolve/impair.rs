@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Problems;
 use super::segments::Network;
 use crate::diagnostic::{Diagnostic, Span, Spanned, did_you_mean};
-use crate::impairment::{Impairment, Impairments};
+use crate::impairment::{Chance, Distribution, Impairment, Impairments, Share};
 use crate::lab::{Path, PathEnd};
 use crate::model::Device;
 
@@ -27,20 +27,24 @@ pub(crate) struct Settled {
 
 /// Settles and checks all impairments.
 pub(crate) fn settle(net: &Network<'_>, problems: &mut Problems) -> Settled {
+    let mut correlated = Correlated::default();
     let ends = net.ports.iter().enumerate().map(|(port, plugged)| {
         let of_link = net.link_of(port).map(|link| link.impairments).unwrap_or_default();
         let said = plugged.end.impairments.or(of_link);
-        check(&said, net.mtus[port], problems);
+        check(&said, net.mtus[port], &mut correlated, problems);
         said.settled()
     });
     let ends = ends.collect();
-    Settled { ends, paths: paths(net, problems) }
+    Settled { ends, paths: paths(net, &mut correlated, problems) }
 }
 
-fn check(said: &Impairments, mtu: u32, problems: &mut Problems) {
+/// What chances that are correlated really come to, each worked out once.
+type Correlated = HashMap<Chance, Share>;
+
+fn check(said: &Impairments, mtu: u32, correlated: &mut Correlated, problems: &mut Problems) {
     let settled = said.settled();
     let span = |spans: [Option<Span>; 2]| spans.into_iter().flatten().next();
-    if settled.jitter > settled.delay {
+    if settled.jitter.time() > settled.delay {
         let place = span([said.jitter.and_then(|one| one.span), said.delay.and_then(|one| one.span)]);
         problems.push(
             Diagnostic::error("jitter-above-delay", "the jitter is larger than the delay that it varies")
@@ -49,12 +53,30 @@ fn check(said: &Impairments, mtu: u32, problems: &mut Problems) {
                 .help("give a delay at least as large"),
         );
     }
-    if settled.reorder != crate::impairment::Share::NONE && settled.delay.is_zero() {
+    let uneven = said.distribution.filter(|one| one.value != Distribution::Uniform);
+    if let (Some(one), None) = (uneven, said.jitter) {
+        problems.push(
+            Diagnostic::error("distribution-without-jitter", "without a jitter nothing is distributed")
+                .at(one.span, "")
+                .help("give a jitter besides: how much the delay varies"),
+        );
+    }
+    if !settled.reorder.is_none() && settled.delay.is_zero() {
         problems.push(
             Diagnostic::error("reorder-without-delay", "without a delay nothing can be overtaken")
                 .at(said.reorder.and_then(|one| one.span), "")
                 .help("give a delay besides: the packets that overtake are those that are not held"),
         );
+    }
+    for (key, chance) in [
+        ("loss", said.loss),
+        ("duplicate", said.duplicate),
+        ("reorder", said.reorder),
+        ("corrupt", said.corrupt),
+    ] {
+        let Some(chance) = chance.filter(|one| one.value.correlation() != Share::NONE) else { continue };
+        let really = *correlated.entry(chance.value).or_insert_with(|| chance.value.effective());
+        warn_of_correlation(key, chance, really, problems);
     }
     if let Some(rate) = settled.rate {
         let least = u64::from(mtu + ETHERNET).div_ceil(LONGEST_BUCKET_SECONDS);
@@ -73,6 +95,23 @@ fn check(said: &Impairments, mtu: u32, problems: &mut Problems) {
     }
 }
 
+/// netem's correlation makes small shares smaller, most of them to nothing.
+fn warn_of_correlation(key: &str, chance: Spanned<Chance>, really: Share, problems: &mut Problems) {
+    let (asked, really) = (chance.value.share().part(), really.part());
+    if (really - asked).abs() < asked * 0.2 {
+        return;
+    }
+    let really =
+        if really < 0.0001 { "less than 0.01%".to_owned() } else { format!("{:.2}%", really * 100.0) };
+    let message = format!("by its correlation `{key}` of {} comes to {really}", chance.value.share());
+    problems.push(
+        Diagnostic::warning("correlated-share", message)
+            .at(chance.span, "")
+            .note("netem mixes each random number with the last one, so that few are small")
+            .help("leave the correlation out, or ask for a larger share"),
+    );
+}
+
 /// One rule for one pair of ports.
 struct Chosen {
     /// How exactly the rule names the two.
@@ -81,7 +120,11 @@ struct Chosen {
     impairment: Impairment,
 }
 
-fn paths(net: &Network<'_>, problems: &mut Problems) -> Vec<Vec<(usize, Impairment)>> {
+fn paths(
+    net: &Network<'_>,
+    correlated: &mut Correlated,
+    problems: &mut Problems,
+) -> Vec<Vec<(usize, Impairment)>> {
     let mut paths = vec![Vec::new(); net.ports.len()];
     let mut chosen: HashMap<(usize, usize), Chosen> = HashMap::new();
     for (index, switch) in net.lab.switches.iter().enumerate() {
@@ -98,7 +141,7 @@ fn paths(net: &Network<'_>, problems: &mut Problems) -> Vec<Vec<(usize, Impairme
         for path in &switch.paths {
             let [from, to] = [&path.from, &path.to].map(|end| members(net, segment, end, problems));
             let mtu = from.iter().map(|port| net.mtus[*port]).max().unwrap_or(super::mtu::DEFAULT);
-            check(&path.impairments, mtu, problems);
+            check(&path.impairments, mtu, correlated, problems);
             choose(net, path, &from, &to, &mut chosen, problems);
             if path.both {
                 choose(net, path, &to, &from, &mut chosen, problems);

@@ -508,10 +508,13 @@ pub struct Set {
     /// How long packets are held, as 50ms
     #[arg(long, value_name = "TIME", group = "what")]
     pub delay: Option<String>,
-    /// By how much that varies to either side
+    /// By how much that varies to either side, as 5ms, or '5ms 25%' with a correlation
     #[arg(long, value_name = "TIME", group = "what")]
     pub jitter: Option<String>,
-    /// Packets that are lost, as 1%
+    /// How it is spread: uniform, normal, pareto or paretonormal
+    #[arg(long, value_name = "NAME", group = "what")]
+    pub distribution: Option<String>,
+    /// Packets that are lost, as 1%, or '1% 25%' with a correlation, as the three that follow
     #[arg(long, value_name = "SHARE", group = "what")]
     pub loss: Option<String>,
     /// Packets that come twice

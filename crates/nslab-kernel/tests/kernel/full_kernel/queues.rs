@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use nslab_kernel::Error;
 use nslab_kernel::qdisc::{
-    BpfFilter, ChangeClass, ChangeFilter, ChangeQdisc, ClassKind, Fifo, FilterKind, FqCodel, Handle, Htb,
-    HtbClass, Instruction, Netem, Prio, QdiscKind, Queues, Share, Tbf, Ticks,
+    BpfFilter, ChangeClass, ChangeFilter, ChangeQdisc, ClassKind, Distribution, Fifo, FilterKind, FqCodel,
+    Handle, Htb, HtbClass, Instruction, Netem, Prio, QdiscKind, Queues, Share, Tbf, Ticks,
 };
 use nslab_testing::{Oracle, privileged};
 use serde_json::Value;
@@ -115,6 +115,14 @@ fn netem_is_read_back_as_it_was_set_and_as_tc_shows_it() {
         assert!(near(&tc["loss-random"]["loss"], 0.01) && near(&tc["duplicate"]["duplicate"], 0.02), "{tc}");
         assert!(near(&tc["reorder"]["reorder"], 0.03) && near(&tc["corrupt"]["corrupt"], 0.04), "{tc}");
         assert!(near(&tc["rate"]["rate"], 1_250_000.0) && tc["limit"] == 12345 && tc["gap"] == 1, "{tc}");
+        // A table of delays is taken, and not shown.
+        for distribution in [Distribution::Normal, Distribution::Pareto, Distribution::ParetoNormal] {
+            let with = Netem { distribution: Some(distribution), ..full.clone() };
+            let Some(QdiscKind::Netem(shown)) = made(&mut lab, link, &QdiscKind::Netem(with)) else {
+                panic!("it was there a moment ago");
+            };
+            assert_eq!(Netem { seed: Some(42), ..shown }, full);
+        }
         // A change takes away what is not said, and keeps the qdisc.
         let little = Netem { delay: Duration::from_millis(1), ..Netem::default() };
         let Some(QdiscKind::Netem(shown)) = made(&mut lab, link, &QdiscKind::Netem(little.clone())) else {

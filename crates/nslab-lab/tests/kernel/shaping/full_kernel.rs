@@ -59,6 +59,61 @@ fn a_jitter_spreads_the_delay() {
 }
 
 #[test]
+fn a_normal_jitter_has_tails_and_a_pareto_one_only_late() {
+    privileged(|| {
+        let spread = |distribution: &str| {
+            let options = format!("{{delay: 100ms, jitter: 20ms, distribution: {distribution}}}");
+            let got = over(&options, (400, 100, Duration::from_millis(1)))?;
+            assert_eq!(got.len(), 400, "{distribution}: there is room for the latest");
+            let took: Vec<f64> = got.iter().map(|one| milliseconds(one.took)).collect();
+            let share = |is: &dyn Fn(f64) -> bool| took.iter().filter(|&&one| is(one)).count();
+            // Before one jitter early, and after one and a half late: a busy machine makes packets later, never earlier.
+            Some((share(&|one| one < 79.0), share(&|one| one > 130.0)))
+        };
+        let Some((early, late)) = spread("normal") else { return };
+        // A seventh is more than one standard deviation early, a fifteenth more than one and a half late.
+        assert!(early.abs_diff(59) < 40 && late > 8, "normal: {early} early, {late} late");
+        let (early, late) = spread("pareto").unwrap();
+        assert!(early == 0 && late > 8, "pareto: {early} early, {late} late");
+        let (early, _) = spread("uniform").unwrap();
+        assert_eq!(early, 0);
+    });
+}
+
+#[test]
+fn correlations_and_distributions_are_read_back_and_changed() {
+    privileged(|| {
+        if !has_netem() {
+            return;
+        }
+        let site = Site::new();
+        let lab = |options: &str| {
+            let links = format!("links: [[a 10.1.0.1/24, b 10.1.0.2/24, {options}]]");
+            wanted(&format!("name: n\nseed: 7\nnodes: {{a: {{}}, b: {{}}}}\n{links}\n"))
+        };
+        for options in [
+            "{delay: 10ms, jitter: 2ms 25%, loss: 1% 30%, duplicate: 2% 5%, reorder: 3% 50%, corrupt: 1% 2%}",
+            "{delay: 10ms, jitter: 2ms, distribution: normal}",
+            "{delay: 10ms, jitter: 2ms, distribution: pareto}",
+            "{delay: 10ms, jitter: 2ms}",
+            "{delay: 10ms, jitter: 2ms, distribution: paretonormal, rate: 10mbit}",
+            "{delay: 10ms, loss: 5% 50%}",
+        ] {
+            let lab = lab(options);
+            assert!(!site.up(&lab).plan.is_empty(), "{options}");
+            assert!(site.labs(|labs| labs.plan(&lab)).unwrap().is_empty(), "{options}");
+            let Some(oracle) = nslab_testing::Oracle::find() else { continue };
+            let tc = oracle.tc_text(&site.node("n", "a"), "qdisc show dev eth0");
+            for words in ["2ms 25%", "loss 1% 30%", "duplicate 2% 5%", "reorder 3% 50%", "corrupt 1% 2%"] {
+                let wanted = options.contains("30%");
+                assert_eq!(tc.contains(words), wanted, "{words}: {tc}");
+            }
+        }
+        site.down("n");
+    });
+}
+
+#[test]
 fn a_loss_is_lost() {
     privileged(|| {
         let Some(got) = over("{loss: 10%, delay: 1ms}", (2000, 100, Duration::from_micros(50))) else {

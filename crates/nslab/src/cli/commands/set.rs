@@ -47,6 +47,7 @@ fn said(args: &Set) -> Result<Impairments, CliError> {
     let options = [
         ("delay", &args.delay),
         ("jitter", &args.jitter),
+        ("distribution", &args.distribution),
         ("loss", &args.loss),
         ("duplicate", &args.duplicate),
         ("reorder", &args.reorder),
