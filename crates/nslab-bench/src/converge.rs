@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
+use crate::barrier::Barrier;
 use crate::candidates::{self, Candidate, Nslab, Places};
 use crate::error::Result;
 use crate::process;
@@ -32,6 +33,7 @@ pub fn run(runs: usize, hosts: usize, places: &Places, json: bool) -> Result<()>
         Timed::named("up, one line more (a cable)"),
         Timed::named("up, the line taken out"),
     ];
+    let mut barrier = Barrier::start()?;
     for run in 0..=runs {
         let files = [&path, &path, &edited, &path];
         for (timed, file) in timed.iter_mut().zip(files) {
@@ -41,6 +43,8 @@ pub fn run(runs: usize, hosts: usize, places: &Places, json: bool) -> Result<()>
             }
         }
         lab.down()?;
+        // Else the kernel would still be at that while the next one is built.
+        barrier.finished()?;
     }
     print(&timed, json);
     Ok(())

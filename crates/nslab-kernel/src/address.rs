@@ -94,8 +94,10 @@ pub(crate) fn no_ipv6(ipv6: bool, refusal: &Refusal) -> Option<Error> {
         .then(|| Error::Unsupported { what: "IPv6".to_owned(), option: "CONFIG_IPV6" })
 }
 
-/// `RTM_GETADDR` for all addresses of all families.
-struct GetAddresses;
+/// `RTM_GETADDR` for all addresses of a family.
+struct GetAddresses {
+    family: u8,
+}
 
 impl fmt::Display for GetAddresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,16 +111,20 @@ impl Request for GetAddresses {
     }
 
     fn write(&self, message: &mut MessageWriter<'_>) {
-        message.header(&[0; HEADER_LEN]);
+        let mut header = [0; HEADER_LEN];
+        header[0] = self.family;
+        message.header(&header);
     }
 }
 
 /// All addresses of the namespace that `socket` belongs to: by interface, IPv4 first, in the kernel's order, which
 /// tells the primary address of a subnet from secondary ones.
 pub fn list(socket: &mut Socket) -> Result<Vec<Address>> {
-    let mut addresses = socket.dump("addresses", &GetAddresses, |kind, payload| {
-        Ok((kind == RTM_NEWADDR).then(|| parse(payload)).flatten())
-    })?;
+    let mut addresses = socket.dump_families(
+        "addresses",
+        |family| GetAddresses { family },
+        |kind, payload| Ok((kind == RTM_NEWADDR).then(|| parse(payload)).flatten()),
+    )?;
     addresses.sort_by_key(|address| (address.link, address.address.addr().is_ipv6()));
     Ok(addresses)
 }

@@ -87,6 +87,16 @@ impl Namespace {
         Ok(Entered { home, _this_thread_only: PhantomData })
     }
 
+    /// Moves the calling thread into the namespace; `stay` brings it back when it is dropped. Between one namespace and
+    /// the next the thread does not come back, which is what makes this the fast way through many.
+    pub fn enter_next(&self, stay: &mut Option<Entered>) -> Result<()> {
+        if stay.is_none() {
+            *stay = Some(self.enter()?);
+            return Ok(());
+        }
+        self.move_thread()
+    }
+
     /// Moves the calling thread into the namespace for good; for a process that is about to become another program.
     pub fn move_thread(&self) -> Result<()> {
         rustix::thread::move_into_link_name_space(self.fd.as_fd(), Some(LinkNameSpaceType::Network))

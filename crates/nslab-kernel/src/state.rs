@@ -36,7 +36,8 @@ pub struct NamespaceState {
 /// What to read of a namespace; reading less is quicker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Select {
-    /// Neighbours, FDB and bridge VLANs too, which a namespace may have thousands of.
+    /// Neighbours, FDB and bridge VLANs too, which a namespace may have thousands of, and the filters for packets that
+    /// come in at an interface on which none wait when they go out ([`Link::has_queue`]).
     pub tables: bool,
 }
 
@@ -51,9 +52,11 @@ impl NamespaceState {
             addresses: address::list(socket)?,
             routes: route::list(socket)?,
             rules: rule::list(socket)?,
-            queues: Queues::read(socket)?,
             ..Self::default()
         };
+        if select.tables || state.links.iter().any(Link::has_queue) {
+            state.queues = Queues::read(socket)?;
+        }
         if select.tables {
             state.neighbours = neighbour::list(socket)?;
             state.fdb = fdb::list(socket, &state.links)?;

@@ -27,6 +27,21 @@ pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) 
     })
 }
 
+/// As [`map`]; each thread has a value of its own, which `begin` gives it.
+pub(crate) fn map_with<T: Sync, S, R: Send>(
+    items: &[T],
+    begin: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, &T) -> R + Sync,
+) -> Vec<R> {
+    let share = items.len().div_ceil(threads()).max(1);
+    let chunks: Vec<&[T]> = items.chunks(share).collect();
+    let results = map(&chunks, |chunk| {
+        let mut state = begin();
+        chunk.iter().map(|item| work(&mut state, item)).collect::<Vec<R>>()
+    });
+    results.into_iter().flatten().collect()
+}
+
 /// As [`map`], on items that change. A thread is not begun for fewer than `least` items.
 pub(crate) fn map_mut<T: Send, R: Send>(
     items: &mut [T],

@@ -158,9 +158,14 @@ impl LabPaths {
         self.root.join("hosts")
     }
 
+    /// What differs by node, a directory for each that has such.
+    pub fn nodes(&self) -> PathBuf {
+        self.root.join("nodes")
+    }
+
     /// What differs by node.
     pub fn node(&self, node: &str) -> PathBuf {
-        self.root.join("nodes").join(node)
+        self.nodes().join(node)
     }
 
     /// What the user's nft was handed for a node.

@@ -183,6 +183,10 @@ pub struct Link {
     pub address_generation: Option<AddressGeneration>,
     /// Transmit queues.
     pub tx_queues: u32,
+    /// The kind of its outermost queueing discipline (`IFLA_QDISC`): `noqueue` where packets do not wait, `noop` before
+    /// it is first up.
+    #[serde(default)]
+    pub qdisc: String,
     /// Its settings as a bridge's port.
     pub bridge_port: Option<BridgePort>,
 }
@@ -191,6 +195,11 @@ impl Link {
     /// Whether frames can go out and come in: administratively up, with carrier.
     pub fn is_running(&self) -> bool {
         self.up && self.carrier
+    }
+
+    /// Whether packets wait in it, or may: it has a queueing discipline worth the name.
+    pub fn has_queue(&self) -> bool {
+        !matches!(&self.qdisc[..], "noqueue" | "noop")
     }
 
     /// Whether it is a veth.

@@ -86,6 +86,7 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Link> {
         alt_names: Vec::new(),
         address_generation: None,
         tx_queues: 1,
+        qdisc: String::new(),
         bridge_port: None,
     };
     let mut named = false;
@@ -104,6 +105,7 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Link> {
             IFLA_GROUP => link.group = attribute.u32().unwrap_or(0),
             IFLA_IFALIAS => link.alias = Some(attribute.text()),
             IFLA_NUM_TX_QUEUES => link.tx_queues = attribute.u32().unwrap_or(1),
+            IFLA_QDISC => link.qdisc = attribute.text(),
             IFLA_PROP_LIST => link.alt_names = alternative_names(attribute.nested()),
             IFLA_AF_SPEC => link.address_generation = address_generation(&attribute.nested()),
             IFLA_LINKINFO => {

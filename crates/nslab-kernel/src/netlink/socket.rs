@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::attribute::Attributes;
 use super::batch::{Batch, BatchError};
 use super::message::{HEADER_LEN, MessageWriter, Request, align};
+use crate::abi::{AF_INET, AF_INET6};
 use crate::error::{Context, Error, Refusal, Result};
 
 /// At most this many messages go into one send: should the kernel refuse every one of them, its answers (about
@@ -218,6 +219,28 @@ impl Socket {
             }
         }
         Err(Error::Unstable { what })
+    }
+
+    /// As [`dump`](Self::dump), of IPv4 and then of IPv6, for messages whose payload begins with the family.
+    ///
+    /// A list of all families would be one request, but for that the kernel takes the lock that all namespaces share
+    /// (RTNL, `rtnl_dump_all` in `net/core/rtnetlink.c`); those of one family it walks without, since Linux 6.9.
+    pub fn dump_families<T, R: Request>(
+        &mut self,
+        what: &'static str,
+        request: impl Fn(u8) -> R,
+        mut entry: impl FnMut(u16, &[u8]) -> Result<Option<T>>,
+    ) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        for family in [AF_INET, AF_INET6] {
+            // Without IPv6 the kernel answers for the families that it has.
+            let mut of_family = |kind, payload: &[u8]| match payload.first() {
+                Some(first) if *first == family => entry(kind, payload),
+                _ => Ok(None),
+            };
+            all.extend(self.dump(what, &request(family), &mut of_family)?);
+        }
+        Ok(all)
     }
 
     /// Whether the list is consistent.

@@ -16,8 +16,10 @@ const HEADER_LEN: usize = 12;
 /// The bytes of `struct rtnexthop`.
 const HOP_LEN: usize = 8;
 
-/// `RTM_GETROUTE` for all routes of all tables and families.
-struct GetRoutes;
+/// `RTM_GETROUTE` for the routes of all tables of a family.
+struct GetRoutes {
+    family: u8,
+}
 
 impl fmt::Display for GetRoutes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,16 +33,20 @@ impl Request for GetRoutes {
     }
 
     fn write(&self, message: &mut MessageWriter<'_>) {
-        message.header(&[0; HEADER_LEN]);
+        let mut header = [0; HEADER_LEN];
+        header[0] = self.family;
+        message.header(&header);
     }
 }
 
 /// All IPv4 and IPv6 routes of the namespace that `socket` belongs to, without cached ones: IPv4 first, then by table,
 /// longest prefix first, metric. Routes that are equal in these stay in the kernel's order, in which it tries them.
 pub fn list(socket: &mut Socket) -> Result<Vec<Route>> {
-    let mut routes = socket.dump("routes", &GetRoutes, |kind, payload| {
-        Ok((kind == RTM_NEWROUTE).then(|| parse(payload)).flatten())
-    })?;
+    let mut routes = socket.dump_families(
+        "routes",
+        |family| GetRoutes { family },
+        |kind, payload| Ok((kind == RTM_NEWROUTE).then(|| parse(payload)).flatten()),
+    )?;
     nexthop::expand(socket, &mut routes)?;
     routes.sort_by_key(|route| {
         let to = route.to;

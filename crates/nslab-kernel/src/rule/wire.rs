@@ -127,8 +127,10 @@ fn kernel_action(action: RuleAction) -> u8 {
     }
 }
 
-/// `RTM_GETRULE` for all rules of all families.
-struct GetRules;
+/// `RTM_GETRULE` for all rules of a family.
+struct GetRules {
+    family: u8,
+}
 
 impl fmt::Display for GetRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,15 +144,19 @@ impl Request for GetRules {
     }
 
     fn write(&self, message: &mut MessageWriter<'_>) {
-        message.header(&[0; HEADER_LEN]);
+        let mut header = [0; HEADER_LEN];
+        header[0] = self.family;
+        message.header(&header);
     }
 }
 
 /// All IPv4 and IPv6 rules of the namespace that `socket` belongs to, IPv4 first, in the order in which they are tried.
 pub fn list(socket: &mut Socket) -> Result<Vec<Rule>> {
-    let rules = socket.dump("policy routing rules", &GetRules, |kind, payload| {
-        Ok((kind == RTM_NEWRULE).then(|| parse(payload)).flatten())
-    });
+    let rules = socket.dump_families(
+        "policy routing rules",
+        |family| GetRules { family },
+        |kind, payload| Ok((kind == RTM_NEWRULE).then(|| parse(payload)).flatten()),
+    );
     let mut rules = match rules {
         // A kernel without CONFIG_IP_MULTIPLE_TABLES has no rules to list.
         Err(Error::Refused { refusal, .. }) if refusal.errno == Errno::OPNOTSUPP => return Ok(Vec::new()),

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Actual, read_one};
+use super::Actual;
+use super::survey::{Questions, Survey};
 use crate::desired::Desired;
 use crate::error::Result;
 use crate::parallel;
 use crate::paths::LabPaths;
-use crate::pins;
 use crate::plan::{Op, Plan, Role};
 use crate::session::Open;
 
@@ -61,14 +61,17 @@ impl Actual {
         touched: &BTreeSet<usize>,
         open: &mut [Option<Open>],
     ) -> Result<Self> {
-        let names = pins::names_by_node(paths)?;
+        let survey = &Survey::begin(paths)?;
         let places: Vec<usize> = touched.iter().copied().collect();
-        let read = parallel::map(&places, |&place| {
-            let space = &desired.namespaces[place];
-            let keys: Vec<&str> = space.sysctls.iter().map(|wanted| &wanted.key[..]).collect();
-            let is_node = space.reference.role == Role::Node;
-            read_one(paths, &space.reference.node, &keys, is_node, space.may_have_table, &names)
-        });
+        let read = parallel::map_with(
+            &places,
+            || None,
+            |stay, &place| {
+                let space = &desired.namespaces[place];
+                let questions = Questions::of(space, space.reference.role == Role::Node);
+                survey.read(&space.reference.node, &questions, stay)
+            },
+        );
         for (place, namespace) in places.into_iter().zip(read) {
             (open[place], self.namespaces[place]) = namespace?.unzip();
         }

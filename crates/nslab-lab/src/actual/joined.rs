@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use nslab_kernel::{Namespace, NamespaceId};
 
-use super::{Actual, ActualNamespace, Joined, look_into, pinned};
+use super::survey::{Questions, look_into};
+use super::{Actual, ActualNamespace, Joined, pinned};
 use crate::desired::{Desired, DesiredNamespace};
 use crate::error::{Error, Result};
 use crate::existing;
@@ -113,7 +114,7 @@ fn join(
         .chain(holdings.sysctls.keys())
         .map(|key| &key[..])
         .collect();
-    let (opened, mut shown) = look_into(namespace, &keys, true)?;
+    let (opened, mut shown) = look_into(namespace, &about(keys), &mut None)?;
     let mark = shown.state.links.iter().find(|link| link.loopback).and_then(|lo| lo.alias.as_deref());
     if let Some(owner) = mark.and_then(|mark| mark.strip_prefix(MARK)) {
         let holder = format!("it is {owner}, a node of a lab");
@@ -135,7 +136,7 @@ fn host(
     let holdings = ledger.of(uplink::HOST, namespace.id()?);
     let wanted = space.into_iter().flat_map(|space| &space.sysctls).map(|wanted| &wanted.key);
     let keys: Vec<&str> = wanted.chain(holdings.sysctls.keys()).map(|key| &key[..]).collect();
-    let (opened, mut shown) = look_into(namespace, &keys, true)?;
+    let (opened, mut shown) = look_into(namespace, &about(keys), &mut None)?;
     // A kernel without nftables has no table.
     shown.host_table = uplink::read_table(&desired.lab).unwrap_or_default().map(Box::new);
     let foreign = shown.host_table.take_if(|table| !uplink::is_our_table(&desired.lab, table));
@@ -150,11 +151,16 @@ fn host(
     Ok((opened, shown))
 }
 
+/// What is asked of a namespace that is not the lab's own.
+fn about(sysctls: Vec<&str>) -> Questions<'_> {
+    Questions { sysctls, neighbours: true, table: false }
+}
+
 /// A namespace that the lab holds and is to leave.
 fn surplus(node: &str, pin: Namespace, ledger: &Ledger) -> Result<(Open, ActualNamespace)> {
     let holdings = ledger.of(node, pin.id()?);
     let keys: Vec<&str> = holdings.sysctls.keys().map(|key| &key[..]).collect();
-    let (opened, mut shown) = look_into(pin, &keys, true)?;
+    let (opened, mut shown) = look_into(pin, &about(keys), &mut None)?;
     shown.joined = Some(Joined { pinned: true, holdings, shared: BTreeSet::new() });
     Ok((opened, shown))
 }

@@ -2,32 +2,30 @@
 
 mod again;
 mod joined;
+mod survey;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use ipnet::IpNet;
-use nslab_kernel::link::{IfIndex, Link, LinkKind};
-use nslab_kernel::neighbour::{self, fdb, vlan};
-use nslab_kernel::netlink::{Protocol, Socket};
+use nslab_kernel::link::{IfIndex, Link};
 use nslab_kernel::nftables::Table;
 use nslab_kernel::nsid;
-use nslab_kernel::state::Select;
-use nslab_kernel::wireguard::{Control, Device};
-use nslab_kernel::{Namespace, NamespaceId, NamespaceState, netconf, sysctl};
+use nslab_kernel::wireguard::Device;
+use nslab_kernel::{Namespace, NamespaceId, NamespaceState};
 use nslab_types::IfName;
 
-use crate::desired::{Desired, FORWARD_IPV4, FORWARD_IPV6};
+use self::survey::{Questions, Survey};
+use crate::desired::Desired;
 use crate::error::Result;
 use crate::joined::{Holdings, Ledger};
-use crate::netfilter;
 use crate::parallel;
 use crate::paths::LabPaths;
 use crate::pins;
 use crate::plan::{LINK_GROUP, NamespaceRef, Role};
 use crate::session::Open;
-use crate::uplink::{self, UserWay};
-use crate::view::{self, Found};
+use crate::uplink::UserWay;
+use crate::view::Found;
 
 /// A lab's namespaces as they are.
 #[derive(Debug, Default)]
@@ -100,21 +98,30 @@ impl Actual {
 
     /// Reads the lab's namespaces and leaves them open in `open`, by the same places.
     pub fn read(paths: &LabPaths, desired: &Desired, open: &mut Vec<Option<Open>>) -> Result<Self> {
-        let names = pins::names_by_node(paths)?;
+        let survey = &Survey::begin(paths)?;
         let ledger = &Ledger::read(paths)?;
         let wanted = desired.places();
         let mut surplus: Vec<String> =
             pins::list(paths)?.into_iter().filter(|node| !wanted.contains_key(&node[..])).collect();
         surplus.sort();
-        let mut read = parallel::map(&desired.namespaces, |space| {
-            if space.is_foreign() {
-                return Ok(None);
-            }
-            let keys: Vec<&str> = space.sysctls.iter().map(|wanted| &wanted.key[..]).collect();
-            read_one(paths, &space.reference.node, &keys, true, space.may_have_table, &names)
-        });
+        let mut read = parallel::map_with(
+            &desired.namespaces,
+            || None,
+            |stay, space| {
+                let node = &space.reference.node;
+                if space.is_foreign() {
+                    Ok(None)
+                } else {
+                    survey.read(node, &Questions::of(space, true), stay)
+                }
+            },
+        );
         let surplus: Vec<String> = surplus.into_iter().filter(|node| !ledger.has(node)).collect();
-        read.extend(parallel::map(&surplus, |node| read_one(paths, node, &[], false, false, &names)));
+        read.extend(parallel::map_with(
+            &surplus,
+            || None,
+            |stay, node| survey.read(node, &Questions::default(), stay),
+        ));
         let mut actual = Self::default();
         open.clear();
         for (place, namespace) in read.into_iter().enumerate() {
@@ -174,7 +181,11 @@ impl Actual {
         }
         let mut peers = HashMap::new();
         let mut numbers: HashMap<(usize, usize), Option<i32>> = HashMap::new();
-        for place in 0..open.len() {
+        // Those with few ends first, so that it is they who are asked about the others: the kernel goes through all
+        // namespaces that one has a number for (`__peernet2id` in net/core/net_namespace.c).
+        let mut places: Vec<usize> = (0..open.len()).collect();
+        places.sort_by_cached_key(|&place| veths(place).count());
+        for place in places {
             for (link, lower) in veths(place) {
                 if peers.contains_key(&(place, link.index)) {
                     continue;
@@ -215,93 +226,6 @@ fn number_in(open: &mut [Option<Open>], place: usize, other: usize) -> Result<Op
     let Some(opened) = &mut open[place] else { return Ok(None) };
     // No number at all must not be mistaken for "the same namespace".
     Ok(Some(nsid::get(&mut opened.socket, &namespace)?.unwrap_or(-1)))
-}
-
-fn read_one(
-    paths: &LabPaths,
-    node: &str,
-    sysctls: &[&str],
-    neighbours: bool,
-    look_for_table: bool,
-    names: &HashMap<String, String>,
-) -> Result<Option<(Open, ActualNamespace)>> {
-    let Some(namespace) = pinned(&paths.pin(node))? else { return Ok(None) };
-    let (opened, mut shown) = look_into(namespace, sysctls, neighbours)?;
-    shown.name = names.get(node).cloned();
-    if look_for_table {
-        shown.table = opened.namespace.run(netfilter::read)??.map(Box::new);
-        let record = paths.nft(node);
-        if record.exists() {
-            shown.nft = opened.namespace.run(|| netfilter::raw::loaded(&record))??.map(|record| record.text);
-        }
-    }
-    shown.view = view::read(paths, node)?;
-    shown.way = uplink::running_way(paths, node).map(Box::new);
-    Ok(Some((opened, shown)))
-}
-
-/// Opens and reads a namespace; its neighbours only if that is asked for, bridges' and tunnels' tables where there
-/// are such.
-fn look_into(namespace: Namespace, sysctls: &[&str], neighbours: bool) -> Result<(Open, ActualNamespace)> {
-    let id = namespace.id()?;
-    // The namespace is entered once.
-    let (socket, sysctls) = namespace.run(|| -> Result<_> {
-        let mut socket = Socket::open(Protocol::Route)?;
-        let values = sysctls.iter().map(|key| ((*key).to_owned(), setting(&mut socket, key)));
-        let values: HashMap<String, Option<String>> = values.collect();
-        Ok((socket, values))
-    })??;
-    let mut opened = Open::with_socket(namespace, socket);
-    let mut state = NamespaceState::read(&mut opened.socket, Select { tables: false })?;
-    if neighbours {
-        state.neighbours = neighbour::entries(&mut opened.socket)?;
-    }
-    opened.learn(&state);
-    if state.links.iter().any(has_entries) {
-        state.fdb = fdb::list(&mut opened.socket, &state.links)?;
-        state.vlans = vlan::list(&mut opened.socket)?;
-    }
-    let wireguard = wireguard(&opened, &state)?;
-    let shown = ActualNamespace {
-        id,
-        name: None,
-        joined: None,
-        table: None,
-        host_table: None,
-        nft: None,
-        way: None,
-        view: None,
-        state,
-        sysctls,
-        wireguard,
-    };
-    Ok((opened, shown))
-}
-
-fn wireguard(opened: &Open, state: &NamespaceState) -> Result<HashMap<IfName, Device>> {
-    let links = state.links.iter().filter(|link| link.kind == Some(LinkKind::Wireguard));
-    let links: Vec<(IfName, IfIndex)> = links.map(|link| (link.name, link.index)).collect();
-    if links.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut control = opened.namespace.run(Control::open)??;
-    links.into_iter().map(|(name, index)| Ok((name, control.get(index)?))).collect()
-}
-
-/// Whether an interface may have forwarding entries or VLANs that the lab file knows of.
-fn has_entries(link: &Link) -> bool {
-    matches!(link.kind, Some(LinkKind::Bridge(_) | LinkKind::Vxlan(_)))
-}
-
-/// The value of a sysctl of the namespace that the thread is in. What every node has is asked for over the socket: files
-/// below `/proc/sys` cost the more to open the more namespaces there are.
-fn setting(socket: &mut Socket, key: &str) -> Option<String> {
-    let forwarding = match key {
-        FORWARD_IPV4 => netconf::forwarding(socket, false).ok(),
-        FORWARD_IPV6 => netconf::forwarding(socket, true).ok(),
-        _ => None,
-    };
-    forwarding.map_or_else(|| sysctl::read(key).ok(), |on| Some(u8::from(on).to_string()))
 }
 
 /// The namespace at a pin; `None` if there is no pin, or a file on which nothing is mounted (left by somebody who was
