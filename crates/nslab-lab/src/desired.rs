@@ -213,6 +213,13 @@ impl Desired {
         let mut namespaces: Vec<DesiredNamespace> =
             topology.nodes.iter().map(|one| node(&topology.name, one, new)).collect();
         let first_switch = namespaces.len();
+        for (space, node) in namespaces.iter_mut().zip(&topology.nodes) {
+            for (wanted, interface) in space.interfaces.iter_mut().zip(&node.interfaces) {
+                let name = interface.name.as_str();
+                let seed = topology.seed.map(|seed| shaping::seed_of(seed, &node.name, name));
+                wanted.link.queue = shaping::compile(interface, new.shaper, seed);
+            }
+        }
         namespaces.extend(topology.switches.iter().map(|switch| {
             let settings = BridgeSettings {
                 mac: switch.mac,

@@ -143,3 +143,75 @@ fn a_resolved_lab_can_be_edited_without_surprise() {
     let after = topology(&lab);
     assert_eq!(after.links[..before.links.len()], before.links);
 }
+
+const SITES: &str = "\
+name: sites
+nodes:
+  a: {interfaces: {wg0: {type: wireguard, address: 10.9.0.1/24, peers: [b]}, eth1.10: {type: vlan, link: eth1, id: 10}}}
+  b: {interfaces: {wg0: {type: wireguard, address: 10.9.0.2/24, peers: [a]}}}
+  c: {}
+switches: {lan: {vlans: [10, 20]}}
+links: [[a, b], [a, lan, {vlans: [10, 20]}], [b, lan, {vlan: 10}], [c, lan, {vlan: 20}]]
+";
+
+#[test]
+fn interfaces_that_are_no_ends_of_links_are_changed_alike() {
+    let mut lab = load(SITES, "sites.yaml", &[]).unwrap().lab;
+    lab.add_address("a:wg0", "10.9.1.1/24").unwrap();
+    lab.set_mtu("a:wg0", 1300).unwrap();
+    lab.set_up("b:wg0", false).unwrap();
+    lab.set_impairments("a:wg0", said("loss", "5%")).unwrap();
+    lab.set_impairments("a:wg0", said("rate", "1mbit")).unwrap();
+    let now = topology(&lab);
+    let wg = &now.nodes[0].interfaces.iter().find(|one| one.name.as_str() == "wg0").unwrap();
+    assert_eq!(
+        (wg.mtu, wg.addresses.len(), wg.impairment.to_string().as_str()),
+        (1300, 2, "loss 5%, rate 1mbit")
+    );
+    assert!(!now.nodes[1].interfaces[0].up);
+    lab.clear_impairments("a:wg0").unwrap();
+    lab.remove_address("a:wg0", "10.9.1.1").unwrap();
+    let now = topology(&lab);
+    assert!(now.sent()["a:wg0"].impairment.is_none());
+    assert_eq!(now.addresses_of(0).filter(|(_, net)| net.to_string().starts_with("10.9.")).count(), 1);
+    let error = lab.set_mtu("a:wg1", 1300).unwrap_err().to_string();
+    assert!(error.contains("did you mean `a:wg0`?"), "{error}");
+    let error = lab.set_up("a:lo", false).unwrap_err().to_string();
+    assert!(error.contains("`a:lo` is always as it is"), "{error}");
+}
+
+#[test]
+fn one_way_over_a_switch_is_changed() {
+    let mut lab = load(SITES, "sites.yaml", &[]).unwrap().lab;
+    let now = topology(&lab);
+    let means = |text: &str| nslab_topology::lab::interfaces(text, &now);
+    assert_eq!(means("a -> b").unwrap(), ["a:eth0"], "a link is meant where there is one");
+    let over = ["a:eth1.10 -> b:eth1", "b:eth1 -> a:eth1.10"];
+    assert_eq!(means("a:eth1.10 -- b").unwrap(), over);
+    assert_eq!(means("b <- a:eth1.10").unwrap(), over[..1]);
+    assert_eq!(means("a:wg0").unwrap(), ["a:wg0"]);
+    for (text, says) in [("b -- c", "there is no b -- c"), ("a:eth1 -> b", "there is no a:eth1 -> b")] {
+        assert!(means(text).unwrap_err().to_string().contains(says), "{text}");
+    }
+    lab.set_impairments("a:eth1.10", said("loss", "2%")).unwrap();
+    // It begins as what happens to all else, and is then its own.
+    lab.set_impairments(over[0], said("rate", "1mbit")).unwrap();
+    lab.set_impairments(over[0], said("rate", "2mbit")).unwrap();
+    lab.set_impairments("a:eth1.10", said("loss", "3%")).unwrap();
+    let now = topology(&lab).sent();
+    assert_eq!(now[over[0]].impairment.to_string(), "loss 2%, rate 2mbit");
+    assert!(!now.contains_key(over[1]));
+    // A lab that was resolved and written down is the same.
+    let written = Lab::from_topology(&topology(&lab)).to_yaml();
+    assert_eq!(load(&written, "sites.yaml", &[]).unwrap().topology.sent(), now, "{written}");
+    lab.clear_impairments(over[0]).unwrap();
+    assert!(topology(&lab).sent()[over[0]].impairment.is_none());
+    lab.remove_path(over[0]).unwrap();
+    assert!(!topology(&lab).sent().contains_key(over[0]));
+}
+
+fn said(key: &str, value: &str) -> nslab_topology::impairment::Impairments {
+    let mut said = nslab_topology::impairment::Impairments::default();
+    said.set(key, nslab_topology::Spanned::from(value)).unwrap();
+    said
+}

@@ -198,6 +198,7 @@ fn tunnels(lab: &mut Lab, nodes: [usize; 2], number: usize, choice: u8) {
         if choice.is_multiple_of(5) {
             end.mtu = Some(1300.into());
         }
+        end.impairments = impairments(choice);
         lab.nodes[node].interfaces.push(Interface { end: end.clone(), kind });
         if choice.is_multiple_of(9) {
             let link = end.interface.clone().unwrap();

@@ -44,6 +44,11 @@ impl Instruction {
         Self::new(0x28, ANCILLARY)
     }
 
+    /// Loads 1 for a frame whose VLAN tag the kernel keeps beside it, else 0 (`SKF_AD_VLAN_TAG_PRESENT`).
+    pub const fn load_tagged() -> Self {
+        Self::new(0x20, ANCILLARY + 48)
+    }
+
     /// Loads a random number (`SKF_AD_RANDOM`).
     pub const fn load_random() -> Self {
         Self::new(0x20, ANCILLARY + 56)

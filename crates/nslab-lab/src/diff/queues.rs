@@ -18,7 +18,8 @@ pub(super) fn diff(
     ends: &Ends,
     steps: &mut Steps,
 ) {
-    for wanted in &space.links {
+    let interfaces = space.interfaces.iter().map(|interface| &interface.link);
+    for wanted in space.links.iter().chain(interfaces) {
         let shown = is.filter(|_| ends.kept.contains(&wanted.name)).and_then(|is| {
             let link = is.state.links.iter().find(|link| link.name == wanted.name)?;
             Some(Queue::of(&is.state, link.index))

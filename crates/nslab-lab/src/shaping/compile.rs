@@ -8,7 +8,7 @@ use nslab_kernel::qdisc::{
     Share, Tbf, Ticks,
 };
 use nslab_topology::impairment::{self as said, Impairment};
-use nslab_topology::model::{End, Path};
+use nslab_topology::model::{End, Interface, Path};
 use nslab_types::MacAddr;
 
 use super::{Hung, HungClass, HungFilter, Queue, ROOT, mark};
@@ -48,16 +48,40 @@ const UNLIMITED_BURST: Ticks = Ticks(156_250);
 /// Bytes that such a class may send in its turn: the largest packet.
 const QUANTUM: u32 = 65_536;
 
+/// What an interface sends, and what happens to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sends<'a> {
+    /// What happens to all but what goes on a path.
+    pub impairment: &'a Impairment,
+    /// What happens on paths.
+    pub paths: &'a [Path],
+    /// The interface's MTU.
+    pub mtu: u32,
+}
+
+impl<'a> From<&'a End> for Sends<'a> {
+    fn from(end: &'a End) -> Self {
+        Self { impairment: &end.impairment, paths: &end.paths, mtu: end.mtu }
+    }
+}
+
+impl<'a> From<&'a Interface> for Sends<'a> {
+    fn from(interface: &'a Interface) -> Self {
+        Self { impairment: &interface.impairment, paths: &interface.paths, mtu: interface.mtu }
+    }
+}
+
 /// The queue of an interface. `seed` is what the random numbers of its netems follow from, where that is asked for.
-pub fn compile(end: &End, shaper: Shaper, seed: Option<u64>) -> Queue {
-    let mut builder = Builder { queue: Queue::default(), next: ROOT.major(), shaper, mtu: end.mtu, seed };
+pub fn compile<'a>(sends: impl Into<Sends<'a>>, shaper: Shaper, seed: Option<u64>) -> Queue {
+    let Sends { impairment, paths, mtu } = sends.into();
+    let mut builder = Builder { queue: Queue::default(), next: ROOT.major(), shaper, mtu, seed };
     let loses = |one: &Impairment| !one.loss.is_none();
-    let classifies = shaper == Shaper::Classifier
-        && (loses(&end.impairment) || end.paths.iter().any(|one| loses(&one.impairment)));
-    if end.paths.is_empty() && !classifies {
-        builder.chain(&end.impairment, Handle::ROOT);
-    } else if !(end.impairment.is_none() && end.paths.iter().all(|one| one.impairment.is_none())) {
-        builder.classes(&end.impairment, &end.paths);
+    let classifies =
+        shaper == Shaper::Classifier && (loses(impairment) || paths.iter().any(|one| loses(&one.impairment)));
+    if paths.is_empty() && !classifies {
+        builder.chain(impairment, Handle::ROOT);
+    } else if !(impairment.is_none() && paths.iter().all(|one| one.impairment.is_none())) {
+        builder.classes(impairment, paths);
     }
     builder.queue
 }
@@ -186,7 +210,8 @@ impl Builder {
     }
 
     /// Which class a packet belongs to, by its destination's MAC. ARP and neighbour discovery (RFC 4861) belong to the
-    /// rest: a path is about what two neighbours send each other, not about how they find each other.
+    /// rest: a path is about what two neighbours send each other, not about how they find each other. So do frames with
+    /// a tag: those of a VLAN went through the queue of its own interface before.
     fn program(&self, rest: &Impairment, paths: &[(u16, &Path)]) -> Vec<Instruction> {
         let mut program = Vec::new();
         if !paths.is_empty() {
@@ -204,6 +229,8 @@ impl Builder {
             }
             let over = u32::try_from(by_path.len()).unwrap_or(u32::MAX);
             program = vec![
+                Instruction::load_tagged(),
+                Instruction::if_at_least(1, 8),
                 Instruction::load_protocol(),
                 Instruction::if_equal(ARP, 6),
                 Instruction::unless_equal(IPV6, 6),

@@ -17,7 +17,7 @@ mod queue;
 mod words;
 
 pub(crate) use compile::seed_of;
-pub use compile::{Shaper, compile};
+pub use compile::{Sends, Shaper, compile};
 pub use probe::probe;
 pub use queue::{Change, Hung, HungClass, HungFilter, Queue};
 pub(crate) use words::{command, describe};

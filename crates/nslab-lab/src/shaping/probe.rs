@@ -6,10 +6,10 @@ use nslab_kernel::netlink::{Batch, Protocol, Socket};
 use nslab_kernel::qdisc::{ChangeQdisc, Handle, Netem, QdiscKind};
 use nslab_kernel::{Namespace, netlink::Request as _};
 use nslab_topology::impairment::{Impairment, Impairments, Share};
-use nslab_topology::model::{End, Topology};
+use nslab_topology::model::Topology;
 use nslab_topology::{Lab, Span};
 
-use super::{Change, Queue, ROOT, Shaper, compile};
+use super::{Change, Queue, ROOT, Sends, Shaper, compile};
 use crate::error::{Error, Result};
 
 /// The number of `lo` in every namespace.
@@ -32,26 +32,32 @@ pub fn probe(topology: &Topology, lab: Option<&Lab>) -> Result<Shaper> {
         refuse_what_needs_netem(&impaired, lab)?;
     }
     let mut tried = HashSet::new();
-    for end in topology.links.iter().flat_map(|link| &link.ends) {
-        let queue = compile(end, shaper, None);
+    for (place, sends) in senders(topology) {
+        let queue = compile(sends, shaper, None);
         if !queue.is_default() && tried.insert(form(&queue)) {
-            try_out(&mut socket, &queue, &label(topology, end))?;
+            try_out(&mut socket, &queue, &place)?;
         }
     }
     Ok(shaper)
 }
 
-fn label(topology: &Topology, end: &End) -> String {
-    format!("{}:{}", topology.device_name(end.device), end.name)
+/// Every interface of which there is something to say, with its name.
+fn senders(topology: &Topology) -> impl Iterator<Item = (String, Sends<'_>)> {
+    let ends = topology.links.iter().flat_map(|link| &link.ends);
+    let ends = ends.map(|end| (topology.device_name(end.device), end.name, Sends::from(end)));
+    let nodes = topology.nodes.iter();
+    let interfaces =
+        nodes.flat_map(|node| node.interfaces.iter().map(|one| (&node.name[..], one.name, Sends::from(one))));
+    let all = ends.chain(interfaces).filter(|(_, _, one)| !one.impairment.is_none() || !one.paths.is_empty());
+    all.map(|(node, name, sends)| (format!("{node}:{name}"), sends))
 }
 
 /// Every impairment that there is, and where.
 fn impairments(topology: &Topology) -> impl Iterator<Item = (String, Impairment)> {
-    topology.links.iter().flat_map(|link| &link.ends).flat_map(|end| {
-        let own = (label(topology, end), end.impairment);
-        let paths = end.paths.iter().map(|path| (format!("{} -> {}", own.0, path.to), path.impairment));
+    senders(topology).flat_map(|(place, sends)| {
+        let paths = sends.paths.iter().map(|path| (format!("{place} -> {}", path.to), path.impairment));
         let paths: Vec<_> = paths.collect();
-        std::iter::once(own).chain(paths).filter(|(_, one)| !one.is_none())
+        std::iter::once((place, *sends.impairment)).chain(paths).filter(|(_, one)| !one.is_none())
     })
 }
 
@@ -114,6 +120,7 @@ fn first_place(lab: &Lab, key: &str) -> Option<Span> {
     let links = lab.links.iter().flat_map(|link| {
         std::iter::once(&link.impairments).chain(link.ends.iter().map(|end| &end.impairments))
     });
+    let interfaces = lab.nodes.iter().flat_map(|node| &node.interfaces).map(|one| &one.end.impairments);
     let paths = lab.switches.iter().flat_map(|switch| &switch.paths).map(|path| &path.impairments);
     let span = |said: &Impairments| match key {
         "delay" => said.delay.and_then(|one| one.span),
@@ -123,7 +130,7 @@ fn first_place(lab: &Lab, key: &str) -> Option<Span> {
         "reorder" => said.reorder.and_then(|one| one.span),
         _ => said.corrupt.and_then(|one| one.span),
     };
-    links.chain(paths).filter_map(span).min_by_key(|span| span.start)
+    links.chain(interfaces).chain(paths).filter_map(span).min_by_key(|span| span.start)
 }
 
 /// What decides whether a kernel can make a queue: the kinds in it; whether some netem doubles packets, and whether it is

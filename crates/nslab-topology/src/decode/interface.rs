@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Decoder, address, units};
 use crate::diagnostic::{Diagnostic, Problem, Span, Spanned};
+use crate::impairment;
 use crate::lab::{End, Endpoint, Interface, InterfaceKind, Remote, WireguardPeer};
 use crate::model::{BondMode, Encapsulation, IpvlanMode, MacvlanMode, VlanProtocol};
 use crate::yaml::{Key, Kind, Value};
@@ -108,8 +109,10 @@ impl Decoder {
                 "mtu" => end.mtu = self.mtu(value),
                 "up" => end.up = self.bool(value, "`up`").unwrap_or(true),
                 name if keys.contains(&name) => own.entries.push(entry),
+                _ if self.impairment(key, value, &mut end.impairments) => {}
                 _ => {
-                    let known: Vec<&'static str> = keys.iter().chain(COMMON).copied().collect();
+                    let known: Vec<&'static str> =
+                        keys.iter().chain(COMMON).chain(&impairment::KEYS).copied().collect();
                     self.unknown_key(key, &format!("an interface of type {kind}"), &known);
                 }
             }

@@ -19,6 +19,7 @@ pub(super) fn line(interface: &Interface) -> String {
     if !end.up {
         entries.push(("up", "false".to_owned()));
     }
+    entries.extend(end.impairments.entries());
     let name = end.interface.as_ref().map_or("", |name| name.as_str());
     format!("{}: {}", key(name), map(&entries))
 }

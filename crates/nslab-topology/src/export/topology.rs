@@ -79,6 +79,7 @@ fn interface(topology: &Topology, node: usize, interface: &model::Interface) -> 
     end.mac = interface.mac.map(Spanned::from);
     end.mtu = Some(interface.mtu.into());
     end.up = interface.up;
+    end.impairments = interface.impairment.into();
     Interface { end, kind: kind(topology, node, interface) }
 }
 
@@ -242,21 +243,30 @@ fn paths(topology: &Topology) -> impl Iterator<Item = (usize, lab::Path)> {
         let (node, interface) = label.split_once(':').unwrap_or((label, ""));
         PathEnd { node: node.to_owned().into(), interface: Some(interface.to_owned().into()) }
     };
-    topology.links.iter().flat_map(move |link| {
+    let path = move |from: &str, path: &model::Path| lab::Path {
+        from: end_of(from),
+        to: end_of(&path.to),
+        both: false,
+        impairments: path.impairment.into(),
+    };
+    let of_interfaces = topology.nodes.iter().flat_map(move |node| {
+        node.interfaces.iter().flat_map(move |interface| {
+            let switch = topology.segments[interface.segment].switches.first().copied();
+            let name = interface.full_name.as_deref().unwrap_or(interface.name.as_str());
+            let from = format!("{}:{name}", node.name);
+            interface.paths.iter().filter_map(move |one| Some((switch?, path(&from, one))))
+        })
+    });
+    let of_links = topology.links.iter().flat_map(move |link| {
         let [one, other] = &link.ends;
         [(one, other), (other, one)].into_iter().flat_map(move |(near, far)| {
             let model::Device::Switch(switch) = far.device else { return Vec::new() };
             let name = near.full_name.as_deref().unwrap_or(near.name.as_str());
             let from = format!("{}:{name}", topology.device_name(near.device));
-            let path = |path: &model::Path| lab::Path {
-                from: end_of(&from),
-                to: end_of(&path.to),
-                both: false,
-                impairments: path.impairment.into(),
-            };
-            near.paths.iter().map(|one| (switch, path(one))).collect()
+            near.paths.iter().map(|one| (switch, path(&from, one))).collect()
         })
-    })
+    });
+    of_links.chain(of_interfaces)
 }
 
 fn link(topology: &Topology, link: &model::Link) -> Link {

@@ -6,6 +6,7 @@ mod interface;
 mod path;
 mod policy;
 mod routing;
+mod target;
 mod timeline;
 
 use std::collections::BTreeMap;
@@ -26,8 +27,9 @@ pub use policy::{
     protocol_name, protocol_names, protocol_number,
 };
 pub use routing::{Destination, Family, NextHop, Route, RouteAction, Rule, Via};
-pub(crate) use timeline::missing as missing_target;
-pub use timeline::{Action, Event, MAX_OCCURRENCES, Occurrence, Target, interfaces, schedule};
+pub use target::{Target, interfaces};
+pub(crate) use target::{missing as missing_target, not_a_link};
+pub use timeline::{Action, Event, MAX_OCCURRENCES, Occurrence, schedule};
 
 use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::impairment::Impairments;

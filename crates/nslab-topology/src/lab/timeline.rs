@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EditError, Lab, words};
-use crate::diagnostic::{Problem, Span, Spanned};
+use super::{Lab, Target};
+use crate::diagnostic::Spanned;
 use crate::impairment::Impairments;
 use crate::model::Topology;
 
@@ -58,104 +58,12 @@ impl Action {
     }
 }
 
-/// An interface, or a link, which is both of its ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// A node or switch.
-    pub device: String,
-    /// Its interface; may be left out where a single link joins it to `other`.
-    pub interface: Option<String>,
-    /// The other end of the link, if both are meant.
-    pub other: Option<(String, Option<String>)>,
-}
-
-impl Target {
-    /// Reads `NODE:INTERFACE` or `NODE[:INTERFACE] -- NODE[:INTERFACE]`.
-    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
-        let split = |word: &str| match word.split_once(':') {
-            Some((device, interface)) => (device.to_owned(), Some(interface.to_owned())),
-            None => (word.to_owned(), None),
-        };
-        let words: Vec<&str> = words(text).map(|(_, word)| word).collect();
-        match words.as_slice() {
-            [one] if one.contains(':') => {
-                let (device, interface) = split(one);
-                Ok(Self { device, interface, other: None })
-            }
-            [one, "--", other] => {
-                let (device, interface) = split(one);
-                Ok(Self { device, interface, other: Some(split(other)) })
-            }
-            _ => Err(Problem::new("bad-target", format!("{text:?} is no interface and no link"))
-                .help("write `red:eth0` for what an interface sends, `red -- blue` for both ends of a link")),
-        }
-    }
-
-    /// The ends that it means, as link and side; none if there is no such link, more than one link's if it is not
-    /// clear which.
-    pub(crate) fn ends(&self, topology: &Topology) -> Vec<(usize, usize)> {
-        let is = |link: usize, side: usize, device: &str, interface: Option<&String>| {
-            let end = &topology.links[link].ends[side];
-            topology.device_name(end.device) == device
-                && interface.is_none_or(|name| {
-                    end.name.as_str() == name || end.full_name.as_deref() == Some(name.as_str())
-                })
-        };
-        let mut ends = Vec::new();
-        for link in 0..topology.links.len() {
-            for side in [0, 1] {
-                if !is(link, side, &self.device, self.interface.as_ref()) {
-                    continue;
-                }
-                match &self.other {
-                    None => ends.push((link, side)),
-                    Some((device, interface)) if is(link, 1 - side, device, interface.as_ref()) => {
-                        ends.extend([(link, side), (link, 1 - side)]);
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-        ends
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let end = |(device, interface): (&String, Option<&String>)| match interface {
-            Some(interface) => format!("{device}:{interface}"),
-            None => device.clone(),
-        };
-        f.write_str(&end((&self.device, self.interface.as_ref())))?;
-        match &self.other {
-            Some((device, interface)) => write!(f, " -- {}", end((device, interface.as_ref()))),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The interfaces that `text` means in `topology`: one, as `NODE:INTERFACE`, or both ends of a link, as
-/// `NODE[:INTERFACE] -- NODE[:INTERFACE]`. Each as `NODE:INTERFACE`.
-pub fn interfaces(text: &str, topology: &Topology) -> Result<Vec<String>, EditError> {
-    let target = Spanned::from(Target::parse(text)?);
-    if let Some((message, _)) = missing(&target, topology) {
-        return Err(EditError::Invalid { message, help: Vec::new() });
-    }
-    Ok(target.ends(topology).into_iter().map(|end| label(topology, end)).collect())
-}
-
-fn label(topology: &Topology, (link, side): (usize, usize)) -> String {
-    let end = &topology.links[link].ends[side];
-    let name = end.full_name.as_deref().unwrap_or(end.name.as_str());
-    format!("{}:{name}", topology.device_name(end.device))
-}
-
 /// One thing that happens at one time, with nothing left to chance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Occurrence {
     /// When, from the beginning.
     pub at: Duration,
-    /// The interfaces, each as `NODE:INTERFACE`.
+    /// The interfaces, each as `NODE:INTERFACE`, and paths, as `NODE:INTERFACE -> NODE:INTERFACE`.
     pub interfaces: Vec<String>,
     /// What happens to them.
     #[serde(skip)]
@@ -192,11 +100,7 @@ pub fn schedule(lab: &Lab, topology: &Topology, seed: u64) -> Vec<Occurrence> {
             }
             occurrences.push(Occurrence {
                 at: event.at + later + drawn,
-                interfaces: targets
-                    .iter()
-                    .flat_map(|target| target.ends(topology))
-                    .map(|end| label(topology, end))
-                    .collect(),
+                interfaces: targets.iter().flat_map(|target| target.means(topology).into_places()).collect(),
                 action: event.action,
                 event: number,
             });
@@ -223,19 +127,6 @@ impl Random {
     fn below(&mut self, end: u64) -> u64 {
         let product = u128::from(self.next()) * u128::from(end);
         u64::try_from(product >> 64).unwrap_or(0)
-    }
-}
-
-/// What is wrong with an event's target, if the lab has no such link.
-pub(crate) fn missing(target: &Spanned<Target>, topology: &Topology) -> Option<(String, Option<Span>)> {
-    let ends = target.ends(topology);
-    let wanted = if target.other.is_some() { 2 } else { 1 };
-    match ends.len() {
-        0 => Some((format!("there is no {}", target.value), target.span)),
-        number if number > wanted => {
-            Some((format!("several links are {}: name the interfaces", target.value), target.span))
-        }
-        _ => None,
     }
 }
 

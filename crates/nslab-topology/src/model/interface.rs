@@ -7,6 +7,9 @@ use ipnet::IpNet;
 use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
 
+use super::Path;
+use crate::impairment::Impairment;
+
 /// An interface of a node that is no end of a cable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
@@ -26,6 +29,12 @@ pub struct Interface {
     pub up: bool,
     /// The bridge, bond or VRF of the node that it is a member of.
     pub master: Option<IfName>,
+    /// What happens to what it sends.
+    #[serde(default)]
+    pub impairment: Impairment,
+    /// What happens instead to what it sends to particular neighbours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<Path>,
     /// The segment it is on, an index into [`Topology::segments`](super::Topology::segments).
     pub segment: usize,
 }

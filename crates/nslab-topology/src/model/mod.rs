@@ -5,6 +5,7 @@
 
 mod interface;
 mod policy;
+mod sent;
 mod uplink;
 mod view;
 
@@ -23,6 +24,7 @@ pub use interface::{
     VlanProtocol, WireguardPeer,
 };
 pub use policy::{Firewall, FirewallRule, Hook, Match, NatKind, NatRule, Policy, Selector};
+pub use sent::Sent;
 pub use uplink::{Publish, Transport, Uplink};
 
 /// A whole lab, ready to be built.

@@ -35,7 +35,10 @@ pub(crate) fn topology(
         .into_iter()
         .zip(policies)
         .enumerate()
-        .map(|(index, (routes, policy))| node(net, index, &prefix, routes, policy, problems))
+        .map(|(index, (routes, policy))| {
+            let interfaces = interfaces(net, impaired, index, &routes);
+            node(net, index, &prefix, interfaces, routes, policy, problems)
+        })
         .collect();
     let switches = (0..lab.switches.len()).map(|index| switch(net, index, &prefix, problems)).collect();
     let links = (0..net.links.len())
@@ -52,6 +55,7 @@ fn node(
     net: &Network<'_>,
     index: usize,
     prefix: &str,
+    interfaces: Vec<Interface>,
     routes: Vec<Route>,
     policy: Policy,
     problems: &mut Problems,
@@ -64,7 +68,7 @@ fn node(
         forward: node.forward,
         sysctls: node.sysctls.iter().map(|(key, value)| (key.value.clone(), value.clone())).collect(),
         loopback: node.addresses.iter().map(|net| net.value).collect(),
-        interfaces: interfaces(net, index, &routes),
+        interfaces,
         routes,
         rules: rules(net, index),
         neighbours: neighbours(net, index, problems),
@@ -215,11 +219,6 @@ fn switch(net: &Network<'_>, index: usize, prefix: &str, problems: &mut Problems
 
 fn end(net: &Network<'_>, impaired: &Settled, index: usize) -> End {
     let port = &net.ports[index];
-    let paths = impaired.paths[index].iter().map(|&(to, impairment)| Path {
-        to: net.port_label(to),
-        mac: net.mac(to),
-        impairment,
-    });
     End {
         device: port.device,
         name: port.name,
@@ -229,19 +228,24 @@ fn end(net: &Network<'_>, impaired: &Settled, index: usize) -> End {
         addresses: net.addresses[index].iter().map(|address| address.net).collect(),
         up: port.end.up,
         impairment: impaired.ends[index],
-        paths: paths.collect(),
+        paths: paths(net, impaired, index),
         master: net.master[index].map(|master| net.ports[master].name),
         vlans: net.port_vlans.get(index).cloned().unwrap_or_default(),
         isolated: port.end.isolated.as_ref().is_some_and(|isolated| isolated.value),
     }
 }
 
-fn interfaces(net: &Network<'_>, node: usize, routes: &[Route]) -> Vec<Interface> {
-    let ports = net.order.iter().copied().filter(|port| net.node_of(*port) == Some(node));
-    ports.filter_map(|port| interface(net, port, routes)).collect()
+fn paths(net: &Network<'_>, impaired: &Settled, port: usize) -> Vec<Path> {
+    let paths = impaired.paths[port].iter();
+    paths.map(|&(to, impairment)| Path { to: net.port_label(to), mac: net.mac(to), impairment }).collect()
 }
 
-fn interface(net: &Network<'_>, port: usize, routes: &[Route]) -> Option<Interface> {
+fn interfaces(net: &Network<'_>, impaired: &Settled, node: usize, routes: &[Route]) -> Vec<Interface> {
+    let ports = net.order.iter().copied().filter(|port| net.node_of(*port) == Some(node));
+    ports.filter_map(|port| interface(net, impaired, port, routes)).collect()
+}
+
+fn interface(net: &Network<'_>, impaired: &Settled, port: usize, routes: &[Route]) -> Option<Interface> {
     let written = net.interface(port)?;
     let (named, lower) = (&net.ports[port], net.lower[port].map(|lower| net.ports[lower].name));
     let underlay = &net.underlay[port - net.cable_ports()];
@@ -300,6 +304,8 @@ fn interface(net: &Network<'_>, port: usize, routes: &[Route]) -> Option<Interfa
         addresses: net.addresses[port].iter().map(|address| address.net).collect(),
         up: written.end.up,
         master: net.master[port].map(|master| net.ports[master].name),
+        impairment: impaired.ends[port],
+        paths: paths(net, impaired, port),
         segment: net.segment_of[port],
     })
 }

@@ -7,7 +7,6 @@ use super::segments::Network;
 use crate::diagnostic::{Diagnostic, Span, Spanned, did_you_mean};
 use crate::impairment::{Chance, Distribution, Impairment, Impairments, Share};
 use crate::lab::{Path, PathEnd};
-use crate::model::Device;
 
 /// The longest time that a token bucket of the kernel can hold (`tbf_change`, `net/sched/sch_tbf.c`: 2³² ns), less a
 /// margin: within it a whole frame must be sent.
@@ -131,15 +130,28 @@ fn paths(
         if switch.paths.is_empty() {
             continue;
         }
-        let Some(segment) = net
-            .segments
-            .iter()
-            .position(|segment| segment.domains.iter().any(|(switch, _)| *switch == index))
-        else {
+        // One for each of its VLANs.
+        let of_switch =
+            |segment: &usize| net.segments[*segment].domains.iter().any(|(switch, _)| *switch == index);
+        let segments: Vec<usize> = (0..net.segments.len()).filter(of_switch).collect();
+        if segments.is_empty() {
             continue;
-        };
+        }
         for path in &switch.paths {
-            let [from, to] = [&path.from, &path.to].map(|end| members(net, segment, end, problems));
+            let [from, to] = [&path.from, &path.to].map(|end| members(net, index, &segments, end, problems));
+            let meet = |one: &usize| to.iter().any(|other| net.segment_of[*other] == net.segment_of[*one]);
+            if !from.is_empty() && !to.is_empty() && !from.iter().any(meet) {
+                problems.push(
+                    Diagnostic::error(
+                        "no-path",
+                        format!(
+                            "{} and {} are in no VLAN of the switch {} together",
+                            path.from, path.to, switch.name.value
+                        ),
+                    )
+                    .at(path.from.node.span, ""),
+                );
+            }
             let mtu = from.iter().map(|port| net.mtus[*port]).max().unwrap_or(super::mtu::DEFAULT);
             check(&path.impairments, mtu, correlated, problems);
             choose(net, path, &from, &to, &mut chosen, problems);
@@ -181,7 +193,10 @@ fn choose(
     let span = path.from.node.span;
     for &one in from {
         for &other in to {
-            if net.ports[one].device == net.ports[other].device {
+            if net.ports[one].device == net.ports[other].device
+                || net.segment_of[one] != net.segment_of[other]
+                || !sends_itself(net, one)
+            {
                 continue;
             }
             let impairment = path.impairments.settled();
@@ -210,9 +225,27 @@ fn choose(
     }
 }
 
-/// The ports of nodes on the segment that an end of a path means.
-fn members(net: &Network<'_>, segment: usize, end: &PathEnd, problems: &mut Problems) -> Vec<usize> {
-    let on = &net.segments[segment].ports;
+/// Whether what a port sends goes by no other port of the same node on the same segment, whose queue would do the same
+/// once more: as what a macvlan sends does.
+fn sends_itself(net: &Network<'_>, port: usize) -> bool {
+    net.lower[port].is_none_or(|lower| net.segment_of[lower] != net.segment_of[port] || net.is_tunnel(port))
+}
+
+/// The ports of nodes on the switch's segments that an end of a path means. What is a member of a bridge or bond is
+/// left out: what the node sends it sends by that one.
+fn members(
+    net: &Network<'_>,
+    switch: usize,
+    segments: &[usize],
+    end: &PathEnd,
+    problems: &mut Problems,
+) -> Vec<usize> {
+    let on = segments.iter().flat_map(|segment| &net.segments[*segment].ports).copied();
+    let on: Vec<usize> = on.filter(|port| !net.is_member(*port)).collect();
+    let place = || match segments {
+        [segment] => net.describe_segment(*segment),
+        _ => format!("the switch {}", net.lab.switches[switch].name.value),
+    };
     if end.is_every() {
         if let Some(name) = &end.interface {
             problems.push(
@@ -221,19 +254,16 @@ fn members(net: &Network<'_>, segment: usize, end: &PathEnd, problems: &mut Prob
                     .help("write `every`"),
             );
         }
-        return on.clone();
+        return on;
     }
     let name = &end.node;
     let ports: Vec<usize> =
         on.iter().copied().filter(|port| net.owner(*port) == name.value.as_str()).collect();
     if ports.is_empty() {
-        let nodes = net.nodes_on(segment);
-        let mut error = Diagnostic::error(
-            "not-on-switch",
-            format!("`{}` is not on {}", name.value, net.describe_segment(segment)),
-        )
-        .at(name.span, "");
-        if let Some(hint) = did_you_mean(name, nodes.iter().copied()) {
+        let nodes = segments.iter().flat_map(|segment| net.nodes_on(*segment));
+        let mut error = Diagnostic::error("not-on-switch", format!("`{}` is not on {}", name.value, place()))
+            .at(name.span, "");
+        if let Some(hint) = did_you_mean(name, nodes) {
             error = error.help(hint);
         }
         problems.push(error);
@@ -246,12 +276,7 @@ fn members(net: &Network<'_>, segment: usize, end: &PathEnd, problems: &mut Prob
         problems.push(
             Diagnostic::error(
                 "unknown-interface",
-                format!(
-                    "`{}` is not on {} with `{}`",
-                    name.value,
-                    net.describe_segment(segment),
-                    interface.value
-                ),
+                format!("`{}` is not on {} with `{}`", name.value, place(), interface.value),
             )
             .at(interface.span, "")
             .help(format!("it is with {}", super::and_list(&known))),
@@ -261,6 +286,5 @@ fn members(net: &Network<'_>, segment: usize, end: &PathEnd, problems: &mut Prob
 }
 
 fn is_called(net: &Network<'_>, port: usize, name: &Spanned<String>) -> bool {
-    debug_assert!(matches!(net.ports[port].device, Device::Node(_)));
     net.ports[port].meant() == name.value || net.ports[port].name.as_str() == name.value
 }

@@ -22,7 +22,7 @@ pub(crate) mod uplink;
 mod vlans;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::lab::{Lab, Pending};
+use crate::lab::{self, Lab, Pending};
 use crate::model::Topology;
 
 pub(crate) use ports::plug;
@@ -92,9 +92,14 @@ pub(crate) fn run(lab: &Lab, whole: bool) -> Resolution {
     let policies = policy::all(&net, &routes, &mut problems);
     tunnels::check_routes(&net, &routes, &mut problems);
     let topology = assemble::topology(&net, routes, policies, &impaired, &mut problems);
-    for target in lab.timeline.iter().flat_map(|event| &event.targets) {
-        if let Some((message, span)) = crate::lab::missing_target(target, &topology) {
-            problems.push(Diagnostic::error("unknown-link", message).at(span, ""));
+    for event in &lab.timeline {
+        let for_links = matches!(event.action, lab::Action::Down | lab::Action::Up);
+        for target in &event.targets {
+            let wrong = lab::missing_target(target, &topology);
+            let wrong = wrong.or_else(|| lab::not_a_link(target, &topology).filter(|_| for_links));
+            if let Some(error) = wrong {
+                problems.push(error);
+            }
         }
     }
     Resolution { topology: (problems.errors == 0).then_some(topology), diagnostics: problems.list }

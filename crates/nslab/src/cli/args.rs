@@ -118,6 +118,7 @@ pub enum Command {
     #[command(
         after_help = "What is not named stays as it is. On an interface it is what this end sends; on a link, both ways.\n\nExamples:\n  \
                             nslab set red:eth0 --loss 5% --rate 10mbit\n  nslab set 'red -- blue' --delay 50ms --jitter 5ms\n  \
+                            nslab set 'red -> green' --loss 5%   on one switch\n  \
                             nslab set red:eth0 --clear      good again\n  nslab set red:eth0 --down"
     )]
     Set(Set),
@@ -499,7 +500,8 @@ pub enum RouteCommand {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub struct Set {
-    /// NODE:INTERFACE, or a link as 'NODE -- NODE'
+    /// NODE:INTERFACE, a link as 'NODE -- NODE', or the way between two nodes of one switch; 'NODE -> NODE' is one
+    /// direction
     #[arg(required = true)]
     pub link: Vec<String>,
     /// Which lab

@@ -12,7 +12,9 @@ each_user!(
     a_delay_is_made_or_refused,
     a_timeline_is_played,
     playing_is_interrupted,
-    what_cannot_be_played
+    what_cannot_be_played,
+    one_way_over_a_switch_is_set_and_played,
+    interfaces_of_a_node_are_changed
 );
 
 const LINE: &str = "\
@@ -190,4 +192,54 @@ fn what_cannot_be_played(session: &Session) {
     let run = session.run(["play", "bad.yaml"]).status(2);
     run.says("event 2").says("nothing was changed");
     assert!(planned(session, &lab).contains("nothing to do"));
+}
+
+fn one_way_over_a_switch_is_set_and_played(session: &Session) {
+    let timeline = "timeline: [{at: 1ms, set: red -- green, loss: 30%}, {at: 2ms, clear: red -> green}]\n";
+    let lab = session.up(&format!("{LINE}{timeline}"));
+    let paths =
+        |side: usize, link: usize| session.json(["show", &lab])["links"][link]["ends"][side]["paths"].clone();
+    let before = session.json(["show", &lab]);
+    session.ok(["set", "red -> green", "--rate", "5mbit", "--loss", "10%", "--lab", &lab]);
+    assert_eq!(paths(0, 1)[0]["to"], "green:eth0");
+    assert!(paths(0, 2).is_null(), "one way only");
+    session.ok(["set", "green <- red", "--rate", "6mbit", "--lab", &lab]);
+    assert_eq!(paths(0, 1)[0]["impairment"]["rate"], 6_000_000);
+    assert!(kinds(session, &lab).contains(&"htb".to_owned()));
+    assert!(planned(session, &lab).contains("nothing to do"));
+    // Played on top of that, and gone back to it.
+    let set = session.json(["show", &lab]);
+    let played = session.json(["play", &lab]);
+    let both = serde_json::json!(["red:eth1 -> green:eth0", "green:eth0 -> red:eth1"]);
+    assert_eq!(played["events"][0]["interfaces"], both);
+    assert_eq!(session.json(["show", &lab]), set);
+    session
+        .run(["set", "red -> green", "--mtu", "1400", "--lab", &lab])
+        .status(2)
+        .says("is a way over a switch");
+    session
+        .run(["set", "blue -> green", "--loss", "1%", "--lab", &lab])
+        .status(2)
+        .says("there is no blue -> green");
+    session.ok(["up", &format!("{lab}.yaml")]);
+    assert_eq!(session.json(["show", &lab]), before);
+}
+
+fn interfaces_of_a_node_are_changed(session: &Session) {
+    let lab = session.up(
+        "nodes:\n  red: {interfaces: {vx: {type: vxlan, id: 5, remote: blue, address: 10.9.0.1/24}}}\n  \
+         blue: {interfaces: {vx: {type: vxlan, id: 5, remote: red, address: 10.9.0.2/24}}}\nlinks: [[red, blue]]\n",
+    );
+    session.ok(["set", "red:vx", "--rate", "5mbit", "--loss", "10%", "--mtu", "1300", "--lab", &lab]);
+    session.ok(["addr", "add", "red:vx", "10.9.0.7/24", "--lab", &lab]);
+    assert!(kinds(session, &lab).contains(&"tbf".to_owned()));
+    assert!(planned(session, &lab).contains("nothing to do"));
+    let one = session.json(["show", &lab])["nodes"][0]["interfaces"][0].clone();
+    assert_eq!((&one["mtu"], one["addresses"].as_array().unwrap().len()), (&1300.into(), 2), "{one}");
+    session.ok(["addr", "del", "red:vx", "10.9.0.7", "--lab", &lab]);
+    session.ok(["set", "red:vx", "--clear", "--down", "--lab", &lab]);
+    assert_eq!(kinds(session, &lab), Vec::<String>::new());
+    session.run(["addr", "del", "red:vx", "10.9.0.7", "--lab", &lab]).status(2).says("red:vx has no address");
+    session.ok(["up", &format!("{lab}.yaml")]);
+    assert!(session.ok(["plan", &format!("{lab}.yaml")]).contains("nothing to do"));
 }

@@ -212,3 +212,39 @@ fn a_seed_gives_the_same_losses_again() {
         assert!(once[0].is_none() || once != lab("n", 2));
     });
 }
+
+#[test]
+fn each_vlan_of_a_switch_has_paths_of_its_own() {
+    privileged(|| {
+        if !has_netem() {
+            return;
+        }
+        let site = Site::new();
+        let lab = wanted(
+            "name: n\naddressing: none\nnodes:\n  \
+             a: {interfaces: {eth0.10: {type: vlan, link: eth0, id: 10, address: 10.1.10.1/24}, \
+                              eth0.20: {type: vlan, link: eth0, id: 20, address: 10.1.20.1/24}}}\n  \
+             b: {interfaces: {eth0.10: {type: vlan, link: eth0, id: 10, address: 10.1.10.2/24}}}\n  c: {}\n\
+             switches:\n  lan:\n    vlans: [1, 10, 20]\n    paths:\n      \
+             - a:eth0 -> b: {delay: 70ms}\n      - a:eth0.10 -> b: {delay: 20ms}\n      - a -> c: {delay: 40ms}\n\
+             links:\n  - [a 10.1.1.1/24, lan, {vlans: [10, 20], native: 1}]\n  \
+             - [b 10.1.1.2/24, lan, {vlans: [10], native: 1}]\n  - [c 10.1.20.3/24, lan, {vlan: 20}]\n",
+        );
+        site.up(&lab);
+        assert!(site.labs(|labs| labs.plan(&lab)).unwrap().is_empty());
+        let [a, b, c] = ["a", "b", "c"].map(|node| site.node("n", node));
+        for (from, node, to, delay) in [
+            // The VLANs' interfaces have the MACs of what they are on: only the tag tells whose path it is.
+            ("10.1.1.1:0", &b, "10.1.1.2:0", 70),
+            ("10.1.10.1:0", &b, "10.1.10.2:0", 20),
+            ("10.1.20.1:0", &c, "10.1.20.3:0", 40),
+        ] {
+            let (from, to) = (socket(&a, from), socket(node, to));
+            let got = send(&from, &to, to.local_addr().unwrap(), (20, 100, Duration::from_millis(2)));
+            let least = got.iter().map(|one| one.took).min().unwrap();
+            let delay = Duration::from_millis(delay);
+            assert!((delay..delay + Duration::from_millis(15)).contains(&least), "{delay:?}: {least:?}");
+        }
+        site.down("n");
+    });
+}

@@ -128,3 +128,34 @@ fn mac(site: &Site, node: &str) -> MacAddr {
     let state = crate::support::state(&site.node("p", node));
     state.links.iter().find(|link| link.name.as_str() == "eth0").unwrap().mac.unwrap()
 }
+
+#[test]
+fn what_a_tunnel_loses_is_lost_in_it_alone() {
+    privileged(|| {
+        let site = Site::new();
+        let source = |options: &str| {
+            format!(
+                "name: t\nnodes:\n  a: {{interfaces: {{vx: {{type: vxlan, id: 5, remote: b, address: 10.9.0.1/24{options}}}}}}}\n  \
+                 b: {{interfaces: {{vx: {{type: vxlan, id: 5, remote: a, address: 10.9.0.2/24}}}}}}\n\
+                 links: [[a 10.1.0.1/24, b 10.1.0.2/24]]\n"
+            )
+        };
+        let lab = wanted(&source(", loss: 40%, rate: 100mbit"));
+        site.up(&lab);
+        let [a, b] = ["a", "b"].map(|node| site.node("t", node));
+        let many = (1000, 100, Duration::from_micros(20));
+        let share = |from: &str, to: &str| {
+            let (from, to) = (socket(&a, from), socket(&b, to));
+            lost(&send(&from, &to, to.local_addr().unwrap(), many), 1000)
+        };
+        assert!(share("10.1.0.1:0", "10.1.0.2:0") <= 0.0, "nothing happens to what goes beside it");
+        let inside = share("10.9.0.1:0", "10.9.0.2:0");
+        assert!((inside - 0.4).abs() < 0.093, "{inside}");
+        assert!(site.labs(|labs| labs.plan(&lab)).unwrap().is_empty());
+        // Good again, in the queue alone.
+        let built = site.up(&wanted(&source("")));
+        assert_eq!(built.plan.steps().count(), 1, "{:?}", built.plan);
+        assert!(share("10.9.0.1:0", "10.9.0.2:0") <= 0.0);
+        site.down("t");
+    });
+}

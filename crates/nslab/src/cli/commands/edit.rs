@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use nslab_lab::State;
 use nslab_lab::labs::Wanted;
+use nslab_topology::lab::{Interface, InterfaceKind};
 use nslab_topology::model::End;
 use nslab_topology::{Diagnostic, EditError, Lab, LinkOptions};
 use nslab_types::MacAddr;
@@ -107,11 +108,35 @@ pub(super) fn settled(state: &State) -> Lab {
             }
         }
     }
+    allow_anew(&mut lab, &state.lab);
     lab.addressing = state.lab.addressing.clone();
     lab.routing = state.lab.routing;
     lab.prefix.clone_from(&state.lab.prefix);
     lab.timeline.clone_from(&state.lab.timeline);
     lab
+}
+
+/// What WireGuard's peers may send follows addresses and routes, where the lab file left it open.
+fn allow_anew(lab: &mut Lab, remembered: &Lab) {
+    for node in &mut lab.nodes {
+        let Some(before) = remembered.nodes.iter().find(|one| one.name.value == node.name.value) else {
+            continue;
+        };
+        for interface in &mut node.interfaces {
+            let name = |one: &Interface| one.end.interface.as_ref().map(|name| name.value.clone());
+            let known = before.interfaces.iter().find(|one| name(one) == name(interface));
+            let (Some(InterfaceKind::Wireguard { peers: known, .. }), InterfaceKind::Wireguard { peers, .. }) =
+                (known.map(|one| &one.kind), &mut interface.kind)
+            else {
+                continue;
+            };
+            for (peer, known) in peers.iter_mut().zip(known) {
+                if known.value.allowed.is_none() {
+                    peer.value.allowed = None;
+                }
+            }
+        }
+    }
 }
 
 /// What likely isn't meant, in words; nothing of a lab that cannot be built.

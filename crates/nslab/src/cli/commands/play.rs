@@ -53,7 +53,8 @@ struct Played {
 #[derive(Clone, Copy)]
 struct Was {
     up: bool,
-    impairment: Impairment,
+    /// None for a path that was none.
+    impairment: Option<Impairment>,
 }
 
 pub(super) fn run(args: &Play, output: Output) -> Result<ExitCode, CliError> {
@@ -176,15 +177,14 @@ fn resolved(lab: &Lab) -> Result<Topology, CliError> {
 /// Goes through all events before the first happens, and refuses what cannot be done.
 fn rehearse(occurrences: &[Occurrence], topology: &Topology) -> Result<(), CliError> {
     let mut now: BTreeMap<String, Impairments> = BTreeMap::new();
-    for link in &topology.links {
-        for end in &link.ends {
-            let name = end.full_name.as_deref().unwrap_or(end.name.as_str());
-            now.insert(format!("{}:{name}", topology.device_name(end.device)), end.impairment.into());
-        }
+    for (place, sent) in topology.sent() {
+        now.insert(place, sent.impairment.into());
     }
     for one in occurrences {
         for interface in &one.interfaces {
-            let Some(state) = now.get_mut(interface) else { continue };
+            // A path begins as what its interface does to all else.
+            let before = interface.split_once(" -> ").and_then(|(from, _)| now.get(from)).copied();
+            let state = now.entry(interface.clone()).or_insert_with(|| before.unwrap_or_default());
             match one.action {
                 Action::Set(said) => *state = said.or(*state),
                 Action::Clear => *state = Impairments::default(),
@@ -224,14 +224,11 @@ impl Player<'_> {
     /// Lets one event happen.
     fn play(&mut self, one: &Occurrence, interrupt: Interrupt) -> Result<(), CliError> {
         let state = self.context.lab(Some(&self.name))?;
-        for link in &state.topology.links {
-            for end in &link.ends {
-                let name = end.full_name.as_deref().unwrap_or(end.name.as_str());
-                let name = format!("{}:{name}", state.topology.device_name(end.device));
-                if one.interfaces.contains(&name) {
-                    self.before.entry(name).or_insert(Was { up: end.up, impairment: end.impairment });
-                }
-            }
+        let sent = state.topology.sent();
+        for place in &one.interfaces {
+            let was = sent.get(place).map(|sent| Was { up: sent.up, impairment: Some(sent.impairment) });
+            let was = was.unwrap_or(Was { up: true, impairment: None });
+            self.before.entry(place.clone()).or_insert(was);
         }
         self.change(interrupt, |lab| {
             for interface in &one.interfaces {
@@ -253,8 +250,13 @@ impl Player<'_> {
         }
         self.change(Interrupt::default(), |lab| {
             for (interface, was) in &self.before {
-                lab.replace_impairments(interface, was.impairment.into())?;
-                lab.set_up(interface, was.up)?;
+                match was.impairment {
+                    Some(impairment) => lab.replace_impairments(interface, impairment.into())?,
+                    None => lab.remove_path(interface)?,
+                }
+                if !interface.contains(" -> ") {
+                    lab.set_up(interface, was.up)?;
+                }
             }
             if let Some((before, _)) = self.seed {
                 lab.seed = before;

@@ -33,6 +33,12 @@ fn change(lab: &mut Lab, interface: &str, args: &Set, said: &Impairments) -> Res
     } else if !said.is_open() {
         lab.set_impairments(interface, *said)?;
     }
+    if interface.contains(" -> ") && (args.mtu.is_some() || args.up || args.down) {
+        return Err(EditError::Invalid {
+            message: format!("{interface} is a way over a switch: it has no MTU, and is not up or down"),
+            help: vec!["name an interface, as NODE:INTERFACE".to_owned()],
+        });
+    }
     if let Some(mtu) = args.mtu {
         lab.set_mtu(interface, mtu)?;
     }

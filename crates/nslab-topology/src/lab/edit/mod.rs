@@ -3,10 +3,10 @@
 //! A change that would leave a lab that cannot be built is refused, and the lab stays what it was. Interfaces keep their
 //! names: before links come or go, every name that was left open is written down.
 
-use ipnet::IpNet;
+mod interface;
 
 use super::{Destination, End, Lab, Link, Node, Route, RouteAction, Switch};
-use crate::decode::{address, parse_route};
+use crate::decode::parse_route;
 use crate::diagnostic::{Diagnostic, Problem, closest};
 use crate::impairment::Impairments;
 use crate::model::Device;
@@ -178,39 +178,6 @@ impl Lab {
         })
     }
 
-    /// Gives `NODE:INTERFACE` an address; the interface may be `lo`.
-    pub fn add_address(&mut self, interface: &str, address: &str) -> Result<(), EditError> {
-        let net = address::interface(address)?;
-        match self.place(interface)? {
-            Place::Loopback(node) => self.change(|lab| lab.nodes[node].addresses.push(net.into())),
-            Place::End(EndId { link, side }) => self.change(|lab| {
-                lab.links[link].ends[side].addresses.get_or_insert_default().push(net.into());
-            }),
-        }
-    }
-
-    /// Takes an address from `NODE:INTERFACE`; the interface may be `lo`, and the prefix length may be left out.
-    pub fn remove_address(&mut self, interface: &str, address: &str) -> Result<(), EditError> {
-        let wanted = address::net(address);
-        let alone = if wanted.is_none() { Some(address::plain(address)?) } else { None };
-        let is = |net: IpNet| wanted == Some(net) || alone == Some(net.addr());
-        let place = self.place(interface)?;
-        let mut lab = self.clone();
-        let list = match place {
-            Place::Loopback(node) => &mut lab.nodes[node].addresses,
-            Place::End(EndId { link, side }) => lab.links[link].ends[side].addresses.get_or_insert_default(),
-        };
-        let before = list.len();
-        list.retain(|net| !is(net.value));
-        if list.len() == before {
-            return Err(EditError::Absent {
-                place: interface.to_owned(),
-                what: format!("address {address}"),
-            });
-        }
-        self.replace(lab)
-    }
-
     /// Adds a route to a node, in the words of `ip route`.
     pub fn add_route(&mut self, node: &str, route: &str) -> Result<(), EditError> {
         let index = self.node_index(node)?;
@@ -236,49 +203,6 @@ impl Lab {
             });
         };
         self.change(|lab| drop(lab.nodes[index].routes.remove(found)))
-    }
-
-    /// Puts the end `NODE:INTERFACE` of a link up or down.
-    pub fn set_up(&mut self, interface: &str, up: bool) -> Result<(), EditError> {
-        let EndId { link, side } = self.end_named(interface)?;
-        self.change(|lab| lab.links[link].ends[side].up = up)
-    }
-
-    /// Sets the MTU of the end `NODE:INTERFACE` of a link.
-    pub fn set_mtu(&mut self, interface: &str, mtu: u32) -> Result<(), EditError> {
-        let EndId { link, side } = self.end_named(interface)?;
-        self.change(|lab| lab.links[link].ends[side].mtu = Some(mtu.into()))
-    }
-
-    /// Sets impairments of what the end `NODE:INTERFACE` of a link sends; what is not said stays as it is.
-    pub fn set_impairments(&mut self, interface: &str, said: Impairments) -> Result<(), EditError> {
-        let EndId { link, side } = self.end_named(interface)?;
-        self.change(|lab| {
-            let end = &mut lab.links[link].ends[side];
-            end.impairments = said.or(end.impairments);
-        })
-    }
-
-    /// Takes all impairments from what the end `NODE:INTERFACE` of a link sends. Those of [`super::Path`]s stay.
-    pub fn clear_impairments(&mut self, interface: &str) -> Result<(), EditError> {
-        let EndId { link, side } = self.end_named(interface)?;
-        self.change(|lab| {
-            // What was said of both ends is from now on said of the other alone.
-            let link = &mut lab.links[link];
-            let of_both = std::mem::take(&mut link.impairments);
-            let other = &mut link.ends[1 - side];
-            other.impairments = other.impairments.or(of_both);
-            link.ends[side].impairments = Impairments::default();
-        })
-    }
-
-    /// Has the end `NODE:INTERFACE` of a link do to what it sends exactly this.
-    pub fn replace_impairments(&mut self, interface: &str, said: Impairments) -> Result<(), EditError> {
-        let mut lab = self.clone();
-        lab.clear_impairments(interface)?;
-        lab.set_impairments(interface, said)?;
-        *self = lab;
-        Ok(())
     }
 
     /// Makes a change unless the lab could not be built with it.
@@ -357,41 +281,6 @@ impl Lab {
         self.device_named(&end.device)?;
         Ok(end)
     }
-
-    fn place(&self, text: &str) -> Result<Place, EditError> {
-        match text.split_once(':') {
-            Some((node, "lo")) => self.node_index(node).map(Place::Loopback),
-            _ => self.end_named(text).map(Place::End),
-        }
-    }
-
-    fn end_named(&self, text: &str) -> Result<EndId, EditError> {
-        let (device, interface) = text.split_once(':').ok_or_else(|| EditError::Invalid {
-            message: format!("`{text}` names no interface"),
-            help: vec!["write NODE:INTERFACE".to_owned()],
-        })?;
-        self.device_named(device)?;
-        let names = self.interface_names();
-        let mut known = Vec::new();
-        for (link, names) in names.iter().enumerate() {
-            for (side, name) in names.iter().enumerate() {
-                if self.links[link].ends[side].device.value == device {
-                    let short = nslab_types::IfName::shortened(name);
-                    if name == interface || short.is_ok_and(|short| short.as_str() == interface) {
-                        return Ok(EndId { link, side });
-                    }
-                    known.push(name.as_str());
-                }
-            }
-        }
-        let suggestion = closest(interface, known).map(|name| format!("{device}:{name}"));
-        Err(EditError::Unknown { kind: "interface", name: text.to_owned(), suggestion })
-    }
-}
-
-enum Place {
-    Loopback(usize),
-    End(EndId),
 }
 
 fn position<'a>(
