@@ -6,6 +6,7 @@ mod inverse;
 mod prose;
 mod shell;
 mod step;
+mod view_shell;
 
 pub use interface::{InterfaceSettings, WireguardSettings, shape};
 pub use step::{

@@ -7,7 +7,9 @@ use nslab_topology::model::{Existing, Program};
 use nslab_types::IfName;
 
 use super::prose::{RuleWords, Words};
-use super::{LINK_GROUP, LinkChange, Op, Plan, Role, Step, VethEnd, interface_shell, namespace_mark};
+use super::{
+    LINK_GROUP, LinkChange, Op, Plan, Role, Step, VethEnd, interface_shell, namespace_mark, view_shell,
+};
 use crate::shaping;
 
 impl Plan {
@@ -192,10 +194,9 @@ impl Plan {
                 commands.extend(text.as_ref().map(|text| here(&ns, text)));
                 commands
             }
-            // Mounts that several programs share have no short command line.
-            Op::CreateView(_) | Op::DeleteView(_) | Op::WriteFile { .. } => {
-                vec![format!("# not part of this script: {}", self.describe(step).replace('\n', " "))]
-            }
+            Op::CreateView(view) => view_shell::create(&ns, view),
+            Op::DeleteView(_) => view_shell::delete(&ns),
+            Op::WriteFile { file, .. } => view_shell::write(&ns, file),
             Op::ReplaceHostTable { table, before } => {
                 let mut text = String::new();
                 if let Some(before) = before {
@@ -208,7 +209,14 @@ impl Plan {
             }
             Op::StartWay(way) => vec![format!("# {way}: see {}(1)", way.carrier.program())],
             Op::StopWay(way) => vec![format!("# stop the {way}")],
-            Op::StartProgram(program) => vec![format!("ip netns exec {ns} {} &", program_words(program))],
+            Op::StartProgram(program) => {
+                let has_view = self.steps().any(|other| {
+                    let is_view = matches!(other.op, Op::CreateView(_) | Op::WriteFile { .. });
+                    other.namespace == step.namespace && is_view
+                });
+                let enter = if has_view { view_shell::enter(&ns) } else { format!("ip netns exec {ns}") };
+                vec![format!("{enter} {} &", program_words(program))]
+            }
             Op::StopProgram(program) => {
                 debug_assert!(namespace.role.is_node());
                 vec![format!("# stop {} in {ns}: ip netns pids {ns} | xargs kill", quote(&program.name))]
@@ -219,11 +227,7 @@ impl Plan {
 
 /// Text for nft in a namespace, whose name is quoted already.
 fn here(ns: &str, text: &str) -> String {
-    // A word that no line of it is.
-    let mut end = "EOF".to_owned();
-    while text.lines().any(|line| line == end) {
-        end.push('_');
-    }
+    let end = view_shell::end_of(text, "EOF");
     format!("ip netns exec {ns} nft -f - <<'{end}'\n{}\n{end}", text.trim_end())
 }
 
