@@ -67,12 +67,14 @@ pub fn attach(device: &OwnedFd, name: IfName, tun: Tun) -> Result<()> {
         let done = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETOWNER, libc::c_ulong::from(owner)) };
         check(done).context(|| format!("give the tun interface {name} to user {owner}"))?;
     }
-    if tun.persistent {
-        // SAFETY: the argument is a number, not a pointer.
-        let done = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETPERSIST, 1 as libc::c_ulong) };
-        check(done).context(|| format!("make the tun interface {name} persistent"))?;
-    }
-    Ok(())
+    if tun.persistent { persist(device, name) } else { Ok(()) }
+}
+
+/// Makes the interface `name`, which a device was [attached](attach) to, one that stays when the device is closed.
+pub fn persist(device: &OwnedFd, name: IfName) -> Result<()> {
+    // SAFETY: the argument is a number, not a pointer.
+    let done = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETPERSIST, 1 as libc::c_ulong) };
+    check(done).context(|| format!("make the tun interface {name} persistent"))
 }
 
 fn check(done: libc::c_int) -> std::io::Result<()> {

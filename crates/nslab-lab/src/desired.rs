@@ -1,13 +1,13 @@
 //! What a lab shall look like in the kernel: a topology, sorted by namespace.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use ipnet::{IpNet, Ipv6Net};
 use nslab_kernel::nftables::Table;
 use nslab_kernel::{Namespace, sysctl};
 use nslab_topology::model::{
-    Device, Existing, FdbEntry, Interface, InterfaceKind, NextHop, Node, PortVlan, Program, Route,
-    RouteAction, Rule, Topology, View,
+    Content, Device, Existing, FdbEntry, File, Interface, InterfaceKind, NextHop, Node, PortVlan, Program,
+    Route, RouteAction, Rule, Topology, View,
 };
 use nslab_types::{IfName, MacAddr};
 
@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::keys::Keys;
 use crate::netfilter;
 use crate::plan::{BridgeSettings, NamespaceRef, Role};
+use crate::resolver;
 use crate::shaping::{self, Queue, Shaper};
 use crate::uplink::{self, UserWay, WayOut};
 
@@ -345,29 +346,49 @@ impl Desired {
         self.namespaces.push(host);
     }
 
-    /// Adds the sysctls that the lab file set before and does not set any more: they shall be as in a new namespace.
-    pub fn reset_dropped_sysctls(&mut self, before: &Topology) -> Result<()> {
+    /// Gives nodes that have files of their own their `/etc/resolv.conf` as one of these, unless the lab file says what is in
+    /// it. To programs of other nodes it is shown when they are executed.
+    pub fn add_name_servers(&mut self, topology: &Topology) {
+        for (space, node) in self.namespaces.iter_mut().zip(&topology.nodes) {
+            let Some(view) = &mut space.view else { continue };
+            if view.files.iter().all(|file| file.path != resolver::FILE)
+                && let Some(text) = resolver::file(node)
+            {
+                let (path, content) = (resolver::FILE.to_owned(), Content::Text(text));
+                view.files.push(File { path, content, mode: 0o644, owner: None });
+            }
+        }
+    }
+
+    /// Adds the sysctls that the lab file set before and does not set any more, and those that an unfinished change may
+    /// have set, by node and key: they shall be as in a new namespace.
+    pub fn reset_dropped_sysctls(
+        &mut self,
+        before: Option<&Topology>,
+        unfinished: &BTreeSet<(String, String)>,
+    ) -> Result<()> {
         let mut fresh = None;
         let places: HashMap<String, usize> =
             self.places().into_iter().map(|(node, place)| (node.to_owned(), place)).collect();
         // What a namespace that is not the lab's own had before is written in the ledger.
-        for node in before.nodes.iter().filter(|node| node.existing.is_none()) {
-            let Some(&place) = places.get(&node.name) else { continue };
-            for key in node.sysctls.keys() {
-                if self.namespaces[place].sysctls.iter().any(|wanted| wanted.key == *key) {
-                    continue;
-                }
-                let namespace = match &fresh {
-                    Some(namespace) => namespace,
-                    None => fresh.insert(Namespace::create()?),
-                };
-                // One of an interface begins as the default for interfaces.
-                let common = of_any_interface(key);
-                if let Ok(value) = namespace.run(|| sysctl::read(&common))? {
-                    let wanted =
-                        DesiredSysctl { is_default: true, optional: true, ..DesiredSysctl::new(key, &value) };
-                    self.namespaces[place].sysctls.push(wanted);
-                }
+        let nodes =
+            before.into_iter().flat_map(|before| &before.nodes).filter(|node| node.existing.is_none());
+        let were = nodes.flat_map(|node| node.sysctls.keys().map(|key| (&node.name, key)));
+        for (node, key) in were.chain(unfinished.iter().map(|(node, key)| (node, key))) {
+            let Some(&place) = places.get(node) else { continue };
+            if self.namespaces[place].sysctls.iter().any(|wanted| wanted.key == *key) {
+                continue;
+            }
+            let namespace = match &fresh {
+                Some(namespace) => namespace,
+                None => fresh.insert(Namespace::create()?),
+            };
+            // One of an interface begins as the default for interfaces.
+            let common = of_any_interface(key);
+            if let Ok(value) = namespace.run(|| sysctl::read(&common))? {
+                let wanted =
+                    DesiredSysctl { is_default: true, optional: true, ..DesiredSysctl::new(key, &value) };
+                self.namespaces[place].sysctls.push(wanted);
             }
         }
         Ok(())

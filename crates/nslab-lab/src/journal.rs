@@ -7,6 +7,7 @@
 //! it tells of ends with the machine too. Usually `/run` is in memory anyway; where it is not, what a crash of the
 //! machine left of it is stale (another boot's) and may be cut off.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
-use crate::plan::{NamespaceRef, Plan, Stage};
+use crate::plan::{NamespaceRef, Op, Plan, Role, Stage};
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +123,34 @@ impl Past {
         let done = last == quoted(&Entry::Done, path)?;
         let going_down = last == quoted(&Entry::Down, path)?;
         Ok(Some(Self { interrupted: !done, going_down }))
+    }
+
+    /// The sysctls that changes which did not come to their end may have set in nodes of the lab's own: node and key. No
+    /// state tells of them. A line that is cut off was not carried out.
+    pub fn unfinished_sysctls(path: &Path) -> Result<BTreeSet<(String, String)>> {
+        let mut found = BTreeSet::new();
+        if Self::read(path)?.is_none_or(|past| !past.interrupted) {
+            return Ok(found);
+        }
+        let text = std::fs::read_to_string(path).context(|| format!("read {}", path.display()))?;
+        let mut spaces = Vec::new();
+        for line in text.lines() {
+            match serde_json::from_str(line) {
+                Ok(Entry::Begin { namespaces, .. }) => spaces = namespaces.into_owned(),
+                Ok(Entry::Stage(stage)) => {
+                    for step in &stage.steps {
+                        let space: Option<&NamespaceRef> = spaces.get(step.namespace);
+                        if let (Op::SetSysctl { key, .. }, Some(space)) = (&step.op, space)
+                            && space.role == Role::Node
+                        {
+                            found.insert((space.node.clone(), key.clone()));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
     }
 }
 

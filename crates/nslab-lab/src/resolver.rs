@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use nslab_topology::model::Node;
 
-/// The host's, as its programs read it.
-const HOST: &str = "/etc/resolv.conf";
+/// Where programs read it.
+pub(crate) const FILE: &str = "/etc/resolv.conf";
 /// What systemd-resolved itself asks, where the host's file leads to its own socket (systemd-resolved.service(8)).
 const UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
 
@@ -17,7 +17,7 @@ pub(crate) fn file(node: &Node) -> Option<String> {
     }
     node.uplink.as_ref()?;
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    Some(of_host(&read(HOST), || read(UPSTREAM)))
+    Some(of_host(&read(FILE), || read(UPSTREAM)))
 }
 
 /// What reaches from a node of what the host asks: name servers on the host's loopback do not.

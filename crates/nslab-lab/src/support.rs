@@ -11,7 +11,7 @@ use nslab_kernel::wireguard::Control;
 use nslab_kernel::{Error as KernelError, Namespace, tun};
 use nslab_topology::model::InterfaceKind;
 use nslab_types::IfName;
-use rustix::thread::CapabilitySet;
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::kinds;
@@ -29,14 +29,14 @@ pub(crate) fn check(plan: &Plan) -> Result<()> {
     if needs.is_empty() {
         return Ok(());
     }
-    let capabilities = rustix::thread::capabilities(None).map(|sets| sets.effective);
-    let lacking = if capabilities.is_ok_and(|own| own.contains(CapabilitySet::SYS_ADMIN)) {
-        probe(&needs)?
-    } else {
+    let lacking = match probe(&needs) {
         // Without privilege nothing can be tried here, but where an ordinary user's labs are built it can.
-        let work = || probe(&needs).ok().and_then(|lacking| serde_json::to_vec(&lacking).ok());
-        let given = nslab_kernel::userns::in_child(|| work().unwrap_or_default())?;
-        given.and_then(|given| serde_json::from_slice(&given).ok()).unwrap_or_default()
+        Err(Error::Kernel(error)) if error.errno() == Some(Errno::PERM) => {
+            let work = || probe(&needs).ok().and_then(|lacking| serde_json::to_vec(&lacking).ok());
+            let given = nslab_kernel::userns::in_child(|| work().unwrap_or_default())?;
+            given.and_then(|given| serde_json::from_slice(&given).ok()).unwrap_or_default()
+        }
+        tried => tried?,
     };
     if lacking.is_empty() {
         return Ok(());

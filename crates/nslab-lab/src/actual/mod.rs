@@ -52,7 +52,7 @@ pub struct ActualNamespace {
     pub joined: Option<Joined>,
     /// The nftables table of the lab, where somebody looked for it.
     pub table: Option<Box<Table>>,
-    /// The text that nft was handed, if all that came of it is there.
+    /// The text that nft was handed; an empty one if not all that came of it is there.
     pub nft: Option<String>,
     /// The lab's table of nftables, in the host's namespace.
     pub host_table: Option<Box<Table>>,

@@ -79,7 +79,7 @@ impl<'a> Survey<'a> {
             shown.table = netfilter::read()?.map(Box::new);
             let record = self.paths.nft(node);
             if record.exists() {
-                shown.nft = netfilter::raw::loaded(&record)?.map(|record| record.text);
+                shown.nft = netfilter::raw::loaded(&record)?;
             }
         }
         if self.views.contains(node) {

@@ -24,17 +24,19 @@ pub(super) fn create_tun(open: &mut Open, name: IfName, settings: &InterfaceSett
     let kind = kinds::to_kernel(&settings.kind, |_| Ok(1)).map_err(|reason| (reason, false))?;
     let LinkKind::Tun(wanted) = kind else { return Err(("it is no program's interface".to_owned(), false)) };
     let make = |open: &mut Open| -> Result<(), KernelError> {
-        // It stays when the descriptor is closed.
-        open.namespace.run(|| tun::create(name, Tun { persistent: true, ..wanted }).map(drop))??;
+        // Until it is marked as ours it goes with the descriptor, also when this process is killed.
+        let device = open.namespace.run(|| tun::create(name, Tun { persistent: false, ..wanted }))??;
         let index = link::find_by_name(&mut open.socket, name)?.index;
-        open.indexes.insert(name, index);
         open.socket.request(&SetLink {
             index,
             mac: settings.mac,
             mtu: Some(settings.mtu),
             group: Some(LINK_GROUP),
             ..SetLink::default()
-        })
+        })?;
+        tun::persist(&device, name)?;
+        open.indexes.insert(name, index);
+        Ok(())
     };
     make(open).map_err(|error| refused(&error))
 }

@@ -337,11 +337,14 @@ fn desired(
     let shaper = shaping::probe(topology, lab)?;
     let new = NewNamespaces { shaper, ..NewNamespaces::of_this_machine() };
     let mut desired = Desired::new(topology, new);
+    desired.add_name_servers(topology);
     desired.add_ways_out(&uplink::settle(paths, topology, &Ledger::read(paths)?)?);
-    if let Some(before) = before {
-        desired.reset_dropped_sysctls(&before.topology)?;
-    }
-    desired.look_for_tables(before.map(|before| &before.topology));
+    // What a change that did not come to its end has made besides what the state tells of is not wanted either.
+    let past = Past::read(&paths.journal())?;
+    let unfinished = Past::unfinished_sysctls(&paths.journal())?;
+    let before = before.map(|before| &before.topology);
+    desired.reset_dropped_sysctls(before, &unfinished)?;
+    desired.look_for_tables(before.filter(|_| past.is_none_or(|past| !past.interrupted)));
     Ok(desired)
 }
 

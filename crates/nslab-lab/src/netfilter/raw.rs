@@ -1,7 +1,8 @@
 //! Text that is handed to the user's own nft(8).
 //!
 //! nslab does not read it: it knows only what it handed over, and which tables there were afterwards that there were
-//! not before. Those go when the text changes or is taken out of the lab file.
+//! not before. Those go when the text changes or is taken out of the lab file. It notes before it lets nft work whose
+//! tables there were, so that an interrupted change is found out.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TABLE;
 use crate::error::{Context, Error, Result};
+use crate::pins::make_directory;
+use crate::state::replace;
 
 /// What nft was handed for a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,19 @@ pub struct Record {
     pub text: String,
     /// The tables that came with it.
     tables: Vec<TableId>,
+    /// nft is at work, or was when nslab was interrupted: what there was that was not the lab's. All other tables are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    others: Option<Vec<TableId>>,
+}
+
+impl Record {
+    /// Those of the tables `there` that came with it.
+    fn own<'a>(&'a self, there: &'a [TableId]) -> impl Iterator<Item = &'a TableId> {
+        there.iter().filter(|table| match &self.others {
+            Some(others) => !others.contains(table),
+            None => self.tables.contains(table),
+        })
+    }
 }
 
 /// The text of a node; none if there is none.
@@ -41,12 +57,13 @@ fn content(piece: &Nft) -> &str {
     }
 }
 
-/// The record of what nft was handed for a node whose namespace the calling thread is in: none if nothing was, or if
-/// some of its tables are gone.
-pub fn loaded(record: &Path) -> Result<Option<Record>> {
+/// What nft was handed for a node whose namespace the calling thread is in: none if nothing was, and an empty text if what
+/// is there is not, or not for sure, what came of it.
+pub fn loaded(record: &Path) -> Result<Option<String>> {
     let Some(record) = read(record)? else { return Ok(None) };
     let there = tables()?;
-    Ok(Some(record).filter(|record| record.tables.iter().all(|table| there.contains(table))))
+    let is_whole = record.others.is_none() && record.tables.iter().all(|table| there.contains(table));
+    Ok(Some(if is_whole { record.text } else { String::new() }))
 }
 
 fn read(path: &Path) -> Result<Option<Record>> {
@@ -68,39 +85,54 @@ fn tables() -> Result<Vec<TableId>> {
 }
 
 /// Hands `text` to nft in the namespace of the calling thread and notes that in `record`. What was handed over before
-/// goes in the same transaction; none takes it away.
+/// goes in the same transaction; none, or an empty text, takes it away.
 pub fn load(text: Option<&str>, record: &Path) -> Result<()> {
     let before = read(record)?;
     let there = tables()?;
+    let old: Vec<TableId> = before.iter().flat_map(|record| record.own(&there)).cloned().collect();
     let mut whole = String::new();
-    for table in before.iter().flat_map(|record| &record.tables).filter(|table| there.contains(table)) {
+    for table in &old {
         whole.extend(["delete table ", &table.to_string(), "\n"]);
     }
+    let text = text.filter(|text| !text.trim().is_empty());
     whole.push_str(text.unwrap_or_default());
+    let others: Vec<TableId> = there.iter().filter(|table| !old.contains(table)).cloned().collect();
     if !whole.trim().is_empty() {
-        run(&whole, false)?.map_err(|said| Error::Io {
-            action: "load the text for nft".to_owned(),
-            source: std::io::Error::other(said),
-        })?;
-    }
-    let Some(text) = text else {
-        return match std::fs::remove_file(record) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).context(|| format!("remove {}", record.display()))
+        let text = text.unwrap_or_default().to_owned();
+        write(record, &Record { text, tables: old, others: Some(others.clone()) })?;
+        if let Err(said) = run(&whole, false)? {
+            // It has changed nothing.
+            match &before {
+                Some(before) => write(record, before)?,
+                None => remove(record)?,
             }
-            _ => Ok(()),
-        };
-    };
-    let old = before.map_or_else(Vec::new, |record| record.tables);
-    let now = tables()?;
-    let new = now.into_iter().filter(|table| old.contains(table) || !there.contains(table)).collect();
-    let note = Record { text: text.to_owned(), tables: new };
-    let bytes = serde_json::to_vec(&note)
-        .map_err(|error| Error::Damaged { path: record.to_owned(), problem: error.to_string() })?;
-    if let Some(directory) = record.parent() {
-        std::fs::create_dir_all(directory).context(|| format!("make {}", directory.display()))?;
+            return Err(Error::Io {
+                action: "load the text for nft".to_owned(),
+                source: std::io::Error::other(said),
+            });
+        }
     }
-    std::fs::write(record, bytes).context(|| format!("write {}", record.display()))
+    let Some(text) = text else { return remove(record) };
+    let new = tables()?.into_iter().filter(|table| !others.contains(table)).collect();
+    write(record, &Record { text: text.to_owned(), tables: new, others: None })
+}
+
+fn write(path: &Path, record: &Record) -> Result<()> {
+    let text = serde_json::to_vec(record)
+        .map_err(|error| Error::Damaged { path: path.to_owned(), problem: error.to_string() })?;
+    if let Some(directory) = path.parent() {
+        make_directory(directory)?;
+    }
+    replace(path, &text, 0o600)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Asks nft whether it would take the texts of a node, in a namespace made for that, with interfaces of the same

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use nslab_lab::apply::Event;
 use nslab_testing::privileged;
 
-use crate::support::{Site, assert_same, wanted, with_labs};
+use crate::support::{DIRECTORY, Site, assert_same, wanted, with_labs};
 
 const LAB: &str = "name: k\nnodes: {h: {count: 16}, r: {forward: true}, y: {addresses: [192.0.2.1/32]}, \
                    x: {private: [/run/of-x], files: {/etc/of-x/f: one}}}\n\
@@ -19,9 +19,7 @@ const EDITED: &str = "name: k\nnodes: {h: {count: 12}, r: {forward: true}, z: {p
 
 /// What the victim is to do.
 const COMMAND: &str = "NSLAB_TEST_VICTIM";
-/// Where its labs are.
-const DIRECTORY: &str = "NSLAB_TEST_DIRECTORY";
-/// The lab file of the command `other`.
+/// The lab file of the commands `other` and `down`.
 const TEXT: &str = "NSLAB_TEST_LAB";
 /// After how many events it dies.
 const STEPS: &str = "NSLAB_TEST_STEPS";
@@ -37,6 +35,7 @@ fn victim() {
     };
     let left = AtomicUsize::new(steps.parse().unwrap());
     let observer = |_: Event<'_>| {
+        // None is never.
         if left.fetch_sub(1, Ordering::SeqCst) == 1 {
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
         }
@@ -45,7 +44,11 @@ fn victim() {
     with_labs(&paths, &observer, true, |labs| match &command[..] {
         "up" => drop(labs.up(&wanted(LAB)).unwrap()),
         "edit" => drop(labs.up(&wanted(EDITED)).unwrap()),
-        "down" => drop(labs.down("k").unwrap()),
+        "down" => {
+            let text = std::env::var(TEXT).unwrap();
+            let name = if text.is_empty() { "k".to_owned() } else { wanted(&text).topology.name };
+            labs.down(&name).unwrap();
+        }
         "other" => drop(labs.up(&wanted(&std::env::var(TEXT).unwrap())).unwrap()),
         other => unreachable!("{other}"),
     });
@@ -56,21 +59,31 @@ pub(crate) fn kill_building(site: &Site, text: &str, steps: usize) -> bool {
     kill(site, "other", text, steps)
 }
 
+/// Lets a process take the lab away that `text` describes, and die after `steps` events; whether it died.
+pub(crate) fn kill_taking_away(site: &Site, text: &str, steps: usize) -> bool {
+    kill(site, "down", text, steps)
+}
+
 /// Lets a process do `command` and die after `steps` events; whether it died (or came to its end before).
 fn kill_after(site: &Site, command: &str, steps: usize) -> bool {
     kill(site, command, "", steps)
 }
 
+/// A process that builds the lab that `text` describes, if it is let.
+pub(crate) fn building(site: &Site, text: &str) -> Command {
+    victim_for(site, "other", text, 0)
+}
+
+fn victim_for(site: &Site, command: &str, text: &str, steps: usize) -> Command {
+    let mut victim = Command::new(std::env::current_exe().unwrap());
+    victim.args(["crash::victim", "--exact", "--include-ignored", "--test-threads=1"]);
+    victim.env(COMMAND, command).env(DIRECTORY, site.directory()).env(TEXT, text);
+    victim.env(STEPS, steps.to_string()).stdout(Stdio::null());
+    victim
+}
+
 fn kill(site: &Site, command: &str, text: &str, steps: usize) -> bool {
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["crash::victim", "--exact", "--include-ignored", "--test-threads=1"])
-        .env(COMMAND, command)
-        .env(DIRECTORY, site.directory())
-        .env(TEXT, text)
-        .env(STEPS, steps.to_string())
-        .stdout(Stdio::null())
-        .status()
-        .unwrap();
+    let status = victim_for(site, command, text, steps).status().unwrap();
     if status.signal() == Some(9) {
         return true;
     }

@@ -16,6 +16,11 @@ use nslab_lab::{Labs, Paths};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// Where the labs are that another process of this executable works on.
+pub(crate) const DIRECTORY: &str = "NSLAB_TEST_DIRECTORY";
+/// Which lab a keeper is for.
+pub(crate) const LAB: &str = "NSLAB_TEST_LAB_NAME";
+
 /// Sysctls that the tests' labs set.
 const SYSCTLS: [&str; 5] = [
     "net.ipv4.ip_forward",
@@ -133,7 +138,12 @@ pub(crate) fn with_labs<T>(
     one_by_one: bool,
     work: impl FnOnce(&Labs<'_>) -> T,
 ) -> T {
-    let launcher = |_: &str| unreachable!("these labs have no programs");
+    let launcher = |lab: &str| {
+        let mut command = crate::reexec::command("keeper");
+        let directory = paths.state.parent().expect("the labs are in the test's directory");
+        command.env(DIRECTORY, directory).env(LAB, lab);
+        command
+    };
     work(&Labs {
         paths: paths.clone(),
         launcher: &launcher,

@@ -26,14 +26,14 @@ const HOST: &str = "203.0.113.2";
 const OUTSIDE: &str = "203.0.113.1";
 
 /// A stand-in for the host, and what is outside of it.
-struct World {
-    site: Site,
-    host: Namespace,
+pub(crate) struct World {
+    pub(crate) site: Site,
+    pub(crate) host: Namespace,
     outside: Namespace,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = Self {
             site: Site::new(),
             host: Namespace::create().unwrap(),
@@ -93,7 +93,7 @@ impl World {
         socket.request(&give).unwrap();
     }
 
-    fn up(&self, text: &str) -> nslab_lab::labs::Built {
+    pub(crate) fn up(&self, text: &str) -> nslab_lab::labs::Built {
         self.host.run(|| self.site.up(&wanted(text))).unwrap()
     }
 
@@ -101,12 +101,12 @@ impl World {
         self.host.run(|| self.site.labs(|labs| labs.up(&wanted(text)))).unwrap().unwrap_err()
     }
 
-    fn down(&self, lab: &str) {
+    pub(crate) fn down(&self, lab: &str) {
         self.host.run(|| self.site.down(lab)).unwrap();
     }
 
     /// All of the host that a lab could have changed.
-    fn shown(&self) -> Value {
+    pub(crate) fn shown(&self) -> Value {
         let read = || -> (BTreeMap<String, String>, Vec<Table>) {
             let keys = ["net.ipv4", "net.ipv6"].iter().flat_map(|root| sysctl::list(root).unwrap());
             let sysctls = keys.filter_map(|key| Some((key.clone(), sysctl::read(&key).ok()?))).collect();
@@ -120,7 +120,7 @@ impl World {
         shown
     }
 
-    fn assert_is(&self, before: &Value, when: &str) {
+    pub(crate) fn assert_is(&self, before: &Value, when: &str) {
         let now = self.shown();
         for (part, value) in before.as_object().unwrap() {
             assert_eq!(&now[part], value, "{when}: {part}");
@@ -128,7 +128,7 @@ impl World {
         self.site.assert_clean();
     }
 
-    fn node(&self, lab: &str, node: &str) -> Namespace {
+    pub(crate) fn node(&self, lab: &str, node: &str) -> Namespace {
         self.site.node(lab, node)
     }
 

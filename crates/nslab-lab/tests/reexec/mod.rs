@@ -4,6 +4,7 @@
 //! which no test in the usual harness has. So a role is taken on before `main`, and with it before the harness.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses some of it")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a process that cannot do its part says so")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub const SKIPPED: i32 = 77;
 macro_rules! processes {
     (run: $run:path; roles: [$($role:ident),*]; $($(#[$attribute:meta])* fn $name:ident() $body:block)*) => {
         mod bodies {
+            #[allow(unused_imports, reason = "there may be roles and no tests")]
             use super::*;
             $(pub(super) fn $name() $body)*
         }

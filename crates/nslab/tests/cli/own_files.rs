@@ -13,6 +13,7 @@ each_user!(
     edited_in_place,
     mended,
     another_shape_starts_programs_anew,
+    name_servers_are_among_them,
     what_cannot_be_copied,
     what_the_machine_lacks,
     paths_that_cannot_be,
@@ -147,6 +148,34 @@ fn edited_in_place(session: &Session) {
     assert_eq!(sh(session, &a, "stat -c %a /run/of-a/f"), "640\n");
     let after = (pid(session, &lab, "a"), sh(session, &a, "stat -c %i /etc/nsswitch.conf"));
     assert_eq!(after, before, "the program and the file are the same");
+}
+
+fn name_servers_are_among_them(session: &Session) {
+    let text = "
+nodes:
+  a: {private: [/run/of-a], dns: [192.0.2.53, \"2001:db8::53\"], run: [{command: 'exec sleep infinity'}]}
+  b: {files: {/etc/resolv.conf: \"nameserver 192.0.2.54\\n\"}, dns: [192.0.2.53]}
+  c: {private: [/etc], dns: [192.0.2.55]}
+  d: {private: [/run/of-d]}
+";
+    let (lab, file) = session.lab_file(text);
+    session.ok(["up", &file]);
+    let asks = |node: &str| sh(session, &format!("{lab}/{node}"), "cat /etc/resolv.conf");
+    assert_eq!(asks("a"), "nameserver 192.0.2.53\nnameserver 2001:db8::53\n");
+    // What the lab file says is in the file stands before.
+    assert_eq!(asks("b"), "nameserver 192.0.2.54\n");
+    assert_eq!(asks("c"), "nameserver 192.0.2.55\n");
+    let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    assert_eq!(sh(session, &format!("{lab}/d"), "cat /etc/resolv.conf 2>/dev/null || true"), host);
+    // Others are written in place, below the programs.
+    let before = pid(session, &lab, "a");
+    session.file(&file, format!("name: {lab}\n{}", text.replace("2001:db8::53", "2001:db8::54")));
+    assert!(session.ok(["plan", &file]).contains("a: write /etc/resolv.conf"));
+    session.ok(["up", &file]);
+    assert_eq!(asks("a"), "nameserver 192.0.2.53\nnameserver 2001:db8::54\n");
+    assert_eq!(pid(session, &lab, "a"), before);
+    session.ok(["down", &lab]);
+    assert_eq!(std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(), host);
 }
 
 fn mended(session: &Session) {

@@ -48,9 +48,9 @@ pub(super) fn run(args: &args::Plan, output: Output) -> Result<ExitCode, CliErro
 /// The plan of a first build.
 pub(super) fn fresh(topology: &nslab_topology::Topology) -> Plan {
     // Where nothing can be asked, as by an ordinary user without labs, a kernel that has all.
-    let asked = (!nslab_lab::rootless::needed()).then(|| nslab_lab::shaping::probe(topology, None).ok());
-    let shaper = asked.flatten().unwrap_or_default();
+    let shaper = nslab_lab::shaping::probe(topology, None).unwrap_or_default();
     let mut desired = Desired::new(topology, NewNamespaces { shaper, ..NewNamespaces::default() });
+    desired.add_name_servers(topology);
     desired.add_ways_out(&nslab_lab::uplink::imagined(topology));
     let nothing = Actual::nothing(&desired);
     nslab_lab::diff::plan(&desired, &nothing, &[])
