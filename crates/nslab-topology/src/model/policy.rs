@@ -27,6 +27,12 @@ impl Policy {
     pub fn is_empty(&self) -> bool {
         self.firewall.is_none() && self.nat.is_empty() && self.nft.is_empty()
     }
+
+    /// Whether the firewall, or a rule of it, writes to the kernel's log.
+    pub fn logs(&self) -> bool {
+        let rules = |firewall: &Firewall| firewall.rules.iter().any(|rule| rule.written.log.is_some());
+        self.firewall.as_ref().is_some_and(|firewall| firewall.log.is_some() || rules(firewall))
+    }
 }
 
 /// A firewall.

@@ -15,6 +15,9 @@ use serde::Serialize;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 
+/// Whether other namespaces than the host's write to the kernel's log (`net/netfilter/nf_log.c`).
+const LOG_ALL: &str = "net.netfilter.nf_log_all_netns";
+
 /// What `show TARGET --firewall --json` prints.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -74,6 +77,14 @@ pub(super) fn show(
         sections.push(format!("{target} has no firewall: nftables has no rules there\n"));
     }
     output.print(sections.join("\n").trim_end());
+    // Only the host's own namespace has this sysctl.
+    if policy.is_some_and(Policy::logs) && nslab_kernel::sysctl::read(LOG_ALL).is_ok_and(|value| value == "0")
+    {
+        output.note(&format!(
+            "note: lines of `log` are not written, as {LOG_ALL} of the host is 0; `sysctl -w {LOG_ALL}=1` has them \
+             written to the kernel's log (dmesg)"
+        ));
+    }
     Ok(())
 }
 
