@@ -27,6 +27,8 @@ pub const PROTOCOL_KERNEL: u8 = 2;
 pub const PROTOCOL_BOOT: u8 = 3;
 /// Who made a route: an administrator's configuration (`RTPROT_STATIC`).
 pub const PROTOCOL_STATIC: u8 = 4;
+/// Who made a route: a router's advertisement (`RTPROT_RA`).
+pub const PROTOCOL_RA: u8 = 9;
 
 /// A route, to be added or as the kernel shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -101,10 +101,22 @@ pub(super) fn choose_carried(paths: &LabPaths, topology: &Topology, carrier: Car
         taken.extend(node.routes.iter().map(|route| route.to).filter(|to| to.prefix_len() > 0));
     }
     for way in ways.iter_mut().filter(|way| way.ipv4.is_some()) {
-        let held = super::user::subnet(paths, &way.name).filter(|held| is_free((*held).into(), &taken));
+        let (held, held_ipv6) = super::user::subnets(paths, &way.name).unzip();
+        let held = held.filter(|held| is_free((*held).into(), &taken));
         way.ipv4 = held.or_else(|| free_ipv4(hash(&way.name), 24, &taken));
         way.carrier = Some(carrier);
         taken.extend(way.ipv4.map(IpNet::from));
+        let held_ipv6 = held_ipv6.flatten().filter(|held| is_free((*held).into(), &taken));
+        way.ipv6 = carrier.ipv6(way.ipv6.map(|chosen| held_ipv6.unwrap_or(chosen)));
+        if let Some(net) = way.ipv6.filter(|net| !is_free((*net).into(), &taken)) {
+            return Err(cannot(
+                format!("{} has {net} for IPv6, which the lab uses itself", carrier.program()),
+                "use other addresses in the lab, or install pasta (the package passt)",
+            ));
+        }
+        if carrier == Carrier::Pasta {
+            taken.extend(way.ipv6.map(IpNet::from));
+        }
     }
     Ok(ways)
 }

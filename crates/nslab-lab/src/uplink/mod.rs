@@ -80,7 +80,7 @@ impl WayOut {
     /// The way out as a program carries it, if one does.
     pub fn carried(&self) -> Option<UserWay> {
         let (interface, publish) = (self.uplink.interface, self.uplink.publish.clone());
-        Some(UserWay { carrier: self.carrier?, interface, ipv4: self.ipv4?, publish })
+        Some(UserWay { carrier: self.carrier?, interface, ipv4: self.ipv4?, ipv6: self.ipv6, publish })
     }
 
     /// The node's address of the family of `like`.
@@ -125,10 +125,18 @@ fn carried(paths: &LabPaths, topology: &Topology) -> Result<Vec<WayOut>> {
     let carrier = Carrier::find()?;
     let ways = choose::choose_carried(paths, topology, carrier)?;
     for way in &ways {
-        if way.uplink.ipv6 == Some(true) || way.ipv4.is_none() {
+        if way.ipv4.is_none() {
             return Err(cannot(
-                format!("without root the way out of {} is for IPv4 only", way.name),
-                "run nslab as root, or leave out `ipv6: true`",
+                format!("without root the way out of {} is never without IPv4", way.name),
+                "run nslab as root, or leave out `ipv4: false`",
+            ));
+        }
+        let is_carried = |host: IpAddr| !host.is_ipv6() || way.ipv6.is_some() && carrier == Carrier::Pasta;
+        let other = way.uplink.publish.iter().find(|publish| !publish.host.is_none_or(is_carried));
+        if let Some(publish) = other {
+            return Err(cannot(
+                format!("without root {publish} of {} needs `ipv6: true` and pasta", way.name),
+                "publish it on an IPv4 address, or run nslab as root",
             ));
         }
     }

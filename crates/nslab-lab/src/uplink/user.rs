@@ -6,7 +6,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use nslab_kernel::address::{self, ChangeAddress};
+use nslab_kernel::link;
+use nslab_kernel::netlink::{Protocol, Socket};
+use nslab_kernel::route::{ChangeRoute, NextHop, PROTOCOL_RA, Route, RouteAction};
+use nslab_kernel::{Namespace, sysctl};
 use nslab_topology::model::{Publish, Transport};
 use nslab_types::IfName;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -22,9 +27,13 @@ use crate::state::replace;
 
 /// How long a carrier has to end.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a node's IPv6 address may take to be usable: pasta of 2023 lets the kernel look for duplicates first.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Where in its subnet the node is, and the gateway: what slirp4netns makes of a subnet.
 const NODE: u32 = 100;
 const GATEWAY: u32 = 2;
+/// The one subnet that slirp4netns has for IPv6, with its own address where the gateway is (slirp4netns(1), "IPV6").
+const SLIRP_IPV6: Ipv6Net = Ipv6Net::new_assert(std::net::Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0), 64);
 
 /// A way out that a program carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +44,9 @@ pub struct UserWay {
     pub interface: IfName,
     /// The subnet, which only the node and the program know of.
     pub ipv4: Ipv4Net,
+    /// The same for IPv6, if that is carried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Ipv6Net>,
     /// Ports of the host that lead to the node.
     pub publish: Vec<Publish>,
 }
@@ -58,6 +70,14 @@ impl Carrier {
         }
     }
 
+    /// The IPv6 subnet of a way that it carries, of which `chosen` is free.
+    pub(super) fn ipv6(self, chosen: Option<Ipv6Net>) -> Option<Ipv6Net> {
+        chosen.map(|chosen| match self {
+            Self::Pasta => chosen,
+            Self::Slirp4netns => SLIRP_IPV6,
+        })
+    }
+
     /// The first that is installed.
     pub(super) fn find() -> Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -75,7 +95,11 @@ impl Carrier {
 
 impl std::fmt::Display for UserWay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "way out {} at {} through {}", self.interface, self.node(), self.carrier.program())
+        write!(f, "way out {} at {}", self.interface, self.node())?;
+        if let Some(net) = self.ipv6 {
+            write!(f, " and {}", at(net, NODE))?;
+        }
+        write!(f, " through {}", self.carrier.program())
     }
 }
 
@@ -125,12 +149,61 @@ impl UserWay {
             })?
         };
         self.note(paths, node, pid)?;
+        self.complete(&paths.pin(node), &api, node).inspect_err(|_| drop(stop(paths, node)))
+    }
+
+    /// Does what the program does not do itself, and looks whether it has done its part.
+    fn complete(&self, pin: &Path, api: &Path, node: &str) -> Result<()> {
+        if let Some(net) = self.ipv6 {
+            let namespace = Namespace::open(pin)?;
+            if self.carrier == Carrier::Slirp4netns {
+                namespace.run(|| self.set_ipv6(net))??;
+            }
+            if !namespace.run(|| self.has_ipv6(net))?? {
+                return Err(cannot(
+                    format!("{} gave the way out of {node} no IPv6", self.carrier.program()),
+                    "leave out `ipv6: true`, or give the host a default route for IPv6",
+                ));
+            }
+        }
         if self.carrier == Carrier::Slirp4netns {
             for publish in &self.publish {
-                self.forward(&api, publish).inspect_err(|_| drop(stop(paths, node)))?;
+                self.forward(api, publish)?;
             }
         }
         Ok(())
+    }
+
+    /// Gives the interface its address and a default route. slirp4netns would leave that to router advertisements, which
+    /// routers do not listen to and others wait for.
+    fn set_ipv6(&self, net: Ipv6Net) -> Result<()> {
+        let mut socket = Socket::open(Protocol::Route)?;
+        let link = link::find_by_name(&mut socket, self.interface)?.index;
+        sysctl::write(&format!("net/ipv6/conf/{}/accept_ra", self.interface), "0")?;
+        let address = IpNet::V6(Ipv6Net::new(at(net, NODE), net.prefix_len()).unwrap_or(net));
+        socket.request(&ChangeAddress { link, address, delete: false })?;
+        let hop = NextHop { link: Some(link), ..NextHop::via(at(net, GATEWAY).into()) };
+        let to = IpNet::V6(Ipv6Net::default());
+        // Not by hand, so that it is left alone when the lab is brought to what it shall be.
+        let route = Route { protocol: PROTOCOL_RA, ..Route::new(to, RouteAction::Forward(vec![hop])) };
+        Ok(socket.request(&ChangeRoute { route, delete: false })?)
+    }
+
+    /// Waits until the interface's address can be used; false if it has none.
+    fn has_ipv6(&self, net: Ipv6Net) -> Result<bool> {
+        let mut socket = Socket::open(Protocol::Route)?;
+        let link = link::find_by_name(&mut socket, self.interface)?.index;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let all = address::list(&mut socket)?;
+            let own = all.iter().find(|one| one.link == link && IpNet::V6(net).contains(&one.address));
+            match own {
+                Some(own) if own.tentative && Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                own => return Ok(own.is_some_and(|own| !own.tentative)),
+            }
+        }
     }
 
     fn note(&self, paths: &LabPaths, node: &str, pid: i32) -> Result<()> {
@@ -141,12 +214,19 @@ impl UserWay {
 
     fn pasta(&self, pin: &Path, pid_file: &Path) -> Request {
         let mut arguments: Vec<String> =
-            ["--netns-only", "--quiet", "-4", "--config-net", "--no-map-gw"].map(String::from).into();
+            ["--netns-only", "--quiet", "--config-net", "--no-map-gw"].map(String::from).into();
+        if self.ipv6.is_none() {
+            arguments.push("-4".to_owned());
+        }
         let mut push = |option: &str, value: String| arguments.extend([option.to_owned(), value]);
         push("-I", self.interface.to_string());
         push("-a", self.node().to_string());
         push("-n", self.ipv4.prefix_len().to_string());
         push("-g", self.gateway().to_string());
+        if let Some(net) = self.ipv6 {
+            push("-a", at(net, NODE).to_string());
+            push("-g", at(net, GATEWAY).to_string());
+        }
         // Nothing in the other direction: the host's ports are not the node's.
         push("-T", "none".to_owned());
         push("-U", "none".to_owned());
@@ -173,7 +253,7 @@ impl UserWay {
     }
 
     fn slirp(&self, pin: &Path, api: &Path) -> Request {
-        let arguments = vec![
+        let mut arguments = vec![
             "--configure".to_owned(),
             "--mtu=1500".to_owned(),
             "--disable-host-loopback".to_owned(),
@@ -181,9 +261,11 @@ impl UserWay {
             "--netns-type=path".to_owned(),
             format!("--api-socket={}", api.display()),
             "--ready-fd=3".to_owned(),
-            pin.display().to_string(),
-            self.interface.to_string(),
         ];
+        if self.ipv6.is_some() {
+            arguments.push("--enable-ipv6".to_owned());
+        }
+        arguments.extend([pin.display().to_string(), self.interface.to_string()]);
         Request { program: "slirp4netns".to_owned(), arguments, ready_on_3: true }
     }
 
@@ -211,6 +293,11 @@ impl UserWay {
     }
 }
 
+/// An address in an IPv6 subnet.
+fn at(net: Ipv6Net, number: u32) -> std::net::Ipv6Addr {
+    (u128::from(net.network()) + u128::from(number)).into()
+}
+
 fn record_path(paths: &LabPaths, node: &str) -> PathBuf {
     paths.node(node).join("way.json")
 }
@@ -225,9 +312,9 @@ pub(crate) fn running(paths: &LabPaths, node: &str) -> Option<UserWay> {
     process(record.pid, &paths.pin(node)).map(|_| record.way)
 }
 
-/// The subnet that a node's way out has or had.
-pub(super) fn subnet(paths: &LabPaths, node: &str) -> Option<Ipv4Net> {
-    record(paths, node).map(|record| record.way.ipv4)
+/// The subnets that a node's way out has or had.
+pub(super) fn subnets(paths: &LabPaths, node: &str) -> Option<(Ipv4Net, Option<Ipv6Net>)> {
+    record(paths, node).map(|record| (record.way.ipv4, record.way.ipv6))
 }
 
 /// The carrier, if it is alive and what it should be.

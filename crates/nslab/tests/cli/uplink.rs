@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::{Run, Session, as_root};
 
-as_root!(from_a_nodes_shell_to_the_outside, a_firewall_in_the_way, without_root);
+as_root!(from_a_nodes_shell_to_the_outside, a_firewall_in_the_way, without_root, without_root_over_ipv6);
 
 /// Runs a shell script as root of a stand-in host: `eth0` at 203.0.113.2 leads to the namespace `out` at 203.0.113.1.
 fn on_a_host(session: &Session, script: &str) -> Run {
@@ -14,8 +14,10 @@ fn on_a_host(session: &Session, script: &str) -> Run {
         ip netns add out
         ip link add eth0 type veth peer name eth0 netns out
         ip address add 203.0.113.2/24 dev eth0
+        ip address add 2001:db8::2/64 dev eth0 nodad
         ip link set eth0 up
         ip -n out address add 203.0.113.1/24 dev eth0
+        ip -n out address add 2001:db8::1/64 dev eth0 nodad
         ip -n out link set eth0 up
         ip route add default via 203.0.113.1
         ";
@@ -97,23 +99,10 @@ fn a_firewall_in_the_way(session: &Session) {
     .says("nothing was changed");
 }
 
-/// An ordinary user on the stand-in host, with pasta, with slirp4netns, and with neither.
-fn without_root(root: &Session) {
-    let Some(user) = Session::of_user() else { return };
-    for program in ["pasta", "slirp4netns", "setpriv", "python3"] {
-        if Command::new(program).arg("--version").output().is_err() {
-            nslab_testing::skip(&format!("there is no {program}"));
-            return;
-        }
-    }
-    let lab = user.lab("way");
-    user.file(
-        "w.yaml",
-        format!(
-            "name: {lab}\nnodes: {{web: {{uplink: {{publish: [8080:80]}}}}, db: {{}}}}\nlinks: [[web, db]]\n"
-        ),
-    );
-    let begin = format!(
+/// The beginning of a script for an ordinary user on the stand-in host: `$U` makes them one, `$serve` tells each client
+/// from where it came, `$call` asks it.
+fn begin_of(user: &Session) -> String {
+    format!(
         "cd {directory}
         U='setpriv --reuid 65534 --regid 65534 --clear-groups env XDG_RUNTIME_DIR={directory}/runtime'
         NSLAB={program}
@@ -121,9 +110,9 @@ fn without_root(root: &Session) {
         ln -s /usr/sbin/* /usr/bin/* /run/bin/ 2> /dev/null || true
         PATH=/run/bin
         serve='import socket,sys
-s=socket.create_server((\"\", int(sys.argv[1])))
+s=socket.create_server((\"::\", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
 while True:
-    c,a=s.accept(); c.recv(1); c.sendall(a[0].encode()); c.close()'
+    c,a=s.accept(); c.recv(1); c.sendall(a[0].removeprefix(\"::ffff:\").encode()); c.close()'
         call='import socket,sys,time
 for i in range(40):
     try:
@@ -137,7 +126,34 @@ else:
         ",
         directory = user.directory().display(),
         program = user.program().display(),
+    )
+}
+
+/// Whether all programs that an ordinary user's way out is tried with are here.
+fn has_programs() -> bool {
+    ["pasta", "slirp4netns", "setpriv", "python3"].iter().all(|program| {
+        let found = Command::new(program).arg("--version").output().is_ok();
+        if !found {
+            nslab_testing::skip(&format!("there is no {program}"));
+        }
+        found
+    })
+}
+
+/// An ordinary user on the stand-in host, with pasta, with slirp4netns, and with neither.
+fn without_root(root: &Session) {
+    let Some(user) = Session::of_user() else { return };
+    if !has_programs() {
+        return;
+    }
+    let lab = user.lab("way");
+    user.file(
+        "w.yaml",
+        format!(
+            "name: {lab}\nnodes: {{web: {{uplink: {{publish: [8080:80]}}}}, db: {{}}}}\nlinks: [[web, db]]\n"
+        ),
     );
+    let begin = begin_of(&user);
     let works = "
         ip netns exec out python3 -c \"$serve\" 9000 > /dev/null 2>&1 &
         server=$!
@@ -167,4 +183,65 @@ else:
     on_a_host(root, &format!("{begin}{neither}"))
         .status(3)
         .says("pasta or slirp4netns, and neither is installed");
+}
+
+fn without_root_over_ipv6(root: &Session) {
+    let Some(user) = Session::of_user().filter(|_| has_programs()) else { return };
+    let lab = user.lab("way");
+    let file = |name: &str, uplink: &str, more: &str| {
+        user.file(
+            name,
+            format!("name: {lab}\nnodes: {{web: {{uplink: {{{uplink}}}, forward: true}}{more}}}\n"),
+        );
+    };
+    file("6.yaml", "ipv6: true, publish: [8080:8000]", "");
+    file("4.yaml", "publish: [8080:8000]", "");
+    file("local.yaml", "ipv6: true, publish: ['[2001:db8::2]:8081:8000']", "");
+    file("only.yaml", "ipv4: false, ipv6: true", "");
+    file("clash.yaml", "ipv6: true", ", x: {addresses: ['fd00::1/128']}");
+    let begin = begin_of(&user) + "ip -6 route add default via 2001:db8::1\n";
+    let serve = "
+        ip netns exec out python3 -c \"$serve\" 9000 > /dev/null 2>&1 &
+        server=$!
+        trap 'kill $server $inner 2> /dev/null || true' EXIT
+        ";
+    let works = "
+        $U $NSLAB up 6.yaml -q
+        $U $NSLAB exec web -- python3 -c \"$call\" 203.0.113.1 9000
+        $U $NSLAB exec web -- python3 -c \"$call\" 2001:db8::1 9000
+        $U $NSLAB plan 6.yaml
+        ";
+    // pasta publishes ports in both families, and on an address of either.
+    let pasta = "
+        $U $NSLAB exec web -- python3 -c \"$serve\" 8000 > /dev/null 2>&1 &
+        inner=$!
+        ip netns exec out python3 -c \"$call\" 2001:db8::2 8080
+        $U $NSLAB up local.yaml -q
+        ip netns exec out python3 -c \"$call\" 2001:db8::2 8081
+        $U $NSLAB up 4.yaml -q
+        $U $NSLAB exec web -- ip -br address show uplink
+        $U $NSLAB down
+        ";
+    let said = on_a_host(root, &format!("{begin}{serve}{works}{pasta}")).ok();
+    assert_eq!(said.matches("seen as 203.0.113.2").count(), 1, "{said}");
+    assert!(said.matches("seen as ").count() == 4 && said.contains("seen as 2001:db8::2"), "{said}");
+    assert!(said.contains("there is nothing to do"), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(last.contains("/24") && !last.contains("fd00:"), "{said}");
+    let without = "rm /run/bin/pasta /run/bin/pasta.*\n";
+    let said = on_a_host(root, &format!("{begin}{without}{serve}{works} $U $NSLAB down")).ok();
+    assert!(said.contains("seen as 203.0.113.2") && said.contains("seen as 2001:db8::2"), "{said}");
+    assert!(said.contains("there is nothing to do"), "{said}");
+    for (without, file, what) in [
+        ("", "only.yaml", "is never without IPv4"),
+        (without, "local.yaml", "needs `ipv6: true` and pasta"),
+        (without, "clash.yaml", "slirp4netns has fd00::/64 for IPv6, which the lab uses itself"),
+        // Where the host has no IPv6, pasta has none either.
+        ("ip -6 route del default\n", "6.yaml", "pasta gave the way out of web no IPv6"),
+    ] {
+        let script =
+            format!("{begin}{without} code=0; $U $NSLAB up {file} || code=$?; $U $NSLAB ls; exit $code");
+        let run = on_a_host(root, &script).status(3).says(what);
+        assert!(!run.stdout.contains(&lab), "{run:#?}");
+    }
 }
