@@ -103,6 +103,8 @@ fn take_away_unknown(paths: &LabPaths, name: &str) -> Result<Gone> {
     for (pid, id) in list(Depth::Processes, |_| true)? {
         if seen.insert(id)
             && let Ok(space) = Namespace::of_process(pid)
+            // The process may have gone elsewhere meanwhile.
+            && space.id().is_ok_and(|now| now == id)
             && is_marked(&space, name)
         {
             ours.push(id);

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nslab_kernel::Namespace;
@@ -14,7 +15,7 @@ use nslab_lab::apply::Event;
 use nslab_lab::labs::Wanted;
 use nslab_lab::plan::StageKind;
 use nslab_lab::programs::State;
-use nslab_testing::privileged;
+use nslab_testing::{Nft, privileged};
 use serde_json::{Value, json};
 
 use crate::crash::{building, kill_building, kill_taking_away, steps};
@@ -116,17 +117,32 @@ fn edited(lab: &str) -> String {
 /// A world with a namespace that is joined, and a lab that has everything, once built to see what it looks like.
 struct Trial {
     world: World,
+    /// The lab's name. Another test may take away what it finds of labs of a name that has no directory there.
+    name: String,
     elsewhere: tempfile::TempDir,
 }
 
 impl Trial {
-    fn new() -> Self {
+    /// None, with the reason said, where something is lacking that the lab is made of.
+    fn new() -> Option<Self> {
+        Nft::find()?;
+        if let Err(error) = nslab_kernel::tun::open() {
+            nslab_testing::skip(&format!("{error}"));
+            return None;
+        }
         let elsewhere = tempfile::Builder::new().prefix("nslab-foreign-").tempdir().unwrap();
-        Self { world: World::new(), elsewhere }
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("e{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Some(Self { world: World::new(), name, elsewhere })
     }
 
     fn foreign(&self, name: &str) -> Foreign {
         Foreign::new(self.elsewhere.path().join(name))
+    }
+
+    /// The lab that has everything.
+    fn lab(&self, foreign: &Foreign) -> String {
+        lab(&self.name, &self.world, &foreign.path, 8080)
     }
 
     /// What a lab is, also what `ip` does not show, in words that are the same for every build.
@@ -256,13 +272,13 @@ fn places(trial: &Trial, text: &str, each: usize) -> Vec<(StageKind, usize)> {
 #[test]
 fn up_killed_at_any_step_is_completed_or_taken_away() {
     privileged(|| {
-        let trial = Trial::new();
+        let Some(trial) = Trial::new() else { return };
         let foreign = trial.foreign("old");
         let (host, owner) = (trial.world.shown(), foreign.shown());
-        let text = lab("k", &trial.world, &foreign.path, 8080);
+        let text = trial.lab(&foreign);
         let whole = trial.whole(&text);
         let places = places(&trial, &text, 4);
-        trial.world.down("k");
+        trial.world.down(&trial.name);
         let kinds: Vec<StageKind> = places.iter().map(|(kind, _)| *kind).collect();
         for kind in [
             StageKind::Namespaces,
@@ -284,7 +300,7 @@ fn up_killed_at_any_step_is_completed_or_taken_away() {
             if number % 2 == 0 {
                 trial.completes(&text, &whole, &when);
             }
-            trial.is_clean_after_down("k", &host, &when);
+            trial.is_clean_after_down(&trial.name, &host, &when);
             foreign.assert_is(&owner, &when);
         }
     });
@@ -293,15 +309,15 @@ fn up_killed_at_any_step_is_completed_or_taken_away() {
 #[test]
 fn a_change_killed_at_any_step_is_completed_or_taken_away() {
     privileged(|| {
-        let trial = Trial::new();
+        let Some(trial) = Trial::new() else { return };
         let foreign = trial.foreign("old");
         let (host, owner) = (trial.world.shown(), foreign.shown());
-        let text = lab("k", &trial.world, &foreign.path, 8080);
+        let text = trial.lab(&foreign);
         let edited = edited(&text);
         let (was, whole) = (trial.whole(&text), trial.whole(&edited));
         trial.world.up(&text);
         let places = places(&trial, &edited, 2);
-        trial.world.down("k");
+        trial.world.down(&trial.name);
         for (number, (kind, place)) in places.iter().enumerate() {
             let when = format!("killed after {place} events, in {kind:?}");
             trial.world.up(&text);
@@ -311,7 +327,7 @@ fn a_change_killed_at_any_step_is_completed_or_taken_away() {
                 1 => trial.completes(&edited, &whole, &when),
                 _ => trial.completes(&text, &was, &format!("{when} and gone back")),
             }
-            trial.is_clean_after_down("k", &host, &when);
+            trial.is_clean_after_down(&trial.name, &host, &when);
             foreign.assert_is(&owner, &when);
         }
     });
@@ -320,10 +336,10 @@ fn a_change_killed_at_any_step_is_completed_or_taken_away() {
 #[test]
 fn down_killed_at_any_step_is_completed() {
     privileged(|| {
-        let trial = Trial::new();
+        let Some(trial) = Trial::new() else { return };
         let foreign = trial.foreign("old");
         let (host, owner) = (trial.world.shown(), foreign.shown());
-        let text = lab("k", &trial.world, &foreign.path, 8080);
+        let text = trial.lab(&foreign);
         let whole = trial.whole(&text);
         for steps in steps().step_by(2) {
             let when = format!("killed after {steps} events");
@@ -332,7 +348,7 @@ fn down_killed_at_any_step_is_completed() {
             if killed && steps % 4 == 1 {
                 trial.completes(&text, &whole, &when);
             }
-            trial.is_clean_after_down("k", &host, &when);
+            trial.is_clean_after_down(&trial.name, &host, &when);
             foreign.assert_is(&owner, &when);
             if !killed {
                 assert!(steps > 20, "{steps}");
@@ -346,16 +362,16 @@ fn down_killed_at_any_step_is_completed() {
 #[test]
 fn up_killed_at_any_moment_is_completed_or_taken_away() {
     privileged(|| {
-        let trial = Trial::new();
+        let Some(trial) = Trial::new() else { return };
         let foreign = trial.foreign("old");
         let (host, owner) = (trial.world.shown(), foreign.shown());
-        let text = lab("k", &trial.world, &foreign.path, 8080);
+        let text = trial.lab(&foreign);
         let whole = trial.whole(&text);
         let spawn = || trial.world.host.run(|| building(&trial.world.site, &text).spawn()).unwrap().unwrap();
         let began = Instant::now();
         assert!(spawn().wait().unwrap().success());
         let length = began.elapsed();
-        trial.world.down("k");
+        trial.world.down(&trial.name);
         let kills = u32::try_from(nslab_testing::times(12)).unwrap();
         for number in 0..kills {
             let after = length * (number + 1) / (kills + 1);
@@ -367,7 +383,7 @@ fn up_killed_at_any_moment_is_completed_or_taken_away() {
             if number % 2 == 0 {
                 trial.completes(&text, &whole, &when);
             }
-            trial.is_clean_after_down("k", &host, &when);
+            trial.is_clean_after_down(&trial.name, &host, &when);
             foreign.assert_is(&owner, &when);
         }
     });
@@ -377,10 +393,10 @@ fn up_killed_at_any_moment_is_completed_or_taken_away() {
 #[test]
 fn killed_when_nft_has_done_its_part() {
     privileged(|| {
-        let trial = Trial::new();
+        let Some(trial) = Trial::new() else { return };
         let foreign = trial.foreign("old");
         let (host, owner) = (trial.world.shown(), foreign.shown());
-        let text = lab("k", &trial.world, &foreign.path, 8080);
+        let text = trial.lab(&foreign);
         let whole = trial.whole(&text);
         let path = std::env::var("PATH").unwrap();
         let script = format!(
@@ -397,7 +413,7 @@ fn killed_when_nft_has_done_its_part() {
         file.write_all(script.as_bytes()).unwrap();
         drop(file);
         let own = format!("{}:{path}", trial.elsewhere.path().display());
-        let nothing = "name: k\nnodes: {fw: {}}\n";
+        let nothing = &format!("name: {}\nnodes: {{fw: {{}}}}\n", trial.name)[..];
         for (round, then) in [Some(&text[..]), Some(nothing), None].into_iter().enumerate() {
             let when = format!("round {round}");
             let kill = || {
@@ -409,12 +425,12 @@ fn killed_when_nft_has_done_its_part() {
                 Some(then) if then == text => trial.completes(then, &whole, &when),
                 Some(then) => {
                     trial.world.up(then);
-                    let rules = said(&trial.world.node("k", "fw"), "nft", &["list", "ruleset"]);
+                    let rules = said(&trial.world.node(&trial.name, "fw"), "nft", &["list", "ruleset"]);
                     assert!(rules.is_empty(), "{when}: {rules:?}");
                 }
                 None => {}
             }
-            trial.is_clean_after_down("k", &host, &when);
+            trial.is_clean_after_down(&trial.name, &host, &when);
             foreign.assert_is(&owner, &when);
         }
     });
@@ -423,24 +439,25 @@ fn killed_when_nft_has_done_its_part() {
 #[test]
 fn twenty_such_labs_side_by_side() {
     privileged(|| {
-        let trial = Trial::new();
+        let Some(trial) = Trial::new() else { return };
         let count = nslab_testing::times(20).max(2);
         let foreign: Vec<Foreign> = (0..count).map(|number| trial.foreign(&format!("old{number}"))).collect();
         let host = trial.world.shown();
         let owners: Vec<Value> = foreign.iter().map(Foreign::shown).collect();
+        let names: Vec<String> = (0..count).map(|number| format!("{}-{number}", trial.name)).collect();
         let texts: Vec<String> = (0..count)
             .map(|number| {
                 let port = 8000 + 2 * u16::try_from(number).unwrap();
-                lab(&format!("k{number}"), &trial.world, &foreign[number].path, port)
+                lab(&names[number], &trial.world, &foreign[number].path, port)
             })
             .collect();
         let each = |work: &(dyn Fn(usize, &str) + Sync)| {
-            let next = std::sync::atomic::AtomicUsize::new(0);
+            let next = AtomicUsize::new(0);
             std::thread::scope(|scope| {
                 for _ in 0..4 {
                     scope.spawn(|| {
                         while let Some((number, text)) = {
-                            let number = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                            let number = next.fetch_add(1, Ordering::SeqCst);
                             texts.get(number).map(|text| (number, text))
                         } {
                             work(number, text);
@@ -465,11 +482,11 @@ fn twenty_such_labs_side_by_side() {
             if number % 3 == 1 {
                 trial.world.host.run(|| kill_taking_away(&trial.world.site, text, number + 1)).unwrap();
             }
-            if trial.world.site.paths.lab(&format!("k{number}")).root().exists() {
-                trial.world.down(&format!("k{number}"));
+            if trial.world.site.paths.lab(&names[number]).root().exists() {
+                trial.world.down(&names[number]);
             }
         });
-        trial.is_clean_after_down("k0", &host, "after all");
+        trial.is_clean_after_down(&names[0], &host, "after all");
         for (number, (foreign, owner)) in foreign.iter().zip(&owners).enumerate() {
             foreign.assert_is(owner, &format!("after all, {number}"));
         }
