@@ -23,6 +23,8 @@ use crate::join::Foreign;
 use crate::support::{assert_same, wanted, with_labs};
 use crate::uplink::World;
 
+/// How many labs have been named here.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// How long a process has to end that nobody waits for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -131,7 +133,6 @@ impl Trial {
             return None;
         }
         let elsewhere = tempfile::Builder::new().prefix("nslab-foreign-").tempdir().unwrap();
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("e{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         Some(Self { world: World::new(), name, elsewhere })
     }
