@@ -67,9 +67,13 @@ fn type_words(kind: &InterfaceKind) -> String {
             if encapsulation.is_over_ipv6() {
                 words.push_str(" encaplimit none");
             }
-            if encapsulation.name() == "ip6tnl" {
-                words.push_str(" mode any");
-            }
+            // What ip(8) chooses is to take whatever comes.
+            words.push_str(match encapsulation.name() {
+                "ip6tnl" => " mode any",
+                "ipip" => " mode ipip",
+                "sit" => " mode ip6ip",
+                _ => "",
+            });
             words.push_str(&dev(link));
             words
         }

@@ -104,7 +104,7 @@ impl Site {
 
 /// What the kernel puts into every namespace when the module of a tunnel is loaded, perhaps by a test beside this one
 /// (`net.core.fb_tunnels_only_for_init_net`, networking/ip-sysctl.rst).
-const FALLBACKS: [&str; 9] =
+pub(crate) const FALLBACKS: [&str; 9] =
     ["tunl0", "gre0", "gretap0", "erspan0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0"];
 
 fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
