@@ -95,21 +95,8 @@ impl Decoder {
             let (key, value) = entry;
             match key.text.as_str() {
                 "type" => {}
-                "address" | "addresses" => {
-                    let addresses = self.end_addresses(value);
-                    end.addresses.get_or_insert_default().extend(addresses);
-                }
-                "mac" => {
-                    end.mac = self.parsed(value, "a MAC", |text| {
-                        text.parse().map_err(|error: nslab_types::InvalidMac| {
-                            Problem::new("bad-mac", error.to_string())
-                        })
-                    });
-                }
-                "mtu" => end.mtu = self.mtu(value),
-                "up" => end.up = self.bool(value, "`up`").unwrap_or(true),
                 name if keys.contains(&name) => own.entries.push(entry),
-                _ if self.impairment(key, value, &mut end.impairments) => {}
+                _ if self.end_option(key, value, &mut end) => {}
                 _ => {
                     let known: Vec<&'static str> =
                         keys.iter().chain(COMMON).chain(&impairment::KEYS).copied().collect();

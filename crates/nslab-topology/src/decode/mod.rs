@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 mod addressing;
+mod end;
 mod existing;
 mod expect;
 mod expression;

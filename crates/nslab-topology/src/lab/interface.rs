@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::End;
 use crate::diagnostic::Spanned;
-use crate::model::{BondMode, Encapsulation, IpvlanMode, MacvlanMode, VlanProtocol};
+use crate::model::{BondMode, Encapsulation, IpvlanMode, MacvlanMode, VlanProtocol, kind_name};
 
 /// An interface as it was described.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,21 +252,7 @@ impl InterfaceKind {
 
     /// Its `type` in a lab file.
     pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Vlan { .. } => "vlan",
-            Self::Vxlan { .. } => "vxlan",
-            Self::Geneve { .. } => "geneve",
-            Self::Tunnel { encapsulation, .. } => encapsulation.name(),
-            Self::Wireguard { .. } => "wireguard",
-            Self::Macvlan { .. } => "macvlan",
-            Self::Ipvlan { .. } => "ipvlan",
-            Self::Dummy => "dummy",
-            Self::Bond { .. } => "bond",
-            Self::Bridge { .. } => "bridge",
-            Self::Vrf { .. } => "vrf",
-            Self::Tun { tap: false, .. } => "tun",
-            Self::Tun { tap: true, .. } => "tap",
-        }
+        kind_name!(self)
     }
 }
 

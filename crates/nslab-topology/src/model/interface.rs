@@ -303,10 +303,10 @@ pub struct FdbEntry {
     pub port: IfName,
 }
 
-impl InterfaceKind {
-    /// Its `type` in a lab file and in ip(8).
-    pub fn name(&self) -> &'static str {
-        match self {
+/// The `type` of an interface's kind, as it was described or as it was resolved: both have the same kinds.
+macro_rules! kind_name {
+    ($kind:expr) => {
+        match $kind {
             Self::Vlan { .. } => "vlan",
             Self::Vxlan { .. } => "vxlan",
             Self::Geneve { .. } => "geneve",
@@ -321,5 +321,13 @@ impl InterfaceKind {
             Self::Tun { tap: false, .. } => "tun",
             Self::Tun { tap: true, .. } => "tap",
         }
+    };
+}
+pub(crate) use kind_name;
+
+impl InterfaceKind {
+    /// Its `type` in a lab file and in ip(8).
+    pub fn name(&self) -> &'static str {
+        kind_name!(self)
     }
 }

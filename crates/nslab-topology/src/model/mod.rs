@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use view::{Content, File, Owner, PrivateDirectory, View};
 
 use crate::impairment::Impairment;
+pub(crate) use interface::kind_name;
 pub use interface::{
     BondMode, Encapsulation, FdbEntry, Interface, InterfaceKind, IpvlanMode, MacvlanMode, PortVlan,
     VlanProtocol, WireguardPeer,
