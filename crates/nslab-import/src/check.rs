@@ -151,6 +151,28 @@ fn remove(draft: &mut Draft, part: Part, why: &str, text: &str) {
         Part::Rule(node, index) => told(draft, node, &why, |node| gone(node.rules.remove(index))),
         Part::Neighbour(node, index) => told(draft, node, &why, |node| gone(node.neighbours.remove(index))),
         Part::Env(node, index) => told(draft, node, &why, |node| gone(node.env.remove(index))),
+        Part::File(node, index) => told(draft, node, &why, |node| gone(node.files.remove(index))),
+        Part::Dns(node, index) => told(draft, node, &why, |node| gone(node.dns.remove(index))),
+        Part::Publish(node, index) => told(draft, node, &why, |node| {
+            let line = node.publish.remove(index);
+            node.way_out = None;
+            gone(line)
+        }),
+        Part::Interface(node, index) => {
+            let end = &mut draft.nodes[node].interfaces[index].end;
+            // The address alone, if that is what is wrong.
+            let net = text.parse::<IpNet>().ok();
+            if let Some(at) = net.and_then(|net| end.addresses.iter().rposition(|line| line.value == net)) {
+                let line = end.addresses.remove(at);
+                draft.skip(&line.place, line.text, &why);
+                return;
+            }
+            let one = draft.nodes[node].interfaces.remove(index);
+            draft.skip(&one.place, one.text, &why);
+            for line in one.end.addresses {
+                draft.skip(&line.place, line.text, "its interface is not part of the lab");
+            }
+        }
         Part::Program(node, index) => told(draft, node, &why, |node| gone(node.programs.remove(index))),
     }
 }

@@ -41,10 +41,52 @@ pub(crate) struct Node {
     pub(crate) rules: Vec<Line<String>>,
     pub(crate) neighbours: Vec<Line<Neighbour>>,
     pub(crate) env: Vec<Line<(String, String)>>,
+    /// Interfaces that are no ends of links.
+    pub(crate) interfaces: Vec<Interface>,
+    /// Files of its own: where they are in the node, and what they are copies of, as the lab file has it.
+    pub(crate) files: Vec<Line<OwnFile>>,
+    /// Files that a container would have and the node has not: where they would be, and what they would be copies of.
+    pub(crate) elsewhere: Vec<(String, String)>,
+    /// It has a way out, and why or since where.
+    pub(crate) way_out: Option<String>,
+    /// Ports of the host that lead to it, in the words of a lab file.
+    pub(crate) publish: Vec<Line<String>>,
+    /// Name servers.
+    pub(crate) dns: Vec<Line<String>>,
     /// Commands that are run one after the other when the network is complete.
     pub(crate) setup: Vec<Line<String>>,
     /// Programs that go on running.
     pub(crate) programs: Vec<Line<String>>,
+}
+
+/// An interface that is no end of a link.
+#[derive(Debug)]
+pub(crate) struct Interface {
+    /// What it has in common with the end of a link.
+    pub(crate) end: End,
+    /// Its type and the keys of that type, in the words of a lab file.
+    pub(crate) keys: Vec<(&'static str, String)>,
+    pub(crate) place: Place,
+    /// As it was written.
+    pub(crate) text: String,
+}
+
+impl Interface {
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        self.end.interface.as_deref().unwrap_or_default()
+    }
+}
+
+/// A file of a node's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnFile {
+    /// Where it is in the node.
+    pub(crate) path: String,
+    /// What it is a copy of, as who reads files knows it.
+    pub(crate) source: String,
+    /// The same as it stands in the lab file.
+    pub(crate) written: String,
 }
 
 /// Something with its place.
@@ -135,9 +177,33 @@ impl Node {
             rules: Vec::new(),
             neighbours: Vec::new(),
             env: Vec::new(),
+            interfaces: Vec::new(),
+            files: Vec::new(),
+            elsewhere: Vec::new(),
+            way_out: None,
+            publish: Vec::new(),
+            dns: Vec::new(),
             setup: Vec::new(),
             programs: Vec::new(),
         }
+    }
+
+    /// A file of its own by its path in the node.
+    pub(crate) fn file(&self, path: &str) -> Option<&OwnFile> {
+        self.files.iter().map(|line| &line.value).find(|file| file.path == path)
+    }
+
+    /// What a file of the container's is a copy of, whether the node has it or not.
+    pub(crate) fn source(&self, path: &str) -> Option<&str> {
+        let elsewhere =
+            || self.elsewhere.iter().rfind(|(known, _)| known == path).map(|(_, source)| &source[..]);
+        self.file(path).map(|file| &file.source[..]).or_else(elsewhere)
+    }
+
+    /// Gives it a file; the last one wins.
+    pub(crate) fn add_file(&mut self, file: OwnFile, place: &Place, text: &str) {
+        self.files.retain(|line| line.value.path != file.path);
+        self.files.push(Line { value: file, place: place.clone(), text: text.to_owned() });
     }
 
     /// Sets a sysctl, the last one wins. Forwarding is the lab file's own word for a router.
@@ -180,20 +246,31 @@ impl Draft {
         self.links.push(link);
     }
 
-    /// The end that is a node's interface.
+    /// The interface of a node, be it the end of a link or not.
     pub(crate) fn end(&mut self, node: &str, interface: &str) -> Option<&mut End> {
-        let &(link, side) = self.ends.get(&(node.to_owned(), interface.to_owned()))?;
-        Some(&mut self.links[link].ends[side])
+        if let Some(&(link, side)) = self.ends.get(&(node.to_owned(), interface.to_owned())) {
+            return Some(&mut self.links[link].ends[side]);
+        }
+        let node = self.nodes.iter_mut().find(|one| one.name == node)?;
+        let ends = node.interfaces.iter_mut().map(|one| &mut one.end);
+        ends.into_iter().find(|end| end.interface.as_deref() == Some(interface))
     }
 
     /// Whether a node has an interface.
     pub(crate) fn has_interface(&self, node: &str, interface: &str) -> bool {
-        interface == "lo" || self.ends.contains_key(&(node.to_owned(), interface.to_owned()))
+        let is_other = || {
+            let node = self.nodes.iter().find(|one| one.name == node);
+            let mut others = node.into_iter().flat_map(|node| &node.interfaces);
+            others.any(|one| one.end.interface.as_deref() == Some(interface))
+        };
+        interface == "lo" || self.ends.contains_key(&(node.to_owned(), interface.to_owned())) || is_other()
     }
 
     /// The addresses of a node, with their interfaces.
     pub(crate) fn addresses_of(&self, node: &str) -> Vec<(String, IpNet)> {
-        let ends = self.links.iter().flat_map(|link| &link.ends).filter(|end| end.device == node);
+        let others = self.nodes.iter().flat_map(|one| &one.interfaces).map(|one| &one.end);
+        let ends = self.links.iter().flat_map(|link| &link.ends).chain(others);
+        let ends = ends.filter(|end| end.device == node);
         ends.flat_map(|end| {
             let name = end.interface.clone().unwrap_or_default();
             end.addresses.iter().map(move |address| (name.clone(), address.value))

@@ -13,12 +13,15 @@ pub mod containerlab;
 mod draft;
 pub mod kathara;
 mod names;
+mod own_files;
 mod place;
 mod render;
 mod script;
 pub mod shape;
+mod surroundings;
 
 pub use place::{Place, Source};
+pub use surroundings::{Found, Nowhere, Surroundings};
 
 use nslab_topology::Diagnostics;
 use serde::Serialize;

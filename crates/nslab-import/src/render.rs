@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use nslab_topology::yaml::{key, list, map, value};
 
-use crate::draft::{Draft, End, Hop, Line, Link, Neighbour, Node, Route};
+use crate::draft::{Draft, End, Hop, Interface, Line, Link, Neighbour, Node, Route};
 
 /// What a line of the lab file says, so that it can be taken out again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +19,10 @@ pub(crate) enum Part {
     Rule(usize, usize),
     Neighbour(usize, usize),
     Env(usize, usize),
+    Interface(usize, usize),
+    File(usize, usize),
+    Publish(usize, usize),
+    Dns(usize, usize),
     Setup(usize),
     Program(usize, usize),
 }
@@ -96,6 +100,11 @@ fn node(index: usize, node: &Node, out: &mut Rendered) {
         && node.rules.is_empty()
         && node.neighbours.is_empty()
         && node.env.is_empty()
+        && node.interfaces.is_empty()
+        && node.files.is_empty()
+        && node.way_out.is_none()
+        && node.publish.is_empty()
+        && node.dns.is_empty()
         && node.setup.is_empty()
         && node.programs.is_empty();
     let name = key(&node.name);
@@ -107,6 +116,22 @@ fn node(index: usize, node: &Node, out: &mut Rendered) {
     if let Some(why) = &node.forward {
         out.line(Part::Node(index), &commented("    forward: true", why));
     }
+    way_out(index, node, out);
+    section(out, "dns", &node.dns, |i| Part::Dns(index, i), |one| format!("- {}", value(one)));
+    if !node.interfaces.is_empty() {
+        out.line(None, "    interfaces:");
+        for (place, one) in node.interfaces.iter().enumerate() {
+            let text = format!("      {}: {}", key(one.name()), interface(one));
+            out.line(Part::Interface(index, place), &commented(&text, &one.place.to_string()));
+        }
+    }
+    section(
+        out,
+        "files",
+        &node.files,
+        |i| Part::File(index, i),
+        |file| format!("{}: {}", key(&file.path), map(&[("from", value(&file.written))])),
+    );
     section(
         out,
         "sysctl",
@@ -173,6 +198,36 @@ fn node(index: usize, node: &Node, out: &mut Rendered) {
         let text = format!("      - {}", value(&program.value));
         out.line(Part::Program(index, place), &commented(&text, &program.place.to_string()));
     }
+}
+
+/// A node's way out.
+fn way_out(index: usize, node: &Node, out: &mut Rendered) {
+    if node.publish.is_empty() {
+        if let Some(why) = &node.way_out {
+            out.line(Part::Node(index), &commented("    uplink: nat", why));
+        }
+        return;
+    }
+    out.line(None, "    uplink:\n      publish:");
+    for (place, line) in node.publish.iter().enumerate() {
+        let text = format!("        - {}", value(&line.value));
+        out.line(Part::Publish(index, place), &commented(&text, &line.place.to_string()));
+    }
+}
+
+fn interface(one: &Interface) -> String {
+    let end = &one.end;
+    let mut entries = one.keys.clone();
+    if !end.addresses.is_empty() {
+        let addresses = end.addresses.iter().map(|line| value(&line.value.to_string()));
+        entries.push(("addresses", list(&addresses.collect::<Vec<_>>())));
+    }
+    entries.extend(end.mac.map(|mac| ("mac", value(&mac.to_string()))));
+    entries.extend(end.mtu.map(|mtu| ("mtu", mtu.to_string())));
+    if !end.up {
+        entries.push(("up", "false".to_owned()));
+    }
+    map(&entries)
 }
 
 fn section<T>(

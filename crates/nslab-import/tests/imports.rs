@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use nslab_import::kathara::Files;
-use nslab_import::{Imported, Options, Source, containerlab, kathara};
+use nslab_import::{Found, Imported, Options, Source, Surroundings, containerlab, kathara};
 
 const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 
@@ -25,6 +25,43 @@ fn name_of(path: &Path) -> &str {
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
+}
+
+/// What is in a directory of these tests.
+struct Beside<'a>(&'a Path);
+
+impl Surroundings for Beside<'_> {
+    fn look(&self, path: &str) -> Found {
+        let path = self.0.join(path);
+        if path.is_dir() {
+            let mut files = BTreeMap::new();
+            let mut open = vec![path.clone()];
+            while let Some(next) = open.pop() {
+                for entry in entries(&next) {
+                    if entry.is_dir() {
+                        open.push(entry);
+                        continue;
+                    }
+                    let within = entry.strip_prefix(&path).unwrap().to_str().unwrap().to_owned();
+                    files.insert(within, entry.metadata().unwrap().len());
+                }
+            }
+            return Found::Directory(files);
+        }
+        match path.metadata() {
+            Ok(found) if found.is_file() => Found::File(found.len()),
+            Ok(_) => Found::Other,
+            Err(_) => Found::Nothing,
+        }
+    }
+
+    fn has_directory(&self, path: &str) -> bool {
+        ["/etc", "/srv", "/var", "/root", "/usr"].contains(&path)
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.0.join(path)).ok()
+    }
 }
 
 /// Everything that an import says.
@@ -68,8 +105,8 @@ fn topology_files_of_containerlab() {
     for path in files {
         let text = read(&path);
         let source = Source { name: name_of(&path), text: &text };
-        let imported =
-            containerlab::import(&source, &Options::default()).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let imported = containerlab::import(&source, &Options::default(), &Beside(path.parent().unwrap()))
+            .unwrap_or_else(|wrong| panic!("{wrong}"));
         compare(&path.with_file_name(format!("{}.expected", name_of(&path))), &imported);
     }
 }
@@ -80,7 +117,8 @@ fn with_everything_and_with_stand_ins() {
         let text = read(&path);
         let source = Source { name: name_of(&path), text: &text };
         let options = Options { run_all: true, stand_ins: true };
-        let imported = containerlab::import(&source, &options).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let imported = containerlab::import(&source, &options, &Beside(path.parent().unwrap()))
+            .unwrap_or_else(|wrong| panic!("{wrong}"));
         nslab_topology::load(&imported.lab_file, "imported.yaml", &[])
             .unwrap_or_else(|wrong| panic!("{wrong}"));
         if name_of(&path).starts_with("clos") {
@@ -100,24 +138,17 @@ fn with_everything_and_with_stand_ins() {
 /// Reads a lab's directory as the command line does.
 fn with_files<T>(directory: &Path, work: impl FnOnce(&Files<'_>) -> T) -> T {
     let mut texts = BTreeMap::new();
-    let mut directories = BTreeMap::new();
+    let mut directories = Vec::new();
     for path in entries(directory) {
         let name = name_of(&path).to_owned();
         if path.is_dir() {
-            let mut count = 0;
-            let mut open = vec![path];
-            while let Some(directory) = open.pop() {
-                for entry in entries(&directory) {
-                    if entry.is_dir() { open.push(entry) } else { count += 1 }
-                }
-            }
-            directories.insert(name, count);
+            directories.push(name);
         } else {
             texts.insert(name, read(&path));
         }
     }
     let mut files = Files { directory: name_of(directory), ..Files::default() };
-    files.directories = directories.iter().map(|(name, count)| (&name[..], *count)).collect();
+    files.directories = directories.iter().map(String::as_str).collect();
     for (name, text) in &texts {
         files.take(Source { name, text });
     }
@@ -130,11 +161,11 @@ fn labs_of_kathara() {
         entries(&Path::new(TESTS).join("kathara")).into_iter().filter(|path| path.is_dir()).collect();
     assert!(labs.len() >= 4);
     for path in labs {
-        let imported = with_files(&path, |files| kathara::import(files, &Options::default()))
+        let imported = with_files(&path, |files| kathara::import(files, &Options::default(), &Beside(&path)))
             .unwrap_or_else(|wrong| panic!("{wrong}"));
         compare(&path.with_extension("expected"), &imported);
-        with_files(&path, |files| kathara::import(files, &Options { run_all: true, ..Options::default() }))
-            .unwrap();
+        let options = Options { run_all: true, ..Options::default() };
+        with_files(&path, |files| kathara::import(files, &options, &Beside(&path))).unwrap();
     }
 }
 
@@ -143,8 +174,12 @@ fn nothing_is_lost_in_silence() {
     // Every command of these files is in the lab file, or among what was skipped.
     for path in topology_files() {
         let text = read(&path);
-        let imported =
-            containerlab::import(&Source { name: name_of(&path), text: &text }, &Options::default()).unwrap();
+        let imported = containerlab::import(
+            &Source { name: name_of(&path), text: &text },
+            &Options::default(),
+            &Beside(path.parent().unwrap()),
+        )
+        .unwrap();
         for (index, line) in text.lines().enumerate() {
             let Some(command) = line
                 .trim()
@@ -171,6 +206,7 @@ fn nothing_is_lost_in_silence() {
                 || command.contains("link set");
             let quiet = command.contains("forwarding=1");
             let skipped = imported.skipped.iter().any(|one| one.place.line == at);
+            let skipped = skipped || imported.notes.iter().any(|note| note.starts_with(&format!("{mark}: ")));
             let kind_is_skipped = imported.skipped.iter().any(|one| one.what.starts_with("node "));
             assert!(kept || in_a_link || quiet || skipped || kind_is_skipped, "{mark}: {command}");
         }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
 use nslab_import::kathara::Files;
-use nslab_import::{Options, Source, containerlab, kathara};
+use nslab_import::{Nowhere, Options, Source, containerlab, kathara};
 
 /// A topology file around nodes and links.
 fn topology(rest: &str) -> String {
@@ -59,7 +59,8 @@ fn topology_files() {
         (topology("  links: 3\n"), "6:10: error[wrong-type]"),
     ] {
         let source = Source { name: "x.clab.yml", text: &text };
-        let wrong = containerlab::import(&source, &Options::default()).expect_err(&text).to_string();
+        let wrong =
+            containerlab::import(&source, &Options::default(), &Nowhere).expect_err(&text).to_string();
         assert!(wrong.contains(wanted), "{text}\n{wanted}\n{wrong}");
         assert!(wrong.starts_with("x.clab.yml:"), "{wrong}");
     }
@@ -90,7 +91,7 @@ fn labs() {
         if let Some(text) = dep {
             files.take(Source { name: "lab.dep", text });
         }
-        let wrong = kathara::import(&files, &Options::default()).expect_err(conf).to_string();
+        let wrong = kathara::import(&files, &Options::default(), &Nowhere).expect_err(conf).to_string();
         assert!(wrong.contains(wanted), "{conf}{dep:?}\n{wanted}\n{wrong}");
     }
 }

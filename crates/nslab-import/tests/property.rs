@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use nslab_import::kathara::Files;
-use nslab_import::{Options, Source, containerlab, kathara};
+use nslab_import::{Nowhere, Options, Source, containerlab, kathara};
 use proptest::prelude::*;
 
 fn address() -> impl Strategy<Value = String> {
@@ -112,12 +112,12 @@ proptest! {
         }
         let source = Source { name: "g.clab.yml", text: &text };
         let options = Options { run_all, stand_ins };
-        match containerlab::import(&source, &options) {
+        match containerlab::import(&source, &options, &Nowhere) {
             Ok(imported) => {
                 let loaded = nslab_topology::load(&imported.lab_file, "g.yaml", &[]);
                 prop_assert!(loaded.is_ok(), "{}\n{}\n{}", text, imported.lab_file, loaded.unwrap_err());
                 // The same in every run.
-                prop_assert_eq!(containerlab::import(&source, &options).unwrap(), imported);
+                prop_assert_eq!(containerlab::import(&source, &options, &Nowhere).unwrap(), imported);
             }
             Err(wrong) => prop_assert!(false, "{}\n{}\n{}", text, wrong.text, wrong),
         }
@@ -143,7 +143,7 @@ proptest! {
         for (name, text) in &scripts {
             files.take(Source { name, text });
         }
-        let imported = kathara::import(&files, &Options { run_all, stand_ins: false });
+        let imported = kathara::import(&files, &Options { run_all, stand_ins: false }, &Nowhere);
         let imported = imported.unwrap_or_else(|wrong| panic!("{conf}{scripts:?}\n{}\n{wrong}", wrong.text));
         let loaded = nslab_topology::load(&imported.lab_file, "g.yaml", &[]);
         prop_assert!(loaded.is_ok(), "{}{:?}\n{}\n{}", conf, scripts, imported.lab_file, loaded.unwrap_err());

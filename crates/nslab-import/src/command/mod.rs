@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use crate::draft::{Draft, Line};
 use crate::script::{self, Piece, Simple};
-use crate::{Options, Place};
+use crate::{Options, Place, Surroundings};
 
 /// What came of a command.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +39,10 @@ pub(crate) struct Interpreter<'a> {
     pub(crate) draft: &'a mut Draft,
     pub(crate) node: usize,
     pub(crate) options: Options,
+    /// What is beside the file that is imported: a node's own files are from there.
+    pub(crate) surroundings: &'a dyn Surroundings,
+    /// Files that are scripts and are being read now: one of them may call itself.
+    pub(crate) reading: Vec<String>,
     /// Variables of the shell.
     pub(crate) variables: HashMap<String, String>,
 }
@@ -82,7 +86,7 @@ impl Interpreter<'_> {
             return;
         };
         let simple = Simple { words, text: text.trim().to_owned(), background: true, ..Simple::default() };
-        if programs::is_idle(&simple.words) {
+        if programs::is_idle(&simple.words) || self.own_script(&simple, place) {
             return;
         }
         self.skip(&simple, format!("it may need a container's files; {}", programs::RUN_ALL), place);
@@ -105,10 +109,17 @@ impl Interpreter<'_> {
             self.script(&inner, &|_| place.clone());
             return true;
         }
+        if !simple.background && self.own_script(&simple, place) {
+            return true;
+        }
         match self.understand(&simple, place) {
             Outcome::Done => {}
             Outcome::End => return false,
             Outcome::Run => self.keep_setup(&simple.text, place),
+            // Written for a container's files, and the node has those.
+            Outcome::Skip(_) if programs::is_for_files(&simple) && self.has_own_files(&simple) => {
+                self.keep_setup(&simple.text, place);
+            }
             Outcome::Skip(why) => self.skip(&simple, why, place),
         }
         true
@@ -142,6 +153,40 @@ impl Interpreter<'_> {
         }
     }
 
+    /// Whether a command runs a script that is one of the node's own files: then it is read as if it stood here.
+    fn own_script(&mut self, simple: &Simple, place: &Place) -> bool {
+        if simple.unknown || simple.output.is_some() {
+            return false;
+        }
+        let words: Vec<&str> = simple.words.iter().map(String::as_str).collect();
+        let path = match words[..] {
+            [shell, path] if programs::is_shell(shell) => path,
+            [path] => path,
+            _ => return false,
+        };
+        let Some(source) = self.draft.nodes[self.node].source(path).map(str::to_owned) else {
+            return false;
+        };
+        let text = self.surroundings.text(&source).filter(|text| {
+            let first = text.lines().next().unwrap_or_default();
+            words.len() == 2 || first.strip_prefix("#!").is_some_and(|line| line.ends_with("sh"))
+        });
+        let Some(text) = text.filter(|_| !self.reading.contains(&source)) else { return false };
+        let note = format!("{place}: instead of `{}` what is in {source} was carried over", simple.text);
+        self.draft.notes.push(note);
+        self.reading.push(source.clone());
+        let file: std::sync::Arc<str> = source.into();
+        self.script(&text, &|line| Place::new(&file, line));
+        self.reading.pop();
+        true
+    }
+
+    /// Whether a command is about no files but the node's own.
+    fn has_own_files(&self, simple: &Simple) -> bool {
+        let own = |word: &String| self.draft.nodes[self.node].file(programs::file_in(word)).is_some();
+        simple.output.is_none() && !simple.unknown && programs::files(&simple.words).all(own)
+    }
+
     fn skip(&mut self, simple: &Simple, why: String, place: &Place) {
         if self.options.run_all {
             if simple.background {
@@ -149,7 +194,7 @@ impl Interpreter<'_> {
             } else {
                 self.keep_setup(&simple.text, place);
             }
-        } else if simple.background && programs::is_server(&simple.words) && !simple.unknown {
+        } else if simple.background && programs::is_server(&simple.words) && self.has_own_files(simple) {
             self.keep_program(&simple.text, place);
         } else {
             self.draft.skip(place, &simple.text, why);

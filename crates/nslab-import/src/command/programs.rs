@@ -36,6 +36,8 @@ const NETWORK: [&str; 27] = [
     "ipvsadm",
     "devlink",
 ];
+/// Configure it by a file.
+const RESTORING: [&str; 2] = ["iptables-restore", "ip6tables-restore"];
 /// Send, receive and serve without files.
 const TRAFFIC: [&str; 7] = ["iperf3", "iperf", "nc", "ncat", "netcat", "socat", "netserver"];
 /// Only print.
@@ -59,11 +61,33 @@ pub(super) fn is_idle(words: &[String]) -> bool {
 /// Whether it serves or makes traffic and needs no file.
 pub(super) fn is_server(words: &[String]) -> bool {
     let Some(program) = words.first().map(|word| base_name(word)) else { return false };
-    let known = TRAFFIC.contains(&program)
+    TRAFFIC.contains(&program)
         || matches!(program, "ping" | "ping6")
         || (matches!(program, "python3" | "python")
-            && words.get(1..3).is_some_and(|two| two == ["-m", "http.server"]));
-    known && !words.iter().skip(1).any(|word| names_a_file(word))
+            && (words.get(1..3).is_some_and(|two| two == ["-m", "http.server"])
+                || words.get(1).is_some_and(|word| names_a_file(word))))
+}
+
+/// Whether a word is a shell.
+pub(super) fn is_shell(word: &str) -> bool {
+    matches!(base_name(word), "sh" | "bash" | "ash" | "dash")
+}
+
+/// The words that name files, but for the program itself.
+pub(super) fn files(words: &[String]) -> impl Iterator<Item = &String> {
+    words.iter().skip(1).filter(|word| names_a_file(word))
+}
+
+/// The path in a word, which may be an option with a value.
+pub(super) fn file_in(word: &str) -> &str {
+    word.split_once('=').map_or(word, |(_, path)| path)
+}
+
+/// Whether a command configures the network by files.
+pub(super) fn is_for_files(simple: &Simple) -> bool {
+    let program = simple.words.first().map(|word| base_name(word));
+    let known = program.is_some_and(|program| NETWORK.contains(&program) || RESTORING.contains(&program));
+    known && !simple.background && files(&simple.words).next().is_some()
 }
 
 fn names_a_file(word: &str) -> bool {

@@ -26,8 +26,7 @@ pub(super) fn kind(name: &str) -> Kind {
 /// Why a node's setting is not carried over.
 pub(super) fn why_not(key: &str) -> &'static str {
     match key {
-        "binds"
-        | "env-files"
+        "env-files"
         | "startup-config"
         | "license"
         | "extras"
@@ -36,7 +35,7 @@ pub(super) fn why_not(key: &str) -> &'static str {
         | "suppress-startup-config"
         | "config"
         | "credentials" => "a node has this machine's files, not a container's",
-        "ports" | "publish" | "mgmt-ipv4" | "mgmt-ipv6" | "dns" | "aliases" => {
+        "publish" | "mgmt-ipv4" | "mgmt-ipv6" | "aliases" => {
             "it belongs to the management network, which there is not"
         }
         "entrypoint" | "image-pull-policy" | "runtime" | "restart-policy" | "auto-remove" | "user"

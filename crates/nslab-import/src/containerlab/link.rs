@@ -1,12 +1,15 @@
 //! Links, in the short format (`endpoints: ["a:eth1", "b:eth1"]`) and the extended one (`type: veth`, …).
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+
 use ipnet::IpNet;
-use nslab_topology::yaml::{Key, Kind, Value};
+use nslab_topology::yaml::{Key, Kind, Value, value as quoted};
 use nslab_topology::{Span, closest};
 use nslab_types::MacAddr;
 
 use super::{Device, Importer};
-use crate::draft::{End, Line, Link};
+use crate::draft::{End, Interface, Line, Link};
 use crate::names;
 
 /// An end as it is written.
@@ -26,15 +29,23 @@ impl Endpoint {
 
 /// Words that stand for no node.
 const SPECIAL: [(&str, &str); 6] = [
-    ("host", "a link to the host itself"),
-    ("mgmt-net", "a link to the management network"),
-    ("macvlan", "a macvlan of an interface of the host"),
+    (
+        "host",
+        "a link to the host itself, whose network a lab leaves alone; `uplink: nat` is a node's way there",
+    ),
+    ("mgmt-net", "a link to the management network, which there is not; `uplink: nat` is a node's way out"),
+    (
+        "macvlan",
+        "a macvlan of an interface of the host, whose network a lab leaves alone; `uplink: nat` is a node's way out",
+    ),
     ("vxlan", "a VXLAN to another machine"),
-    ("vxlan-stitch", "a VXLAN to another machine"),
+    ("vxlan-stitch", "a VXLAN to another machine, which ends on the host"),
     ("dummy", "a dummy interface"),
 ];
+/// Where containerlab's VXLANs are sent unless told otherwise (`VxLANDefaultPort` of its links).
+const VXLAN_PORT: u32 = 14789;
 
-impl Importer {
+impl Importer<'_> {
     pub(super) fn link(&mut self, link: &Value) {
         let Some(entries) = self.reader.entries(link, "a mapping with `endpoints`") else { return };
         let find = |name: &str| entries.iter().find(|(key, _)| key.text == name);
@@ -78,7 +89,69 @@ impl Importer {
                 other => self.skip(key.span, format!("link: {other}"), "nslab has no such setting"),
             }
         }
+        for (end, other) in [(&one, &other), (&other, &one)] {
+            if other.node == "dummy" && !self.devices.contains_key("dummy") {
+                self.interface(link.span, end, vec![("type", "dummy".to_owned())], mtu);
+                return;
+            }
+        }
         self.join(link.span, &one, &other, mtu);
+    }
+
+    /// An interface of a node that is no end of a link.
+    fn interface(&mut self, span: Span, one: &Endpoint, keys: Vec<(&'static str, String)>, mtu: Option<u32>) {
+        let text = format!("link {}", one.shown());
+        let node = match self.devices.get(&one.node) {
+            Some(Device::Node(name)) => name.clone(),
+            Some(Device::Switch(_)) => return self.skip(span, text, "a switch has no interface of its own"),
+            Some(Device::Host) => return self.skip(span, text, SPECIAL[0].1),
+            Some(Device::Skipped(reason)) => {
+                let why = format!("{} is not part of the lab: {reason}", one.node);
+                return self.skip(span, text, why);
+            }
+            None => return self.unknown(one),
+        };
+        let name = names::interface(&one.interface);
+        if !self.claim(&node, &name, one) {
+            return;
+        }
+        let mut end = End::new(&node, Some(name));
+        (end.mac, end.mtu, end.addresses) = (one.mac, mtu, self.lines(one));
+        let place = self.place(span);
+        if let Some(node) = self.draft.nodes.iter_mut().find(|known| known.name == node) {
+            node.interfaces.push(Interface { end, keys, place, text });
+        }
+    }
+
+    /// An end of a node that there is not.
+    fn unknown(&mut self, endpoint: &Endpoint) {
+        let known = self.devices.keys().map(String::as_str);
+        let help = closest(&endpoint.node, known).map_or_else(
+            || "nodes are listed in `topology.nodes`".to_owned(),
+            |name| format!("did you mean `{name}`?"),
+        );
+        let message = format!("there is no node `{}`", endpoint.node);
+        self.reader.error(endpoint.span, "unknown-node", &message, &help);
+    }
+
+    /// Takes an interface; false, which is an error, if it is taken.
+    fn claim(&mut self, device: &str, interface: &str, endpoint: &Endpoint) -> bool {
+        let name = (device.to_owned(), interface.to_owned());
+        let Some(earlier) = self.used.insert(name, endpoint.span) else { return true };
+        let message = format!("{} is used by two links", endpoint.shown());
+        let error = nslab_topology::Diagnostic::error("duplicate-interface", message);
+        self.reader.errors.push(error.at(endpoint.span, "again here").because(earlier, "first here"));
+        false
+    }
+
+    /// The addresses of an end.
+    fn lines(&self, endpoint: &Endpoint) -> Vec<Line<IpNet>> {
+        let line = |(net, span): &(IpNet, Span)| Line {
+            value: *net,
+            place: self.place(*span),
+            text: format!("{} {net}", endpoint.shown()),
+        };
+        endpoint.addresses.iter().map(line).collect()
     }
 
     /// A link between two devices, if both are there.
@@ -97,45 +170,25 @@ impl Importer {
             let device = match self.devices.get(&endpoint.node) {
                 Some(Device::Node(name) | Device::Switch(name)) => name.clone(),
                 Some(Device::Host) => {
-                    why.get_or_insert("a link to the host itself".to_owned());
+                    why.get_or_insert(SPECIAL[0].1.to_owned());
                     continue;
                 }
                 Some(Device::Skipped(reason)) => {
                     why.get_or_insert(format!("{} is not part of the lab: {reason}", endpoint.node));
                     continue;
                 }
-                None => {
-                    let known = self.devices.keys().map(String::as_str);
-                    let help = closest(&endpoint.node, known).map_or_else(
-                        || "nodes are listed in `topology.nodes`".to_owned(),
-                        |name| format!("did you mean `{name}`?"),
-                    );
-                    let message = format!("there is no node `{}`", endpoint.node);
-                    self.reader.error(endpoint.span, "unknown-node", &message, &help);
-                    return;
-                }
+                None => return self.unknown(endpoint),
             };
             let interface = names::interface(&endpoint.interface);
             if interface != endpoint.interface {
                 comment = format!("{} was {}", interface, endpoint.interface);
             }
-            if let Some(earlier) = self.used.insert((device.clone(), interface.clone()), endpoint.span) {
-                let message = format!("{} is used by two links", endpoint.shown());
-                let error = nslab_topology::Diagnostic::error("duplicate-interface", message);
-                self.reader.errors.push(error.at(endpoint.span, "again here").because(earlier, "first here"));
+            if !self.claim(&device, &interface, endpoint) {
                 return;
             }
             let mut end = End::new(&device, Some(interface));
             end.mac = endpoint.mac;
-            end.addresses = endpoint
-                .addresses
-                .iter()
-                .map(|(net, span)| Line {
-                    value: *net,
-                    place: self.place(*span),
-                    text: format!("{} {net}", endpoint.shown()),
-                })
-                .collect();
+            end.addresses = self.lines(endpoint);
             if self.taken_by_switch(&device) && !end.addresses.is_empty() {
                 for line in std::mem::take(&mut end.addresses) {
                     self.draft.skip(&line.place, line.text, "a switch's port has no address");
@@ -186,7 +239,57 @@ impl Importer {
             return;
         };
         let Some(end) = self.endpoint(endpoint) else { return };
-        self.skip(link.span, format!("link {}", end.shown()), *what);
+        let Some(entries) = self.reader.entries(link, "a mapping with `endpoint`") else { return };
+        let mut mtu = None;
+        let mut vxlan: HashMap<&str, String> = HashMap::new();
+        for (key, value) in entries {
+            match (kind, key.text.as_str()) {
+                (_, "type" | "endpoint") | ("host" | "mgmt-net" | "macvlan", "host-interface" | "mode") => {}
+                (_, "mtu") => mtu = self.mtu(value),
+                ("vxlan" | "vxlan-stitch", name @ ("remote" | "vni" | "udp-port" | "dst-port")) => {
+                    vxlan.extend(self.reader.text(value, "a word").map(|text| (name, text)));
+                }
+                (_, "vars" | "labels") => {
+                    self.skip(key.span, format!("link: {}", key.text), "it changes nothing of the network");
+                }
+                ("vxlan" | "vxlan-stitch", "parent-interface") => {
+                    self.skip(key.span, "link: parent-interface", "it is an interface of the host");
+                }
+                (_, other) => self.skip(key.span, format!("link: {other}"), "nslab has no such setting"),
+            }
+        }
+        match kind {
+            "dummy" => self.interface(link.span, &end, vec![("type", "dummy".to_owned())], mtu),
+            "vxlan" => {
+                let (Some(remote), Some(id)) = (vxlan.get("remote"), vxlan.get("vni")) else {
+                    let help = "write `remote: ADDRESS` and `vni: NUMBER`";
+                    self.reader.error(
+                        link.span,
+                        "missing-remote",
+                        "a link of type vxlan has a `remote` and a `vni`",
+                        help,
+                    );
+                    return;
+                };
+                if remote.parse::<IpAddr>().is_err() {
+                    let why = format!("a VXLAN to {remote}, of which no address is known");
+                    return self.skip(link.span, format!("link {}", end.shown()), why);
+                }
+                let port = vxlan
+                    .get("udp-port")
+                    .or_else(|| vxlan.get("dst-port"))
+                    .cloned()
+                    .unwrap_or_else(|| VXLAN_PORT.to_string());
+                let keys = vec![
+                    ("type", "vxlan".to_owned()),
+                    ("id", quoted(id)),
+                    ("remote", quoted(remote)),
+                    ("port", quoted(&port)),
+                ];
+                self.interface(link.span, &end, keys, mtu);
+            }
+            _ => self.skip(link.span, format!("link {}", end.shown()), *what),
+        }
     }
 
     /// `NODE:INTERFACE`, or a mapping with `node` and `interface`.
@@ -204,6 +307,11 @@ impl Importer {
             }
         } else {
             let text = self.reader.text(value, "an endpoint, `NODE:INTERFACE`")?;
+            // Nothing stands at the other end of it.
+            if matches!(text.trim(), "dummy" | "dummy:") && !self.devices.contains_key("dummy") {
+                (end.node, end.interface) = ("dummy".to_owned(), "dummy".to_owned());
+                return Some(end);
+            }
             let Some((node, interface)) = text.split_once(':') else {
                 self.reader.error(value.span, "bad-endpoint", &format!("{text:?} is no endpoint"), ENDPOINTS);
                 return None;

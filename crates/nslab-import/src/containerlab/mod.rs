@@ -17,12 +17,16 @@ use nslab_topology::yaml::{self, Kind, Value};
 use nslab_topology::{Diagnostic, Span};
 
 use crate::draft::{Draft, Node, Switch};
-use crate::{Imported, Malformed, Options, Place, Source, check, names};
+use crate::{Imported, Malformed, Options, Place, Source, Surroundings, check, names};
 
 use reader::Reader;
 
 /// Reads a topology file.
-pub fn import(source: &Source<'_>, options: &Options) -> Result<Imported, Malformed> {
+pub fn import(
+    source: &Source<'_>,
+    options: &Options,
+    surroundings: &dyn Surroundings,
+) -> Result<Imported, Malformed> {
     let mut errors = Vec::new();
     let root = if source.text.trim().is_empty() {
         errors.push(
@@ -39,6 +43,7 @@ pub fn import(source: &Source<'_>, options: &Options) -> Result<Imported, Malfor
         reader: Reader { errors },
         draft: Draft::default(),
         options: *options,
+        surroundings,
         file: Arc::from(source.name),
         devices: HashMap::new(),
         taken: HashSet::new(),
@@ -66,10 +71,11 @@ enum Device {
     Skipped(String),
 }
 
-struct Importer {
+struct Importer<'s> {
     reader: Reader,
     draft: Draft,
     options: Options,
+    surroundings: &'s dyn Surroundings,
     file: Arc<str>,
     devices: HashMap<String, Device>,
     /// The names of nodes and switches.
@@ -88,7 +94,7 @@ struct Topology<'a> {
     links: Option<&'a Value>,
 }
 
-impl Importer {
+impl Importer<'_> {
     fn place(&self, span: Span) -> Place {
         Place::new(&self.file, span.line)
     }

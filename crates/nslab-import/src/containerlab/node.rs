@@ -9,6 +9,7 @@ use super::reader::Reader;
 use super::{Device, Importer, Topology, keys};
 use crate::command::Interpreter;
 use crate::draft::Line;
+use crate::own_files;
 
 /// A node's settings: its own over its group's over its kind's over the defaults.
 #[derive(Default)]
@@ -23,6 +24,9 @@ pub(super) struct Settings<'a> {
     staged: Vec<(String, Span, bool)>,
     env: Vec<(String, String, Span)>,
     sysctls: Vec<(String, String, Span)>,
+    binds: Vec<(String, Span)>,
+    ports: Vec<(String, Span)>,
+    servers: Vec<(String, Span)>,
     /// What is not carried over.
     rest: Vec<(&'a str, Span, &'static str)>,
 }
@@ -69,11 +73,25 @@ impl<'a> Settings<'a> {
                 "exec" => self.exec.extend(reader.texts(value, "a command")),
                 "env" => self.env.extend(reader.pairs(value, "a mapping of variables")),
                 "sysctls" => self.sysctls.extend(reader.pairs(value, "a mapping of sysctls")),
+                "binds" => self.binds.extend(reader.texts(value, "a bind, `SOURCE:TARGET`")),
+                "ports" => self.ports.extend(reader.texts(value, "a port, `HOST:PORT`")),
+                "dns" => self.dns(reader, value)?,
                 "stages" => self.stages(reader, value, key.span)?,
                 other => {
                     let name = &key.text[..];
                     self.rest.push((name, key.span, keys::why_not(other)));
                 }
+            }
+        }
+        Some(())
+    }
+
+    fn dns(&mut self, reader: &mut Reader, value: &'a Value) -> Option<()> {
+        for (key, value) in reader.entries(value, "a mapping with `servers`")? {
+            if key.text == "servers" {
+                self.servers.extend(reader.texts(value, "a name server"));
+            } else {
+                self.rest.push((&key.text, key.span, "a lab file has name servers only"));
             }
         }
         Some(())
@@ -130,7 +148,7 @@ fn word(reader: &mut Reader, level: &Value, name: &str) -> Option<String> {
     reader.text(value, "a word")
 }
 
-impl Importer {
+impl Importer<'_> {
     /// Carries over a node's settings, once its links are known.
     pub(super) fn configure(&mut self, written: &str, settings: Settings<'_>) {
         let kind = settings.kind.as_deref().map(keys::kind);
@@ -173,11 +191,23 @@ impl Importer {
                 self.draft.skip(&place, text, "it belongs to the whole machine, not to a node");
             }
         }
+        self.own_files(written, index, &settings.binds);
+        self.publish(index, &settings.ports);
+        for (server, span) in settings.servers {
+            let (place, text) = (self.place(span), format!("{written}: dns {server}"));
+            self.draft.nodes[index].dns.push(Line { value: server, place, text });
+        }
         let places: Vec<_> = settings.exec.iter().map(|(_, span)| self.place(*span)).collect();
         let staged: Vec<_> = settings.staged.iter().map(|(_, span, _)| self.place(*span)).collect();
         let cmd = settings.cmd.as_ref().map(|(_, span)| self.place(*span));
-        let mut interpreter =
-            Interpreter { draft: &mut self.draft, node: index, options: self.options, variables };
+        let mut interpreter = Interpreter {
+            draft: &mut self.draft,
+            node: index,
+            options: self.options,
+            surroundings: self.surroundings,
+            reading: Vec::new(),
+            variables,
+        };
         for ((text, _), place) in settings.exec.iter().zip(&places) {
             interpreter.exec(text, place);
         }
@@ -190,6 +220,91 @@ impl Importer {
         }
         if let (Some((text, _)), Some(place)) = (&settings.cmd, &cmd) {
             interpreter.daemon(text, place);
+        }
+    }
+    /// `binds`: copies of files, at the same places.
+    fn own_files(&mut self, written: &str, index: usize, binds: &[(String, Span)]) {
+        let lab = self.draft.name.clone();
+        for (bind, span) in binds {
+            let (place, text) = (self.place(*span), format!("bind {bind}"));
+            let mut parts = bind.split(':');
+            let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
+                self.draft.skip(&place, text, "it is a volume of the container's, which is empty at first");
+                continue;
+            };
+            // What containerlab itself puts in their place (`varsRe` of its core).
+            let source = source
+                .replace("__clabNodeName__", written)
+                .replace("__clabNodeDir__", &format!("clab-{lab}/{written}"))
+                .replace("__clabDir__", &format!("clab-{lab}"));
+            if source.starts_with('~') {
+                self.draft.skip(&place, text, "whose home directory it is in is not known");
+                continue;
+            }
+            let source = source.strip_prefix("./").unwrap_or(&source);
+            own_files::carry_over(&mut self.draft, index, self.surroundings, (source, target), &place, &text);
+        }
+    }
+
+    /// `ports`, as Docker's `--publish` has them.
+    fn publish(&mut self, index: usize, ports: &[(String, Span)]) {
+        for (port, span) in ports {
+            let (place, text) = (self.place(*span), format!("port {port}"));
+            match published(port) {
+                Ok(all) => self.draft.nodes[index].publish.extend(all.into_iter().map(|value| Line {
+                    value,
+                    place: place.clone(),
+                    text: text.clone(),
+                })),
+                Err(why) => self.draft.skip(&place, text, why),
+            }
+        }
+    }
+}
+
+/// `[ADDRESS:]HOST:PORT[/PROTOCOL]`, ranges among them, in the words of a lab file.
+fn published(text: &str) -> Result<Vec<String>, &'static str> {
+    const MOST: u16 = 100;
+    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    if !matches!(protocol, "tcp" | "udp") {
+        return Err("only TCP and UDP ports can be published");
+    }
+    let Some((host, own)) = ports.rsplit_once(':') else {
+        return Err("Docker would choose the host's port, and a lab file names it");
+    };
+    let (address, host) = match host.rsplit_once(':') {
+        Some((address, host)) => (format!("{address}:"), host),
+        None => (String::new(), host),
+    };
+    let range = |text: &str| {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let (first, last) = (first.parse::<u16>().ok()?, last.parse::<u16>().ok()?);
+        (first <= last && last - first < MOST).then_some(first..=last)
+    };
+    let (Some(hosts), Some(own)) = (range(host), range(own)) else { return Err("it is no port") };
+    if hosts.len() != own.len() {
+        return Err("the two ranges are not of one length");
+    }
+    let tail = if protocol == "udp" { "/udp" } else { "" };
+    Ok(hosts.zip(own).map(|(host, own)| format!("{address}{host}:{own}{tail}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::published;
+
+    #[test]
+    fn ports_as_dockers() {
+        for (text, wanted) in [
+            ("8080:80", &["8080:80"][..]),
+            ("127.0.0.1:8080:80/tcp", &["127.0.0.1:8080:80"]),
+            ("[::1]:53:53/udp", &["[::1]:53:53/udp"]),
+            ("8000-8002:80-82", &["8000:80", "8001:81", "8002:82"]),
+        ] {
+            assert_eq!(published(text).unwrap(), wanted);
+        }
+        for text in ["80", "80:80/sctp", "a:b", "1-3:1-2", "90000:1", "1-60000:1-60000"] {
+            assert!(published(text).is_err(), "{text}");
         }
     }
 }

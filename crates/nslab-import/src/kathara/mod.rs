@@ -13,7 +13,7 @@ use nslab_types::MacAddr;
 
 use crate::command::Interpreter;
 use crate::draft::{Draft, End, Line, Link, Node, Switch};
-use crate::{Imported, Malformed, Options, Place, Source, check, names};
+use crate::{Imported, Malformed, Options, Place, Source, Surroundings, check, names, own_files};
 
 use conf::{Conf, Setting};
 
@@ -30,8 +30,8 @@ pub struct Files<'a> {
     pub startup: BTreeMap<&'a str, Source<'a>>,
     /// `NAME.shutdown` by device.
     pub shutdown: BTreeMap<&'a str, Source<'a>>,
-    /// The directories beside `lab.conf`, with how many files each has: they are copied into the devices.
-    pub directories: BTreeMap<&'a str, usize>,
+    /// The names of the directories beside `lab.conf`: what is in them is copied into the devices.
+    pub directories: Vec<&'a str>,
     /// Other files that mean something to Kathará, as `lab.ext`.
     pub others: Vec<&'a str>,
 }
@@ -55,12 +55,17 @@ impl<'a> Files<'a> {
 }
 
 /// Reads a lab.
-pub fn import(files: &Files<'_>, options: &Options) -> Result<Imported, Malformed> {
+pub fn import(
+    files: &Files<'_>,
+    options: &Options,
+    surroundings: &dyn Surroundings,
+) -> Result<Imported, Malformed> {
     let nothing = Source { name: "lab.conf", text: "" };
     let source = files.conf.as_ref().unwrap_or(&nothing);
     let conf = conf::read(source)?;
     let mut importer = Importer {
         files,
+        surroundings,
         options: *options,
         file: Arc::from(source.name),
         draft: Draft::default(),
@@ -76,6 +81,7 @@ pub fn import(files: &Files<'_>, options: &Options) -> Result<Imported, Malforme
 
 struct Importer<'a> {
     files: &'a Files<'a>,
+    surroundings: &'a dyn Surroundings,
     options: Options,
     file: Arc<str>,
     draft: Draft,
@@ -89,6 +95,16 @@ struct Plug {
     interface: String,
     mac: Option<MacAddr>,
     line: usize,
+}
+
+/// `HOST_PORT:PORT[/PROTOCOL]` or `PORT[/PROTOCOL]`, for which Kathará has the host's port 3000 (kathara-lab.conf(5)), in
+/// the words of a lab file.
+fn published(text: &str) -> Option<String> {
+    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let (host, own) = ports.split_once(':').unwrap_or(("3000", ports));
+    let number = |text: &str| text.trim().parse::<u16>().ok();
+    matches!(protocol, "tcp" | "udp").then_some(())?;
+    Some(format!("{}:{}/{protocol}", number(host)?, number(own)?).replace("/tcp", ""))
 }
 
 impl Importer<'_> {
@@ -197,8 +213,14 @@ impl Importer<'_> {
                 },
                 "exec" => commands.push((value.clone(), place)),
                 "image" => self.draft.skip(&place, text, "programs in the node are this machine's"),
-                "bridged" => self.draft.skip(&place, text, "a node has no way out through the host"),
-                "port" => self.draft.skip(&place, text, "a node's ports are not published on the host"),
+                "bridged" if matches!(&value[..], "false" | "False" | "0") => {}
+                "bridged" => self.draft.nodes[index].way_out = Some(place.to_string()),
+                "port" => match published(value) {
+                    Some(port) => {
+                        self.draft.nodes[index].publish.push(Line { value: port, place, text });
+                    }
+                    None => self.draft.skip(&place, text, "only TCP and UDP ports can be published"),
+                },
                 "ipv6" => {
                     if value == "false" {
                         let key = "net.ipv6.conf.all.disable_ipv6";
@@ -208,10 +230,22 @@ impl Importer<'_> {
                 _ => self.draft.skip(&place, text, conf::why_not(key)),
             }
         }
+        if self.files.directories.contains(&&device.name[..]) {
+            let place = Place::new(&Arc::from(&device.name[..]), 1);
+            let text = format!("{}/", device.name);
+            let ways = (&device.name[..], "/");
+            own_files::carry_over(&mut self.draft, index, self.surroundings, ways, &place, &text);
+        }
         let shared = self.files.startup.get("shared").copied();
         let own = self.files.startup.get(&device.name[..]).copied();
-        let mut interpreter =
-            Interpreter { draft: &mut self.draft, node: index, options: self.options, variables };
+        let mut interpreter = Interpreter {
+            draft: &mut self.draft,
+            node: index,
+            options: self.options,
+            surroundings: self.surroundings,
+            reading: Vec::new(),
+            variables,
+        };
         for source in [shared, own].into_iter().flatten() {
             let file: Arc<str> = Arc::from(source.name);
             interpreter.script(source.text, &|line| Place::new(&file, line));
@@ -234,16 +268,13 @@ impl Importer<'_> {
             let place = Place::new(&Arc::from(source.name), 1);
             self.draft.skip(&place, source.name, "`nslab down` takes everything away");
         }
-        for (directory, files) in &self.files.directories {
-            if *directory == "shared" || devices.contains(directory) {
-                let place = Place::new(&Arc::from(*directory), 1);
-                let plural = if *files == 1 { "file" } else { "files" };
-                self.draft.skip(
-                    &place,
-                    format!("{directory}/ ({files} {plural})"),
-                    "a node has this machine's files, not a container's",
-                );
-            }
+        for directory in self.files.directories.iter().filter(|directory| **directory == "shared") {
+            let place = Place::new(&Arc::from(*directory), 1);
+            self.draft.skip(
+                &place,
+                format!("{directory}/"),
+                "all devices share it; a node's own files are copies",
+            );
         }
         for name in &self.files.others {
             let place = Place::new(&Arc::from(*name), 1);

@@ -57,7 +57,7 @@ pub(super) fn load(args: &FileArgs, output: Output) -> Result<LabFile, CliError>
                 CliError::bad_input(message).hint("`nslab import` makes a lab file of it, to be edited")
             );
         }
-        let imported = foreign::import(&shown, nslab_import::Options::default())?;
+        let imported = foreign::import(&shown, nslab_import::Options::default(), false)?;
         foreign::tell(&imported, &shown, output);
         imported.lab_file
     } else {

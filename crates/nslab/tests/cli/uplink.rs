@@ -4,7 +4,13 @@ use std::process::Command;
 
 use crate::support::{Run, Session, as_root};
 
-as_root!(from_a_nodes_shell_to_the_outside, a_firewall_in_the_way, without_root, without_root_over_ipv6);
+as_root!(
+    from_a_nodes_shell_to_the_outside,
+    a_firewall_in_the_way,
+    without_root,
+    without_root_over_ipv6,
+    imported_ports
+);
 
 /// Runs a shell script as root of a stand-in host: `eth0` at 203.0.113.2 leads to the namespace `out` at 203.0.113.1.
 fn on_a_host(session: &Session, script: &str) -> Run {
@@ -244,4 +250,27 @@ fn without_root_over_ipv6(root: &Session) {
         let run = on_a_host(root, &script).status(3).says(what);
         assert!(!run.stdout.contains(&lab), "{run:#?}");
     }
+}
+
+/// What Docker published for containerlab is published.
+fn imported_ports(session: &Session) {
+    if Command::new("python3").arg("-V").output().is_err() {
+        return nslab_testing::skip("there is no python3");
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../nslab-import/tests/containerlab/ports.clab.yml");
+    session.file("ports.clab.yml", std::fs::read_to_string(file).unwrap());
+    let script = "
+        $NSLAB up ports.clab.yml -q
+        call='import time,urllib.request
+for i in range(100):
+    try:
+        print(urllib.request.urlopen(\"http://203.0.113.2:18080/\", timeout=5).status); break
+    except OSError:
+        time.sleep(0.1)'
+        ip netns exec out python3 -c \"$call\"
+        $NSLAB down
+        ip -o link | wc -l
+        ";
+    let said = on_a_host(session, script).ok();
+    assert!(said.contains("200\n") && said.ends_with("\n2\n"), "{said}");
 }

@@ -12,7 +12,14 @@ use crate::cli::output::Output;
 
 pub(super) fn run(args: &Import, output: Output) -> Result<ExitCode, CliError> {
     let options = Options { run_all: args.run_all, stand_ins: args.stand_ins };
-    let mut imported = foreign::import(&args.path, options)?;
+    // On standard output it is taken to be meant for the same directory.
+    let beside = args.output.as_ref().is_none_or(|output| {
+        let directory = |path: &std::path::Path| {
+            std::fs::canonicalize(if path.as_os_str().is_empty() { ".".as_ref() } else { path }).ok()
+        };
+        directory(foreign::directory(&args.path)) == output.parent().and_then(directory)
+    });
+    let mut imported = foreign::import(&args.path, options, beside)?;
     if let Some(name) = &args.name {
         let renamed = rename(&imported.lab_file, name);
         nslab_topology::load(&renamed, name, &[]).map_err(|wrong| {
