@@ -418,3 +418,40 @@ links: [[a, b], [a, b], [b 192.0.2.1/24, c 192.0.2.2/24, {mtu: 1550}]]
     );
     assert_eq!(topology.links[0].ends[0].mac, topology.links[1].ends[0].mac, "a bond's members have its MAC");
 }
+
+#[test]
+fn a_tunnel_in_a_bridge_does_not_go_by_the_bridge() {
+    let source = "\
+nodes:
+  h1: {}
+  h2: {}
+  r1: {forward: true, interfaces: {vx: {type: vxlan, id: 42, remote: r2}, br0: {type: bridge, members: [lan, vx]}}}
+  r2: {forward: true, interfaces: {vx: {type: vxlan, id: 42, remote: r1}, br0: {type: bridge, members: [lan, vx]}}}
+  isp: {count: 2, forward: true}
+links:
+  - [h1 10.9.0.1/24, r1:lan]
+  - [h2 10.9.0.2/24, r2:lan]
+  - [r1:wan 10.1.0.1/24, isp1 10.1.0.2/24, {mtu: 1550}]
+  - [isp1 10.2.0.1/24, isp2 10.2.0.2/24, {mtu: 1550}]
+  - [r2:wan 10.3.0.1/24, isp2 10.3.0.2/24, {mtu: 1550}]
+";
+    let topology = load(source, "t.yaml", &[]).unwrap().topology;
+    let vxlan = |node: usize| match &topology.nodes[node]
+        .interfaces
+        .iter()
+        .find(|one| one.name.as_str() == "vx")
+        .unwrap()
+        .kind
+    {
+        nslab_topology::model::InterfaceKind::Vxlan { local, remotes, .. } => {
+            (local.unwrap().to_string(), remotes[0].to_string())
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(vxlan(2), ("10.1.0.1".to_owned(), "10.3.0.1".to_owned()));
+    assert_eq!(vxlan(3), ("10.3.0.1".to_owned(), "10.1.0.1".to_owned()));
+    // The way to the other end does not lead over the bridge, though that is shorter.
+    let route = topology.nodes[2].routes.iter().find(|route| route.to.to_string() == "10.3.0.0/24").unwrap();
+    let nslab_topology::model::RouteAction::Forward(hops) = &route.action else { panic!("{route:?}") };
+    assert_eq!(hops[0].via.unwrap().to_string(), "10.1.0.2");
+}

@@ -13,7 +13,7 @@ use super::super::address::overlapping;
 use super::super::segments::Network;
 use super::super::{Problems, and_list};
 use super::Table;
-use super::graph::{Graph, Place, Step, Ways};
+use super::graph::{Graph, Place, Step, Tunnels, Ways};
 use crate::diagnostic::Diagnostic;
 use crate::lab::{Family, Gateway, Node, Routing};
 use crate::model::NextHop;
@@ -29,12 +29,12 @@ pub(super) fn derive(net: &Network<'_>, tables: &mut [Table], problems: &mut Pro
     let targets = super::super::tunnels::targets(net);
     let has_tunnels = net.interface_ports().any(|port| net.is_tunnel(port));
     for family in Family::BOTH {
-        let graph = Graph::new(net, family, true);
+        let graph = Graph::new(net, family, Tunnels::Taken);
         if graph.subnets.is_empty() {
             continue;
         }
         // What tunnels' packets go to is reached without tunnels.
-        let below = has_tunnels.then(|| Graph::new(net, family, false));
+        let below = has_tunnels.then(|| Graph::new(net, family, Tunnels::Shunned));
         let below = below.as_ref().map(|graph| Below { graph, targets: &targets });
         // Segments with a host on them: a tie on the way there concerns somebody.
         let inhabited: Vec<bool> = (0..graph.subnets.len())

@@ -41,10 +41,22 @@ pub(crate) struct Place {
     pub(crate) port: usize,
 }
 
+/// What a graph has of tunnels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tunnels {
+    /// They are ways like others.
+    Taken,
+    /// They are no ways.
+    Left,
+    /// Nor are segments that a tunnel is a part of because a bridge has it as a member: two who meet on one may well meet
+    /// by the tunnel.
+    Shunned,
+}
+
 impl Graph {
     /// The graph with or without tunnels. Tunnels that are no full mesh are left out, as who is on such a segment does
     /// not reach everyone on it.
-    pub(crate) fn new(net: &Network<'_>, family: Family, tunnels: bool) -> Self {
+    pub(crate) fn new(net: &Network<'_>, family: Family, tunnels: Tunnels) -> Self {
         let count = net.lab.nodes.len();
         let mut graph = Self {
             subnets: Vec::new(),
@@ -55,12 +67,13 @@ impl Graph {
         let mut vrfs: HashMap<(usize, u32), usize> = HashMap::new();
         let partial = super::super::tunnels::partial(net);
         for (segment, ports) in net.segments.iter().map(|segment| &segment.ports).enumerate() {
-            if partial.contains(&segment) {
+            let is_bridged = |port: &usize| net.is_tunnel(*port) && net.is_member(*port);
+            if partial.contains(&segment) || tunnels == Tunnels::Shunned && ports.iter().any(is_bridged) {
                 continue;
             }
             for &port in ports.iter().filter(|port| net.is_up(**port)) {
                 let Some(node) = net.node_of(port) else { continue };
-                if net.is_tunnel(port) && !tunnels {
+                if net.is_tunnel(port) && tunnels != Tunnels::Taken {
                     continue;
                 }
                 let tunnel = net.is_tunnel(port);

@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::Routing;
 use crate::model::{NextHop, Route, RouteAction};
 
-pub(crate) use graph::{Graph, Ways};
+pub(crate) use graph::{Graph, Tunnels, Ways};
 pub(crate) use lookup::{is_own, port_for};
 
 /// The main table (`RT_TABLE_MAIN`).

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::lab::{Endpoint, Family, InterfaceKind, Remote};
 use crate::resolve::bits::is_link_local;
-use crate::resolve::route::{Graph, Ways};
+use crate::resolve::route::{Graph, Tunnels, Ways};
 use crate::resolve::segments::Network;
 use crate::resolve::{Problems, mtu};
 
@@ -16,17 +16,21 @@ pub(in crate::resolve) fn underlay(net: &mut Network<'_>, problems: &mut Problem
     if tunnels.is_empty() {
         return;
     }
-    let below = Family::BOTH.map(|family| Graph::new(net, family, false));
-    let mut ways: HashMap<(usize, bool), Ways> = HashMap::new();
+    // An address that only a segment with a tunnel in it leads to is taken if there is no other.
+    let below = [Tunnels::Shunned, Tunnels::Left]
+        .map(|tunnels| Family::BOTH.map(|family| Graph::new(net, family, tunnels)));
+    let mut ways: HashMap<(usize, bool, usize), Ways> = HashMap::new();
     for &port in &tunnels {
         let (Some(interface), Some(node)) = (net.interface(port), net.node_of(port)) else { continue };
         let remotes = interface.kind.remotes();
         let place = port - net.cable_ports();
         let mut nearest = |family: Family, far: usize, interface: Option<&str>| {
-            let graph = &below[usize::from(family == Family::Ipv6)];
-            let ways =
-                ways.entry((node, family == Family::Ipv6)).or_insert_with(|| Ways::from(graph, node, 1));
-            nearest(net, graph, ways, node, family, far, interface)
+            let is_ipv6 = family == Family::Ipv6;
+            below.iter().enumerate().find_map(|(number, graphs)| {
+                let graph = &graphs[usize::from(is_ipv6)];
+                let ways = ways.entry((node, is_ipv6, number)).or_insert_with(|| Ways::from(graph, node, 1));
+                nearest(net, graph, ways, node, family, far, interface)
+            })
         };
         if let InterfaceKind::Wireguard { peers, .. } = &interface.kind {
             let mut endpoints = Vec::new();
