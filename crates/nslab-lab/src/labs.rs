@@ -4,6 +4,7 @@ mod down;
 mod leave;
 mod list;
 mod machine;
+mod tune;
 mod up;
 
 pub use down::Gone;

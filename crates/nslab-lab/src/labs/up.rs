@@ -7,7 +7,7 @@ use nslab_kernel::NamespaceId;
 use nslab_topology::Topology;
 use nslab_topology::model::Device;
 
-use super::{Labs, machine};
+use super::{Labs, machine, tune};
 use crate::actual::Actual;
 use crate::apply::{self, Event, Failure, Site};
 use crate::desired::{Desired, DesiredNamespace, NewNamespaces};
@@ -22,7 +22,7 @@ use crate::lock::Lock;
 use crate::netfilter;
 use crate::paths::LabPaths;
 use crate::pins;
-use crate::plan::{Op, Plan, Role, StageKind};
+use crate::plan::{Op, Plan, Role};
 use crate::runner::KeeperRunner;
 use crate::session::Open;
 use crate::shaping;
@@ -74,8 +74,8 @@ impl Labs<'_> {
         Ok(plan)
     }
 
-    /// The changes that [`Labs::up`] would make to the network of a running lab, and none to its programs: one that has
-    /// ended is not started again.
+    /// The changes that [`Labs::up`] would make to the network of a running lab, and none to its programs, nor to the
+    /// files that they see: one that has ended is not started again. With a node that goes its programs end.
     pub fn tune(&self, wanted: &Wanted) -> Result<Built> {
         self.bring(wanted, false)
     }
@@ -155,7 +155,7 @@ impl Labs<'_> {
                     self.carry_out(&mut look, paths, &state, before.as_ref(), &mut journal, self.interrupt);
                 if let (Err(error), Some(before), 1..) = (&done, &before, round) {
                     // What earlier rounds did is taken back by going to what the lab was.
-                    self.go_back(before, paths, &mut journal, error)?;
+                    self.go_back(before, paths, &mut journal, error, programs)?;
                 }
                 done?;
                 // A fresh build is what it was planned to be.
@@ -185,11 +185,18 @@ impl Labs<'_> {
     }
 
     /// Brings the lab back to what it was, after `error`.
-    fn go_back(&self, before: &State, paths: &LabPaths, journal: &mut Journal, error: &Error) -> Result<()> {
+    fn go_back(
+        &self,
+        before: &State,
+        paths: &LabPaths,
+        journal: &mut Journal,
+        error: &Error,
+        programs: bool,
+    ) -> Result<()> {
         let mut was = desired(paths, &before.topology, None, None)?;
         was.keys = Keys::read(paths)?;
         was.look_for_tables(None);
-        let mut look = Look::at(paths, &was, true)?;
+        let mut look = Look::at(paths, &was, programs)?;
         let back = self.carry_out(&mut look, paths, before, Some(before), journal, Interrupt::default());
         back.map_err(|failed| Error::Refused {
             refusals: vec![Refusal::new("bring the lab to what was asked for", error.to_string())],
@@ -303,8 +310,7 @@ impl Look {
         let running = crate::runner::running(paths)?;
         let mut plan = diff::plan(desired, &actual, &running);
         if !programs {
-            use StageKind::{StartPrograms, StopPrograms, Views};
-            plan.stages.retain(|stage| !matches!(stage.kind, StopPrograms | Views | StartPrograms));
+            tune::keep_network(&mut plan, desired.namespaces.len());
         }
         let joined = (0..plan.namespaces.len())
             .map(|place| match desired.namespaces.get(place) {

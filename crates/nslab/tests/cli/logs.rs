@@ -6,7 +6,13 @@ use rustix::process::Signal;
 
 use crate::support::{Running, Session, each_user};
 
-each_user!(written, followed, a_program_that_fails, a_program_that_ends_badly_later);
+each_user!(
+    written,
+    followed,
+    a_program_that_fails,
+    a_program_that_ends_badly_later,
+    steps_leave_ended_programs_alone
+);
 
 fn written(session: &Session) {
     let lab = session.up(
@@ -112,4 +118,57 @@ fn a_program_that_ends_badly_later(session: &Session) {
     session.file(&file, old);
     let plan = session.ok(["plan", &file]);
     assert!(plan.contains("nothing to do"), "{plan}");
+}
+
+/// Only `up` starts programs: no step does, and `set` does not.
+fn steps_leave_ended_programs_alone(session: &Session) {
+    let (lab, file) = session.lab_file(
+        "
+nodes:
+  red: {run: [{name: ended, command: [sleep, infinity]}, {name: runs, command: [sleep, infinity]}]}
+  blue: {run: [{name: goes, command: [sleep, infinity]}]}
+links: [[red:eth0 10.0.0.1/24, blue:eth0 10.0.0.2/24]]
+",
+    );
+    session.ok(["up", &file]);
+    let programs = |node: &str| {
+        let nodes = session.json(["ls", &lab]);
+        let node = nodes.as_array().unwrap().iter().find(|one| one["name"] == *node).unwrap().clone();
+        let row = |one: &serde_json::Value| (one["state"].as_str().unwrap().to_owned(), one["pid"].as_u64());
+        node["programs"].as_array().unwrap().iter().map(row).collect::<Vec<_>>()
+    };
+    let before = programs("red");
+    kill(before[0].1.unwrap());
+    let ended = || programs("red")[0].0 == "killed";
+    while !ended() {
+        std::thread::yield_now();
+    }
+    for step in [
+        "node add green",
+        "switch add sw",
+        "link add green:eth0 sw:green",
+        "addr add green:eth0 10.1.0.1/24",
+        "route add red 10.9.0.0/24 via 10.0.0.2",
+        "route del red 10.9.0.0/24 via 10.0.0.2",
+        "link down red:eth0",
+        "set red:eth0 --up --mtu 1400",
+    ] {
+        session.run(step.split(' ').chain(["--lab", &lab])).status(0);
+        assert!(ended(), "{step}");
+    }
+    // With the node goes what runs in it, and nothing else.
+    let goes = programs("blue")[0].1.unwrap();
+    session.ok(["node", "del", "blue", "--lab", &lab]);
+    assert!(!std::path::Path::new(&format!("/proc/{goes}")).exists());
+    assert_eq!((ended(), &programs("red")[1]), (true, &before[1]));
+    session.ok(["up", &file]);
+    let after = programs("red");
+    // In the order in which they were started.
+    assert_eq!(after[0], before[1]);
+    assert_eq!((after[1].0.as_str(), after.len()), ("running", 2));
+}
+
+fn kill(pid: u64) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
 }

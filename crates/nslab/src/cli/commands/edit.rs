@@ -1,6 +1,7 @@
 //! `nslab node`, `link`, `switch`, `addr`, `route`: a running lab changed step by step.
 //!
-//! Each edits what the lab remembers of its file and then does what `up` does.
+//! Each edits what the lab remembers of its file and then does what `up` does to the network. Programs are left as they
+//! are.
 
 use std::process::ExitCode;
 
@@ -171,7 +172,7 @@ pub(super) fn edit(
         file: state.file.clone(),
         directory: state.directory.clone(),
     };
-    let built = up::build(&context, &wanted)?;
+    let built = up::change(&context, |labs| labs.tune(&wanted))?;
     if output.json {
         output.print_json(&built.plan);
     } else {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use nslab_lab::Labs;
 use nslab_lab::interrupt::Caught;
 use nslab_lab::labs::{Built, Wanted};
 use nslab_topology::{Lab, Pending};
@@ -97,11 +98,19 @@ fn empty(name: &str) -> Result<Wanted, CliError> {
 }
 
 /// Builds, with progress on a terminal.
-pub(super) fn build(context: &Context, wanted: &Wanted) -> Result<Built, CliError> {
+fn build(context: &Context, wanted: &Wanted) -> Result<Built, CliError> {
+    change(context, |labs| labs.up(wanted))
+}
+
+/// Changes a lab by `work`, with progress on a terminal.
+pub(super) fn change(
+    context: &Context,
+    work: impl FnOnce(&Labs<'_>) -> nslab_lab::Result<Built>,
+) -> Result<Built, CliError> {
     let progress = Progress::new(context.output);
     // From here on Ctrl-C makes the change be taken back; afterwards it ends the process again.
     let caught = Caught::new();
-    let built = context.with_labs(&|event| progress.tell(event), caught.interrupt(), |labs| labs.up(wanted));
+    let built = context.with_labs(&|event| progress.tell(event), caught.interrupt(), work);
     drop(caught);
     progress.end();
     let built = built?;
