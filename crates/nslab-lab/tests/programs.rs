@@ -270,7 +270,7 @@ processes! {
         let (problem, _) = fails(&mut keeper, &lab, &missing);
         assert_eq!(problem, "cannot run \"no-such-program\": there is no such program in PATH");
         let (problem, log) = fails(&mut keeper, &lab, &program("line", &["no-such-program"]));
-        assert_eq!(problem, "exited with status 127");
+        assert_eq!(problem, "exited with status 127: the shell did not find a command");
         assert!(log[0].contains("no-such-program"), "{log:?}");
         let nowhere = Program { directory: Some("nowhere".into()), ..program("nowhere", &["true"]) };
         let (problem, _) = fails(&mut keeper, &lab, &nowhere);

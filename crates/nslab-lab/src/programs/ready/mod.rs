@@ -2,6 +2,7 @@
 
 mod seen;
 mod sockets;
+mod started;
 mod trial;
 
 use std::os::fd::OwnedFd;
@@ -22,8 +23,6 @@ use crate::paths::LabPaths;
 /// How often to look: soon at first, as most programs are quick, then less and less often.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-/// How long a shell may take to get to its command. A shell that is busy with itself for longer has started.
-const START: Duration = Duration::from_millis(50);
 /// How many lines of its log are shown of a program that failed.
 const LOG_LINES: usize = 10;
 
@@ -45,7 +44,7 @@ pub(super) fn wait(
     let status = find(keeper, node, program)?.ok_or_else(|| failed("it was not started".to_owned()))?;
     let mut sign = Sign::of(program, paths, node, directory, &status)?;
     let mut end = EndOf::new(keeper, node, program, &status)?;
-    let limit = if program.ready.is_some() { program.timeout } else { START };
+    let limit = program.timeout;
     let deadline = Instant::now() + limit;
     let mut pause = if program.ready.is_some() { FIRST_PAUSE } else { FIRST_PAUSE / 8 };
     loop {
@@ -64,9 +63,10 @@ pub(super) fn wait(
                 return Ok(());
             }
             if !succeeded || status.left_behind == 0 {
+                let ended = ended(program, status.state);
                 return Err(failed(match program.ready {
-                    None | Some(Ready::Exit) => status.state.to_string(),
-                    Some(_) => format!("{} before it was ready: {}", status.state, sign.lacking()),
+                    None | Some(Ready::Exit) => ended,
+                    Some(_) => format!("{ended} before it was ready: {}", sign.lacking()),
                 }));
             }
             // It went into the background, and may yet become ready there.
@@ -76,10 +76,7 @@ pub(super) fn wait(
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return match program.ready {
-                Some(_) => Err(failed(format!("was not ready within {limit:?}: {}", sign.lacking()))),
-                None => Ok(()),
-            };
+            return Err(failed(format!("was not ready within {limit:?}: {}", sign.lacking())));
         }
         end.wait(pause.min(left));
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -93,8 +90,8 @@ enum Sign<'a> {
     Command(trial::Trial<'a>),
     /// Its end, which the waiting itself sees.
     Exit,
-    /// Nothing was said, so having started is enough: the shell got to its command.
-    Started(Option<Pid>),
+    /// Nothing was said, so having started is enough: the program was executed, or the shell got to its command.
+    Started(Option<started::Text>),
 }
 
 impl<'a> Sign<'a> {
@@ -115,7 +112,7 @@ impl<'a> Sign<'a> {
                 Self::Command(trial::Trial { paths, node, directory, program, words })
             }
             Some(Ready::Exit) => Self::Exit,
-            None if program.command.len() == 1 => Self::Started(pid_of(status)),
+            None if program.command.len() == 1 => Self::Started(pid_of(status).map(started::Text::new)),
             None => Self::Started(None),
         })
     }
@@ -127,7 +124,7 @@ impl<'a> Sign<'a> {
             Self::File(file) => file.is_there(),
             Self::Command(trial) => trial.succeeds(deadline)?,
             Self::Exit => false,
-            Self::Started(shell) => shell.is_none_or(is_past_start),
+            Self::Started(text) => text.as_ref().is_none_or(started::Text::has_started),
         })
     }
 
@@ -137,23 +134,23 @@ impl<'a> Sign<'a> {
             Self::Port(_, Ready::Udp(port)) => format!("no socket is bound to UDP port {port}"),
             Self::Port(_, Ready::Tcp(port)) => format!("nothing listens on TCP port {port}"),
             Self::Exit => "it has not ended".to_owned(),
-            Self::Port(..) | Self::Started(_) => "it has not started".to_owned(),
+            Self::Port(..) | Self::Started(_) => "the shell has not got to a command".to_owned(),
             Self::File(file) => format!("there is no {}", file.path.display()),
             Self::Command(trial) => format!("{:?} does not succeed", trial.words.join(" ")),
         }
     }
 }
 
-/// Whether a shell has got to its command: it has become that, or a child of it has. Before, the command might turn
-/// out not to exist.
-fn is_past_start(shell: Pid) -> bool {
-    let Ok(path) = std::fs::canonicalize("/bin/sh") else { return true };
-    // There is no such link any more when a process has ended, which is for others to see.
-    let is_other =
-        |pid: &str| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|executed| executed != path);
-    let children =
-        || std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap_or_default();
-    is_other(&shell.to_string()) || children().split_whitespace().any(is_other)
+/// How a program ended, in words. Shells end with 127 where there is no command of the name, and with 126 where what has
+/// it cannot be executed (POSIX, Shell Command Language, 2.8.2).
+fn ended(program: &Program, state: State) -> String {
+    let why = match state {
+        State::Exited { code: 127 } => ": the shell did not find a command",
+        State::Exited { code: 126 } => ": the shell could not execute a command",
+        _ => "",
+    };
+    let why = if program.command.len() == 1 { why } else { "" };
+    format!("{state}{why}")
 }
 
 /// The end of a program's process.
