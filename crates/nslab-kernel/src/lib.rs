@@ -26,6 +26,7 @@ pub mod netlink;
 pub mod nftables;
 pub mod nsfile;
 pub mod nsid;
+pub mod pidns;
 pub mod processes;
 pub mod qdisc;
 pub mod route;

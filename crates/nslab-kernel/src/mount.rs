@@ -31,6 +31,14 @@ pub fn sysfs(target: &Path) -> Result<()> {
         .context(|| format!("mount sysfs on {}", target.display()))
 }
 
+/// Mounts a `/proc` with the processes of the calling process's PID namespace. In a user namespace that is refused with
+/// `EPERM` where something hides a part of every `/proc` in sight (`mount_too_revealing`, `fs/namespace.c`).
+pub fn proc(target: &Path) -> Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    rustix::mount::mount("nslab", target, "proc", flags, None)
+        .context(|| format!("mount a /proc of its own on {}", target.display()))
+}
+
 /// Keeps mounts made below `target` from spreading to other mount namespaces (`MS_PRIVATE`).
 pub fn make_private(target: &Path) -> Result<()> {
     rustix::mount::mount_change(target, MountPropagationFlags::PRIVATE)

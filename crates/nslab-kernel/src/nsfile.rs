@@ -1,4 +1,4 @@
-//! Namespaces of the other kinds, by their files: what a process sees as mounts and as its host name.
+//! Namespaces of the other kinds, by their files: what a process sees as mounts, as its host name and of processes.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -25,6 +25,8 @@ pub enum Kind {
     Mount,
     /// The host name.
     Uts,
+    /// Processes.
+    Pid,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
         match self {
             Self::Mount => "mnt",
             Self::Uts => "uts",
+            Self::Pid => "pid",
         }
     }
 
@@ -41,6 +44,7 @@ impl Kind {
         match self {
             Self::Mount => LinkNameSpaceType::Mount,
             Self::Uts => LinkNameSpaceType::HostNameAndNISDomainName,
+            Self::Pid => LinkNameSpaceType::ProcessID,
         }
     }
 
@@ -48,6 +52,7 @@ impl Kind {
         match self {
             Self::Mount => libc::CLONE_NEWNS,
             Self::Uts => libc::CLONE_NEWUTS,
+            Self::Pid => libc::CLONE_NEWPID,
         }
     }
 }
@@ -84,6 +89,13 @@ impl NamespaceFile {
         Ok(format!("{}:[{}]", self.kind.name(), stat.st_ino))
     }
 
+    /// Whether both are the same.
+    pub fn is_same(&self, other: &Self) -> Result<bool> {
+        let stat = |file: &Self| rustix::fs::fstat(&file.fd).context(|| "look at a namespace");
+        let (own, other) = (stat(self)?, stat(other)?);
+        Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
+    }
+
     /// The number by which the kernel tells which of two mount namespaces is the older; none before 6.10, and of other
     /// kinds.
     ///
@@ -104,7 +116,9 @@ impl NamespaceFile {
     }
 
     /// Moves the calling thread into it. For a mount namespace, the thread must share root and working directory with no
-    /// other; both become the root of that namespace.
+    /// other; both become the root of that namespace. For a PID namespace, which must be the thread's own or one below
+    /// it, the thread itself stays where it is, and what it forks from then on is in it; where the first process of the
+    /// namespace has ended, forking fails with `ENOMEM` (`pid_namespaces(7)`).
     pub fn enter(&self) -> Result<()> {
         rustix::thread::move_into_link_name_space(self.fd.as_fd(), Some(self.kind.link_type()))
             .context(|| format!("enter a {} namespace", self.kind.name()))

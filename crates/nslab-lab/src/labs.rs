@@ -20,15 +20,23 @@ use crate::paths::{LabPaths, Paths};
 use crate::rootless::Outside;
 use crate::state::State;
 
-/// How this program starts a copy of itself that ends up in [`keeper_main`](crate::programs::keeper_main) for the lab
-/// named.
-pub type Launcher<'a> = dyn Fn(&str) -> Command + 'a;
+/// A process of nslab's own that a lab needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Helper<'a> {
+    /// One that ends up in [`keeper_main`](crate::programs::keeper_main) for this lab.
+    Keeper(&'a str),
+    /// One that ends up in [`init_main`](crate::view::init_main).
+    Init,
+}
+
+/// How this program starts a copy of itself that is a helper.
+pub type Launcher<'a> = dyn Fn(Helper<'_>) -> Command + 'a;
 
 /// All labs that this process can see.
 pub struct Labs<'a> {
     /// Where they are kept.
     pub paths: Paths,
-    /// How a keeper is started.
+    /// How helpers are started.
     pub launcher: &'a Launcher<'a>,
     /// The helper in the host's network, for ways out without root.
     pub outside: Option<&'a Outside>,

@@ -16,15 +16,16 @@ const GRACE: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 10;
 
 /// Ends all processes in these namespaces, except the calling one: asks (SIGHUP, SIGTERM, SIGCONT), waits, then kills.
-/// Returns how many there were.
-pub fn end_in(namespaces: &[NamespaceId]) -> Result<usize> {
+/// Returns how many there were. Those of `spared` are left alone: the first processes of PID namespaces, which go last, as
+/// with one go all others of its namespace, without having been asked.
+pub fn end_in(namespaces: &[NamespaceId], spared: &[Pid]) -> Result<usize> {
     let ids: HashSet<NamespaceId> = namespaces.iter().copied().collect();
     if ids.is_empty() {
         return Ok(0);
     }
     let mut ended = 0;
     for _ in 0..ROUNDS {
-        let processes = find(&ids)?;
+        let processes = find(&ids, spared)?;
         if processes.is_empty() {
             break;
         }
@@ -58,11 +59,11 @@ impl Process {
 
 /// Opens the processes in these namespaces. A number may pass to another process between the look and the opening, so
 /// the look is repeated through the opened one.
-fn find(ids: &HashSet<NamespaceId>) -> Result<Vec<Process>> {
+fn find(ids: &HashSet<NamespaceId>, spared: &[Pid]) -> Result<Vec<Process>> {
     let own = rustix::process::getpid();
     let mut processes = Vec::new();
     for (pid, _) in namespace::processes(ids)? {
-        if pid == own {
+        if pid == own || spared.contains(&pid) {
             continue;
         }
         let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { continue };

@@ -1,6 +1,7 @@
 //! Programs of a lab, run by its keeper.
 
 use std::path::Path;
+use std::process::Command;
 
 use nslab_topology::model::Program;
 
@@ -8,9 +9,9 @@ use crate::apply::Runner;
 use crate::diff::RunningProgram;
 use crate::error::Result;
 use crate::interrupt::Interrupt;
-use crate::labs::Launcher;
+use crate::labs::{Helper, Launcher};
 use crate::paths::LabPaths;
-use crate::programs::{GRACE, Keeper, ProgramStatus, State as ProgramState};
+use crate::programs::{GRACE, Keeper, ProgramStatus, State as ProgramState, is_gone};
 use crate::rootless::Outside;
 use crate::state::State;
 use crate::uplink::{self, UserWay};
@@ -39,7 +40,7 @@ impl<'a> KeeperRunner<'a> {
     fn keeper(&mut self) -> Result<&mut Keeper> {
         let keeper = match self.keeper.take() {
             Some(keeper) => keeper,
-            None => Keeper::launch(self.paths, &|| (self.launcher)(self.paths.name()))?,
+            None => Keeper::launch(self.paths, &|| (self.launcher)(Helper::Keeper(self.paths.name())))?,
         };
         Ok(self.keeper.insert(keeper))
     }
@@ -66,6 +67,10 @@ impl Runner for KeeperRunner<'_> {
         self.keeper()?.stop(node, &program.name, GRACE)
     }
 
+    fn init(&self) -> Command {
+        (self.launcher)(Helper::Init)
+    }
+
     fn start_way(&mut self, node: &str, way: &UserWay) -> Result<()> {
         way.start(self.paths, node, self.outside)
     }
@@ -77,7 +82,7 @@ impl Runner for KeeperRunner<'_> {
 
 /// What became of the lab's programs.
 pub fn status(paths: &LabPaths) -> Result<Vec<ProgramStatus>> {
-    Keeper::connect(paths)?.map_or_else(|| Ok(Vec::new()), |mut keeper| keeper.status())
+    Keeper::connect(paths)?.map_or_else(|| Ok(Vec::new()), |mut keeper| unless_killed(paths, keeper.status()))
 }
 
 /// The lab's programs that need not be started: they run, or they came to a good end by themselves.
@@ -118,5 +123,13 @@ fn unknown(status: &ProgramStatus) -> Program {
 
 /// Ends the lab's programs, last started first, and their keeper.
 pub fn end(paths: &LabPaths) -> Result<()> {
-    Keeper::connect(paths)?.map_or(Ok(()), |keeper| keeper.end(GRACE))
+    Keeper::connect(paths)?.map_or(Ok(()), |keeper| unless_killed(paths, keeper.end(GRACE)))
+}
+
+/// A keeper that is just being killed takes connections and gives no answers; it is as good as none.
+fn unless_killed<T: Default>(paths: &LabPaths, answer: Result<T>) -> Result<T> {
+    match answer {
+        Err(error) if is_gone(&error) && Keeper::connect(paths)?.is_none() => Ok(T::default()),
+        answer => answer,
+    }
 }

@@ -25,6 +25,7 @@ enum Need {
 
 /// Fails with [`Error::Machine`], naming the build options, if the kernel lacks something that `plan` needs.
 pub(crate) fn check(plan: &Plan) -> Result<()> {
+    crate::view::check(plan)?;
     let needs = needs(plan);
     if needs.is_empty() {
         return Ok(());

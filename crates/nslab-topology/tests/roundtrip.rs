@@ -12,7 +12,7 @@ use nslab_topology::lab::{
     WireguardPeer,
 };
 use nslab_topology::model::{
-    Content, Encapsulation, File, Owner, PortVlan, PrivateDirectory, Ready, RuleAction, Topology,
+    Content, Encapsulation, File, Owner, PortVlan, PrivateDirectory, Processes, Ready, RuleAction, Topology,
     VlanProtocol,
 };
 use nslab_topology::{Lab, Spanned, load, parse, resolve, to_yaml};
@@ -117,6 +117,7 @@ fn node(name: String) -> impl Strategy<Value = Node> {
                 node.view.files.push(file.into());
             }
             node.user = Some("1000".to_owned().into());
+            node.view.processes = Some(Processes::Private.into());
         }
         node
     })

@@ -6,6 +6,8 @@ mod ready;
 mod request;
 mod settle;
 
+use std::process::Command;
+
 use nslab_topology::model::Program;
 
 use crate::error::{Error, Refusal, Result};
@@ -59,6 +61,8 @@ pub trait Runner {
     fn stop_way(&mut self, _node: &str) -> Result<()> {
         Ok(())
     }
+    /// The command that ends up in [`init_main`](crate::view::init_main).
+    fn init(&self) -> Command;
 }
 
 /// Everything that a plan is carried out with.
@@ -192,8 +196,9 @@ fn create_view(
     site: &Site<'_>,
 ) -> Result<()> {
     let node = &plan.namespaces[place].node;
+    let init = (!wanted.processes.is_hosts()).then(|| site.runner.init());
     match &site.open[place] {
-        Some(open) => view::create(site.paths, node, &open.namespace, wanted),
+        Some(open) => view::create(site.paths, node, &open.namespace, wanted, init),
         None => Err(Error::Io {
             action: format!("make the files of {node}"),
             source: std::io::Error::other("its namespace is gone"),
@@ -204,7 +209,8 @@ fn create_view(
 fn remove_namespace(plan: &Plan, place: usize, site: &mut Site<'_>) -> Result<()> {
     let reference = &plan.namespaces[place];
     if let Some(open) = site.open[place].take() {
-        crate::processes::end_in(&[open.namespace.id()?])?;
+        let first = view::first_process(site.paths, &reference.node)?;
+        crate::processes::end_in(&[open.namespace.id()?], first.as_slice())?;
     }
     view::remove(site.paths, &reference.node)?;
     pins::unpin(site.paths, &reference.node, &reference.name)

@@ -50,14 +50,17 @@ pub(super) fn stays(space: &DesiredNamespace, is: &ActualNamespace) -> bool {
     }
 }
 
-/// Whether a view is whole and has these directories, and files at these paths.
+/// Whether a view is whole and has these directories and processes, and files at these paths.
 fn has_shape(found: &Found, wanted: &View) -> bool {
     let paths = |view: &View| {
         let mut paths: Vec<String> = view.files.iter().map(|file| file.path.clone()).collect();
         paths.sort();
         paths
     };
-    found.is_whole && found.view.directories == wanted.directories && paths(&found.view) == paths(wanted)
+    found.is_whole
+        && found.view.processes == wanted.processes
+        && found.view.directories == wanted.directories
+        && paths(&found.view) == paths(wanted)
 }
 
 /// Whether a file is what it shall be. An owner that does not exist here is for others to refuse.

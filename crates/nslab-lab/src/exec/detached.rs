@@ -2,24 +2,51 @@
 
 use std::fs::OpenOptions;
 use std::io;
+use std::io::{PipeWriter, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+
+use rustix::process::Pid;
+use rustix::thread::UnshareFlags;
 
 use super::{limits, signals};
 
 /// Starts `command` in a session of its own, as no child of this process, with the signals' defaults and without
 /// other descriptors than stdio.
-pub(crate) fn spawn_detached(mut command: Command) -> io::Result<()> {
+pub(crate) fn spawn_detached(command: Command) -> io::Result<()> {
+    detach(command, None)
+}
+
+/// As [`spawn_detached`], as the first process of a new PID namespace; returns the pid that it has here.
+pub(crate) fn spawn_first(command: Command) -> io::Result<Pid> {
+    let (mut reader, writer) = io::pipe()?;
+    detach(command, Some(writer))?;
+    let mut pid = [0; 4];
+    reader.read_exact(&mut pid)?;
+    Pid::from_raw(i32::from_ne_bytes(pid)).ok_or_else(|| io::Error::other("a process without a pid"))
+}
+
+/// With `first`, it is told the pid of the process, which is the first of a new PID namespace.
+fn detach(mut command: Command, first: Option<PipeWriter>) -> io::Result<()> {
     let nofile = limits::original();
     // SAFETY: between fork and exec the closure makes system calls only. The second fork leaves one thread, as the
     // first did.
     unsafe {
         command.pre_exec(move || {
+            if first.is_some() {
+                rustix::thread::unshare_unsafe(UnshareFlags::NEWPID)?;
+            }
             match libc::fork() {
                 -1 => return Err(io::Error::last_os_error()),
                 0 => {}
-                _ => libc::_exit(0),
+                pid => {
+                    if let Some(first) = &first {
+                        // Without it, who waits for it sees the end of the pipe.
+                        let _ = rustix::io::write(first, &pid.to_ne_bytes());
+                    }
+                    libc::_exit(0);
+                }
             }
             rustix::process::setsid()?;
             limits::set(nofile);

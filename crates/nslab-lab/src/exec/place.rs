@@ -6,12 +6,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nslab_kernel::Namespace;
+use nslab_kernel::{Namespace, NamespaceFile};
+use rustix::process::Pid;
 
 use crate::error::{Context, Error, Result};
 use crate::exec::Account;
 use crate::paths::LabPaths;
 use crate::view::View;
+use crate::view::init::{self, Processes};
 
 /// Where a program is to run, and what it finds there.
 #[derive(Debug)]
@@ -91,6 +93,29 @@ impl Place {
             directory_is_optional: false,
             user: user(&directory.join("user"))?,
         })
+    }
+
+    /// The PID namespace in which programs run, if it is another than the host's. Fails if it is one in which no process
+    /// can run any more.
+    pub(crate) fn processes(&self) -> Result<Option<&NamespaceFile>> {
+        match self.view.as_ref().map(|view| &view.processes) {
+            None | Some(Processes::Host) => Ok(None),
+            Some(Processes::Private(init)) => Ok(Some(&init.namespace)),
+            Some(Processes::Ended) => Err(self.ended()),
+        }
+    }
+
+    /// The first process of the node, if that has processes of its own.
+    pub(crate) fn first_process(&self) -> Option<Pid> {
+        match self.view.as_ref().map(|view| &view.processes) {
+            Some(Processes::Private(init)) => Some(init.pid),
+            _ => None,
+        }
+    }
+
+    /// What is said where the first process of the node's own has ended.
+    pub(crate) fn ended(&self) -> Error {
+        init::ended(self.hostname.as_deref().unwrap_or("the node"))
     }
 
     /// Makes programs run as another user than the node's own; `None` leaves it at that.

@@ -78,7 +78,11 @@ pub(super) fn take_away(paths: &LabPaths, observer: &Observer<'_>) -> Result<Gon
             ids.push(namespace.id()?);
         }
     }
-    let processes = processes::end_in(&ids)?;
+    let mut first = Vec::new();
+    for node in &nodes {
+        first.extend(view::first_process(paths, node)?);
+    }
+    let processes = processes::end_in(&ids, &first)?;
     progress();
     view::remove_all(paths)?;
     pins::unpin_all(paths, &progress)?;
@@ -111,7 +115,7 @@ fn take_away_unknown(paths: &LabPaths, name: &str) -> Result<Gone> {
         }
     }
     let ours: Vec<NamespaceId> = ours;
-    let processes = processes::end_in(&ours)?;
+    let processes = processes::end_in(&ours, &[])?;
     Ok(Gone { namespaces: ours.len(), processes, time: Duration::ZERO })
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use nslab_kernel::nftables::Table;
-use nslab_topology::model::{NextHop, Route, RouteAction, Rule, RuleAction};
+use nslab_topology::model::{NextHop, Processes, Route, RouteAction, Rule, RuleAction};
 
 use super::interface::vlan_words;
 use super::{BridgeSettings, LinkChange, Op, Plan, Role, StageKind, Step};
@@ -104,11 +104,15 @@ impl fmt::Display for Op {
             Self::RunNft { text: None, .. } => f.write_str("delete the tables that text for nft made"),
             Self::CreateView(view) => {
                 let paths = view.directories.iter().map(|one| &one.path);
-                let paths: Vec<&str> =
+                let mut whats: Vec<&str> =
                     paths.chain(view.files.iter().map(|one| &one.path)).map(|path| &path[..]).collect();
-                write!(f, "make its own {}", paths.join(", "))
+                whats.extend((!view.processes.is_hosts()).then_some("processes"));
+                write!(f, "make its own {}", whats.join(", "))
             }
-            Self::DeleteView(_) => f.write_str("take its own files and directories away"),
+            Self::DeleteView(view) => f.write_str(match view.processes {
+                Processes::Host => "take its own files and directories away",
+                Processes::Private => "end its own processes, take its own files and directories away",
+            }),
             Self::WriteFile { file, .. } => write!(f, "write {}", file.path),
             Self::ReplaceHostTable { table: None, .. } => f.write_str("delete the lab's table of nftables"),
             Self::ReplaceHostTable { table: Some(table), before } => {

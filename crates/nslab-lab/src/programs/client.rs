@@ -184,6 +184,12 @@ fn directory_of(program: &Program, lab_directory: &Path) -> PathBuf {
         .map_or_else(|| lab_directory.to_owned(), |directory| lab_directory.join(directory))
 }
 
+/// Whether a keeper ended before it could answer.
+pub(crate) fn is_gone(error: &Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error, Error::Io { source, .. } if matches!(source.kind(), BrokenPipe | ConnectionReset | UnexpectedEof))
+}
+
 fn gone(path: &Path) -> Error {
     Error::Io {
         action: format!("hear from the keeper at {}", path.display()),

@@ -19,6 +19,7 @@ pub(crate) mod socket;
 use std::time::{Duration, SystemTime};
 
 pub use client::Keeper;
+pub(crate) use client::is_gone;
 pub use follow::{Chunk, Follow};
 pub use keeper::keeper_main;
 pub use logs::{Log, logs};

@@ -1,29 +1,32 @@
 //! Making a view.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use nslab_kernel::nsfile::Kind;
 use nslab_kernel::{Namespace, NamespaceFile, mount};
 use nslab_topology::model::{self, Content};
 use rustix::thread::UnshareFlags;
 
+use super::init::Starting;
 use super::layers::{Ids, Layers};
-use super::{MOUNTS, NAME, SHAPE, Shape, View, apart, prepare, release, remove};
+use super::{MOUNTS, NAME, SHAPE, Shape, apart, prepare, release, remove};
 use crate::error::{Context, Error, Result};
 use crate::exec::{owner_ids, show_sys};
 use crate::paths::LabPaths;
 
 /// Makes the view of a node and pins it. What was left of an earlier one is taken away before; after an error nothing is
-/// there.
+/// there. `init` is a command that ends up in [`init_main`](super::init_main), for a view with processes of its own.
 pub(crate) fn create(
     paths: &LabPaths,
     node: &str,
     namespace: &Namespace,
     wanted: &model::View,
+    init: Option<Command>,
 ) -> Result<()> {
     prepare(paths)?;
     remove(paths, node)?;
-    let result = create_here(paths, node, namespace, wanted);
+    let result = create_here(paths, node, namespace, wanted, init);
     if result.is_err() {
         // The first error is the one that tells.
         let _ = remove(paths, node);
@@ -31,7 +34,13 @@ pub(crate) fn create(
     result
 }
 
-fn create_here(paths: &LabPaths, node: &str, namespace: &Namespace, wanted: &model::View) -> Result<()> {
+fn create_here(
+    paths: &LabPaths,
+    node: &str,
+    namespace: &Namespace,
+    wanted: &model::View,
+    init: Option<Command>,
+) -> Result<()> {
     let directory = paths.views().join(node);
     crate::pins::make_directory(&directory)?;
     let write = |name: &str, text: &[u8]| {
@@ -56,17 +65,30 @@ fn create_here(paths: &LabPaths, node: &str, namespace: &Namespace, wanted: &mod
             .map(|one| Ok((one, ids(&one.owner)?)))
             .collect::<Result<_>>()?,
         files: wanted.files.iter().map(|one| Ok((one, ids(&one.owner)?))).collect::<Result<_>>()?,
+        init,
     };
-    let (view, own) = apart(|| plan.carry_out())?;
+    let Made { mounts, name, own, init } = apart(|| plan.carry_out())?;
     let mut shape = Shape { view: wanted.clone(), own };
     shape.view.files.iter_mut().for_each(|file| file.content = Content::Text(String::new()));
     let shape =
         serde_json::to_vec(&shape).map_err(std::io::Error::from).context(|| "write a view's shape")?;
     write(SHAPE, &shape)?;
-    view.name.pin(&directory.join(NAME))?;
+    if let Some(init) = &init {
+        init.pin(&directory)?;
+    }
+    name.pin(&directory.join(NAME))?;
     // Last: with this it is complete.
-    view.mounts.pin(&directory.join(MOUNTS))?;
-    Ok(())
+    mounts.pin(&directory.join(MOUNTS))?;
+    init.map_or(Ok(()), Starting::let_go)
+}
+
+/// What was made, and is to be pinned.
+struct Made {
+    mounts: NamespaceFile,
+    name: NamespaceFile,
+    /// The device numbers of its own file systems.
+    own: Vec<u64>,
+    init: Option<Starting>,
 }
 
 /// The mounts of all labs. In a view they would only keep namespaces of other labs, and there would be N² of them.
@@ -120,11 +142,13 @@ struct Plan<'a> {
     scratch: PathBuf,
     directories: Vec<(&'a model::PrivateDirectory, Ids)>,
     files: Vec<(&'a model::File, Ids)>,
+    /// How the first of its own processes is started, if it has such.
+    init: Option<Command>,
 }
 
 impl Plan<'_> {
     /// Moves the calling thread into new namespaces and makes them what is wanted.
-    fn carry_out(mut self) -> Result<(View, Vec<u64>)> {
+    fn carry_out(mut self) -> Result<Made> {
         // /sys shows the network namespace in which it was mounted.
         self.namespace.move_thread()?;
         separate(self.outer)?;
@@ -150,6 +174,11 @@ impl Plan<'_> {
             layers.file(file, ids)?;
         }
         let own = layers.finish()?;
-        Ok((View { mounts: NamespaceFile::own(Kind::Mount)?, name: NamespaceFile::own(Kind::Uts)? }, own))
+        Ok(Made {
+            mounts: NamespaceFile::own(Kind::Mount)?,
+            name: NamespaceFile::own(Kind::Uts)?,
+            own,
+            init: self.init.map(Starting::new).transpose()?,
+        })
     }
 }

@@ -1,13 +1,14 @@
-//! Kept views: the mounts and the host name that all programs of one node share.
+//! Kept views: the mounts, the host name and perhaps the processes that all programs of one node share.
 //!
 //! ```text
 //! /run/nslab/LAB/views/            a private mount of the lab's own: only there can mount namespaces be pinned
 //!                     /NODE/mnt    the view's mount namespace, bound here; without it the view is not complete
 //!                     /NODE/uts    its UTS namespace
+//!                     /NODE/pid    its PID namespace, if it has one, and in `init` the pid of the first process there
 //!                     /NODE/shape  what it was made of
 //! ```
 //! A node that has nothing of its own has no view: every program gets mounts of its own when it is executed. A node
-//! that asks for private files or directories has one, made once. It receives what is mounted on the host later,
+//! that asks for private files, directories or processes has one, made once. It receives what is mounted on the host later,
 //! and nothing that is mounted in it is seen elsewhere. It lives as long as its pin or a process in it.
 //!
 //! Private directories are file systems in memory. Where something is wanted that the host has no place for, the nearest
@@ -16,23 +17,29 @@
 mod build;
 mod copies;
 mod files;
+pub(crate) mod init;
 mod layers;
+mod support;
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) use build::{create, lab_mounts};
 pub use copies::{Unreadable, read_copies};
 pub(crate) use files::write;
+use init::Processes;
+pub use init::init_main;
 use nslab_kernel::NamespaceFile;
 use nslab_kernel::mount;
 use nslab_kernel::nsfile::Kind;
 use nslab_topology::model;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 use serde::{Deserialize, Serialize};
+pub(crate) use support::check;
 
 use crate::error::{Context, Error, Result};
 use crate::paths::LabPaths;
@@ -46,6 +53,7 @@ const SHAPE: &str = "shape";
 pub struct View {
     pub(crate) mounts: NamespaceFile,
     pub(crate) name: NamespaceFile,
+    pub(crate) processes: Processes,
 }
 
 impl View {
@@ -63,7 +71,7 @@ impl View {
             }
         };
         let name = NamespaceFile::open(&views.join(node).join(NAME), Kind::Uts)?;
-        Ok(Some(Self { mounts, name }))
+        Ok(Some(Self { mounts, name, processes: Processes::open(&views.join(node))? }))
     }
 
     /// The root directory of the view, from which its files can be reached with `RESOLVE_IN_ROOT` of openat2(2).
@@ -142,6 +150,7 @@ pub(crate) fn read(paths: &LabPaths, node: &str) -> Result<Option<Found>> {
     let Shape { view: mut shape, own } = Shape::read(paths, node)?;
     let inside = files::Inside { root: view.root()?, own };
     let mut is_whole = shape.directories.iter().all(|directory| inside.has_own(&directory.path));
+    is_whole &= matches!(view.processes, Processes::Private(_)) != shape.processes.is_hosts();
     let mut owners = Vec::with_capacity(shape.files.len());
     for file in &mut shape.files {
         is_whole &= inside.has_own(&file.path) || inside.has_own(files::above(&file.path));
@@ -160,10 +169,31 @@ fn prepare(paths: &LabPaths) -> Result<()> {
     mount::make_private(&views).map_err(Error::from)
 }
 
-/// Takes a node's view away, whatever there is of it. It lives on in the processes that are in it.
+/// The first process of a node that has processes of its own.
+pub(crate) fn first_process(paths: &LabPaths, node: &str) -> Result<Option<Pid>> {
+    Ok(match Processes::open(&paths.views().join(node))? {
+        Processes::Private(init) => Some(init.pid),
+        Processes::Host | Processes::Ended => None,
+    })
+}
+
+/// The directories of all views of a lab.
+fn directories(paths: &LabPaths) -> Result<Vec<PathBuf>> {
+    let views = paths.views();
+    let entries = match std::fs::read_dir(&views) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.context(|| format!("read {}", views.display()))?,
+    };
+    let path = |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.path());
+    entries.map(path).collect::<std::io::Result<_>>().context(|| format!("read {}", views.display()))
+}
+
+/// Takes a node's view away, whatever there is of it, and ends its processes if they were its own. Otherwise it lives on in
+/// the processes that are in it.
 pub(crate) fn remove(paths: &LabPaths, node: &str) -> Result<()> {
     let directory = paths.views().join(node);
-    for pin in [MOUNTS, NAME] {
+    init::end(std::slice::from_ref(&directory))?;
+    for pin in [MOUNTS, NAME, init::PROCESSES] {
         release(&directory.join(pin))?;
     }
     match std::fs::remove_dir_all(&directory) {
@@ -174,8 +204,9 @@ pub(crate) fn remove(paths: &LabPaths, node: &str) -> Result<()> {
     }
 }
 
-/// Lets go of all views of a lab at once.
+/// Lets go of all views of a lab at once, after their own processes were ended.
 pub(crate) fn remove_all(paths: &LabPaths) -> Result<()> {
+    init::end(&directories(paths)?)?;
     release(&paths.views())
 }
 

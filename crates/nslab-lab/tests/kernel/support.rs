@@ -11,7 +11,7 @@ use nslab_kernel::state::Select;
 use nslab_kernel::{Namespace, NamespaceState};
 use nslab_lab::apply::Event;
 use nslab_lab::interrupt::Interrupt;
-use nslab_lab::labs::Wanted;
+use nslab_lab::labs::{Helper, Wanted};
 use nslab_lab::{Labs, Paths};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -138,7 +138,8 @@ pub(crate) fn with_labs<T>(
     one_by_one: bool,
     work: impl FnOnce(&Labs<'_>) -> T,
 ) -> T {
-    let launcher = |lab: &str| {
+    let launcher = |helper: Helper<'_>| {
+        let Helper::Keeper(lab) = helper else { unreachable!("no node has processes of its own") };
         let mut command = crate::reexec::command("keeper");
         let directory = paths.state.parent().expect("the labs are in the test's directory");
         command.env(DIRECTORY, directory).env(LAB, lab);

@@ -26,6 +26,7 @@ const KEYS: &[&str] = &[
     "run",
     "files",
     "private",
+    "processes",
     "user",
     "firewall",
     "nat",
@@ -84,6 +85,7 @@ impl Decoder {
                 "nft" => node.policy.nft = self.nft(value),
                 "files" => self.files(value, &mut node),
                 "private" => self.private(value, &mut node),
+                "processes" => node.view.processes = self.processes(value),
                 "user" => node.user = self.user(value),
                 "interfaces" => {
                     node.interfaces = self.essential(|d| d.interfaces(name, value));

@@ -1,9 +1,9 @@
-//! A node's `files:` and `private:`, and `user:`.
+//! A node's `files:`, `private:` and `processes:`, and `user:`.
 
 use super::{Decoder, Text};
 use crate::diagnostic::{Diagnostic, Problem, Span, Spanned};
 use crate::lab::Node;
-use crate::model::{Content, File, Owner, PrivateDirectory};
+use crate::model::{Content, File, Owner, PrivateDirectory, Processes};
 use crate::yaml::{Key, Kind, Value};
 
 const FILE_KEYS: &[&str] = &["content", "from", "mode", "owner"];
@@ -117,6 +117,12 @@ impl Decoder {
         }
     }
 
+    /// The words are those of container engines (`--pid`).
+    pub(super) fn processes(&mut self, value: &Value) -> Option<Spanned<Processes>> {
+        let words = [("private", Processes::Private), ("host", Processes::Host)];
+        self.word(value, "whose processes the node's programs see", &words)
+    }
+
     fn directory(&mut self, value: &Value) -> Option<Spanned<PrivateDirectory>> {
         let wanted = "`true`, a directory's path, or a mapping with `path`, `mode` and `owner`";
         let mut directory = PrivateDirectory { path: String::new(), mode: None, owner: None };
@@ -152,6 +158,14 @@ impl Decoder {
                 self.push(
                     Diagnostic::error("contradiction", message)
                         .at(place, "")
+                        .because(existing.span, "where it is"),
+                );
+            }
+            if let Some(processes) = node.view.processes.as_ref().filter(|_| node.view.has_processes()) {
+                let message = "a node that is there already has no processes of its own";
+                self.push(
+                    Diagnostic::error("contradiction", message)
+                        .at(processes.span, "")
                         .because(existing.span, "where it is"),
                 );
             }

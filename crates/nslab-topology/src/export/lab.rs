@@ -98,6 +98,9 @@ fn node(node: &Node, lines: &mut Vec<String>) {
     own.extend(node.user.as_ref().map(|user| format!("user: {}", value(user))));
     push_lines(&mut own, "private", node.view.directories.iter().map(|one| directory(one)));
     push_files(&mut own, &node.view.files);
+    if node.view.has_processes() {
+        own.push("processes: private".to_owned());
+    }
     if !node.interfaces.is_empty() {
         own.push("interfaces:".to_owned());
         own.extend(node.interfaces.iter().map(|interface| format!("  {}", interfaces::line(interface))));

@@ -65,6 +65,7 @@ fn node(topology: &Topology, index: usize) -> Node {
         view: lab::View {
             directories: node.view.directories.iter().cloned().map(Spanned::from).collect(),
             files: node.view.files.iter().cloned().map(Spanned::from).collect(),
+            processes: (!node.view.processes.is_hosts()).then(|| node.view.processes.into()),
         },
         user: node.user.clone().map(Spanned::from),
         interfaces: node.interfaces.iter().map(|one| interface(topology, index, one)).collect(),

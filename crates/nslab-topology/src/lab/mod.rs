@@ -172,7 +172,7 @@ pub struct Node {
     /// Interfaces that are no ends of links, in the order of the file.
     #[serde(default)]
     pub interfaces: Vec<Interface>,
-    /// Files and directories of its own.
+    /// Files, directories and processes of its own.
     #[serde(default)]
     pub view: View,
     /// Who its programs run as.
@@ -180,19 +180,27 @@ pub struct Node {
     pub user: Option<Spanned<String>>,
 }
 
-/// A node's own files and directories as they were described.
+/// What a node has of its own as it was described.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Private directories.
     pub directories: Vec<Spanned<model::PrivateDirectory>>,
     /// Private files, each at its path or, where it is a copy, at the path that it is copied from.
     pub files: Vec<Spanned<model::File>>,
+    /// Which processes are in sight, if anything was said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Spanned<model::Processes>>,
 }
 
 impl View {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.directories.is_empty() && self.files.is_empty()
+        self.directories.is_empty() && self.files.is_empty() && !self.has_processes()
+    }
+
+    /// Whether its processes are the node's own.
+    pub fn has_processes(&self) -> bool {
+        self.processes.as_ref().is_some_and(|processes| !processes.value.is_hosts())
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
-pub use view::{Content, File, Owner, PrivateDirectory, View};
+pub use view::{Content, File, Owner, PrivateDirectory, Processes, View};
 
 use crate::impairment::Impairment;
 pub(crate) use interface::kind_name;

@@ -1,22 +1,43 @@
-//! What the programs of a node find that nobody else does: files and directories of their own.
+//! What the programs of a node find that nobody else does: files, directories and processes of their own.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A node's own files and directories. With none of either its programs see what the machine has.
+/// What a node has of its own. With nothing of it its programs see what the machine has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Directories that are the node's alone, empty at first. No path comes twice.
     pub directories: Vec<PrivateDirectory>,
     /// Files that are the node's alone. No path comes twice, and none leads through another file.
     pub files: Vec<File>,
+    /// Which processes are in sight.
+    #[serde(default, skip_serializing_if = "Processes::is_hosts")]
+    pub processes: Processes,
 }
 
 impl View {
     /// Whether there is nothing in it, so that the node does without.
     pub fn is_empty(&self) -> bool {
-        self.directories.is_empty() && self.files.is_empty()
+        self.directories.is_empty() && self.files.is_empty() && self.processes.is_hosts()
+    }
+}
+
+/// Which processes the programs of a node see, and can signal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Processes {
+    /// The machine's.
+    #[default]
+    Host,
+    /// The node's own and no others: it has a PID namespace.
+    Private,
+}
+
+impl Processes {
+    /// Whether they are the machine's.
+    pub fn is_hosts(&self) -> bool {
+        *self == Self::Host
     }
 }
 

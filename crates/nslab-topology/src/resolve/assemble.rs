@@ -12,8 +12,8 @@ use super::segments::Network;
 use crate::diagnostic::Diagnostic;
 use crate::lab;
 use crate::model::{
-    End, Interface, InterfaceKind, Link, Neighbour, Node, Path, Policy, Program, Route, Rule, Segment,
-    Switch, Topology, View, WireguardPeer,
+    End, Interface, InterfaceKind, Link, Neighbour, Node, Path, Policy, Processes, Program, Route, Rule,
+    Segment, Switch, Topology, View, WireguardPeer,
 };
 
 /// How long a program may take to be ready unless the file says.
@@ -81,6 +81,7 @@ fn node(
         view: View {
             directories: node.view.directories.iter().map(|one| one.value.clone()).collect(),
             files: node.view.files.iter().map(|one| one.value.clone()).collect(),
+            processes: node.view.processes.as_ref().map_or_else(Processes::default, |one| one.value),
         },
         user: node.user.as_ref().map(|user| user.value.clone()),
     }

@@ -161,6 +161,9 @@ pub enum Command {
     /// The process that holds an ordinary user's labs (started by `up`)
     #[command(name = "__holder", hide = true)]
     Holder,
+    /// The first process of a node that has processes of its own (started by `up`)
+    #[command(name = "__init", hide = true)]
+    Init,
 }
 
 /// A lab file and the values of its variables.

@@ -1,10 +1,12 @@
 //! What commands that deal with labs have in common.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nslab_lab::apply::Event;
+use nslab_lab::labs::Helper;
 use nslab_lab::{Interrupt, Labs, Paths, State, rootless};
 
 use super::error::CliError;
@@ -71,7 +73,15 @@ impl Context {
                 self.output.note("waiting for another nslab that is changing this lab …");
             }
         };
-        let launcher = |lab: &str| own("__keeper", Some(lab))();
+        let launcher = |helper: Helper<'_>| match helper {
+            Helper::Keeper(lab) => own("__keeper", Some(lab))(),
+            Helper::Init => {
+                let mut command = own("__init", None)();
+                // Seen by all programs of the node.
+                command.arg0("nslab-init");
+                command
+            }
+        };
         work(&Labs {
             paths: paths(),
             launcher: &launcher,

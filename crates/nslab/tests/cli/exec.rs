@@ -10,8 +10,18 @@ use crate::support::{PAIR, Run, Running, Session, each_user};
 
 each_user!(statuses, streams, a_terminal, signals, surroundings, shells, leaves_nothing);
 
+/// A lab whose nodes have processes of their own.
+fn with_processes(text: &str) -> String {
+    text.replace("red: {}", "red: {processes: private}")
+}
+
 fn statuses(session: &Session) {
-    let lab = session.up(PAIR);
+    statuses_in(session, PAIR);
+    statuses_in(session, &with_processes(PAIR));
+}
+
+fn statuses_in(session: &Session, text: &str) {
+    let lab = session.up(text);
     let red = format!("{lab}/red");
     for code in [0, 1, 2, 7, 126, 127, 130, 255] {
         let run = session.run(["exec", &red, "--", "sh", "-c", &format!("exit {code}")]).status(code);
@@ -30,7 +40,12 @@ fn statuses(session: &Session) {
 }
 
 fn streams(session: &Session) {
-    let lab = session.up(PAIR);
+    streams_in(session, PAIR);
+    streams_in(session, &with_processes(PAIR));
+}
+
+fn streams_in(session: &Session, text: &str) {
+    let lab = session.up(text);
     let red = format!("{lab}/red");
     let input: Vec<u8> = (0..300_000_u32).map(|number| b'a' + u8::try_from(number % 26).unwrap()).collect();
     let run =
@@ -51,7 +66,12 @@ fn a_terminal(session: &Session) {
     if session.other("script").arg("--version").output().is_err() {
         return nslab_testing::skip("there is no script(1)");
     }
-    let lab = session.up(PAIR);
+    a_terminal_in(session, PAIR);
+    a_terminal_in(session, &with_processes(PAIR));
+}
+
+fn a_terminal_in(session: &Session, text: &str) {
+    let lab = session.up(text);
     let inside = format!(
         "{} exec {lab}/red -- sh -c 'tty <&0; test -t 1 && test -t 2 && stty size >/dev/null; echo $?; ps -o stat= -p $$'",
         session.program().display()
@@ -67,7 +87,12 @@ fn a_terminal(session: &Session) {
 }
 
 fn signals(session: &Session) {
-    let lab = session.up(PAIR);
+    signals_in(session, PAIR);
+    signals_in(session, &with_processes(PAIR));
+}
+
+fn signals_in(session: &Session, text: &str) {
+    let lab = session.up(text);
     for (signal, name) in
         [(Signal::INT, "INT"), (Signal::TERM, "TERM"), (Signal::HUP, "HUP"), (Signal::USR1, "USR1")]
     {

@@ -16,6 +16,7 @@ mod lines;
 mod logs;
 mod output;
 mod own_files;
+mod own_processes;
 mod pinging;
 mod policy;
 mod rootless;

@@ -11,8 +11,15 @@ use super::view::View;
 use crate::exec::{self, signals};
 use crate::programs::message::Start;
 
+/// A program that was started.
+pub(super) struct Started {
+    pub(super) pid: Pid,
+    /// The first process of its node, if that has processes of its own.
+    pub(super) init: Option<Pid>,
+}
+
 /// Starts a program in its node; says what is wrong if that fails.
-pub(super) fn start(view: &View, request: &Start, mark: &str) -> Result<Pid, String> {
+pub(super) fn start(view: &View, request: &Start, mark: &str) -> Result<Started, String> {
     if request.name.is_empty() || request.name.contains('/') {
         return Err(format!("{:?} cannot be a program's name", request.name));
     }
@@ -44,7 +51,7 @@ pub(super) fn start(view: &View, request: &Start, mark: &str) -> Result<Pid, Str
     }
     let child = exec::spawn(&place, command).map_err(|failure| failure.to_string())?;
     // The keeper's loop reaps it.
-    Ok(Pid::from_child(&child))
+    Ok(Started { pid: Pid::from_child(&child), init: place.first_process() })
 }
 
 /// One string is for the shell, several are a program and its arguments.

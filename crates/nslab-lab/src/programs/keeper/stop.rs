@@ -23,19 +23,29 @@ pub(super) struct Stop {
     scope: Scope,
     deadline: Instant,
     killing: bool,
+    /// The end of some of them is not told to the keeper: their parent is the first process of their node.
+    untold: bool,
     /// Those that were found at the last look. A process that is about to end has lost what tells whose it is.
     known: Vec<Process>,
 }
 
 /// While processes are being killed they may make new ones behind one's back, so one looks again that soon.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How soon to look where an end is not told.
+const LOOK_PATIENTLY: Duration = Duration::from_millis(20);
 
 impl Stop {
     /// Asks all that are concerned to end, those of the last started program first.
     pub(super) fn begin(table: &Table, scope: Scope, grace: Duration) -> Self {
         let now = Instant::now();
         let deadline = now.checked_add(grace).unwrap_or(now + Duration::from_secs(3600));
-        let mut stop = Self { scope, deadline, killing: grace.is_zero(), known: Vec::new() };
+        let mut stop = Self {
+            scope,
+            deadline,
+            killing: grace.is_zero(),
+            untold: !table.inits().is_empty(),
+            known: Vec::new(),
+        };
         if !stop.killing {
             stop.look(table);
             for process in &stop.known {
@@ -53,13 +63,17 @@ impl Stop {
 
     /// When to look even if no child ends.
     pub(super) fn next_look(&self) -> Instant {
-        if self.killing { Instant::now() + LOOK_AGAIN } else { self.deadline }
+        match (self.killing, self.untold) {
+            (true, _) => Instant::now() + LOOK_AGAIN,
+            (false, true) => self.deadline.min(Instant::now() + LOOK_PATIENTLY),
+            (false, false) => self.deadline,
+        }
     }
 
     /// Looks whether any of them is left, and kills them when their time is up.
     pub(super) fn pursue(&mut self, table: &Table) -> bool {
         self.killing |= Instant::now() >= self.deadline;
-        if self.scope == Scope::All && !self.killing {
+        if self.scope == Scope::All && !self.killing && !self.untold {
             return has_children();
         }
         self.look(table);
@@ -93,7 +107,7 @@ fn latest_first(table: &Table, all: &Processes) -> Vec<Process> {
     let order: HashMap<_, _> =
         table.latest_first().enumerate().map(|(place, entry)| (entry.pid, place)).collect();
     let place = |(pid, session): (_, Option<_>)| order.get(&pid).or_else(|| order.get(&session?)).copied();
-    let mut processes = all.below_this_process(|child| (child.pid, child.session));
+    let mut processes = all.below_this_process(table.inits(), |child| (child.pid, child.session));
     processes.sort_by_key(|(_, top)| place(*top).unwrap_or(usize::MAX));
     processes.into_iter().map(|(process, _)| process).collect()
 }

@@ -23,6 +23,8 @@ pub(super) struct Table {
     entries: Vec<Entry>,
     /// How many were started, so that each mark is given once.
     count: u64,
+    /// The first processes of nodes with processes of their own: what is left behind there becomes theirs.
+    inits: Vec<Process>,
 }
 
 /// One program.
@@ -46,7 +48,7 @@ impl Entry {
 
 impl Table {
     pub(super) fn new(paths: &LabPaths) -> Self {
-        Self { lab: lab_name(paths), entries: Vec::new(), count: 0 }
+        Self { lab: lab_name(paths), entries: Vec::new(), count: 0, inits: Vec::new() }
     }
 
     /// Starts a program in the place of one of the same name, which must have ended.
@@ -57,7 +59,11 @@ impl Table {
         }
         self.count += 1;
         let mark = format!("{}/{}/{}#{}.{}", self.lab, program.0, program.1, std::process::id(), self.count);
-        let pid = start::start(view, &request, &mark)?;
+        let start::Started { pid, init } = start::start(view, &request, &mark)?;
+        if let Some(init) = init.and_then(Process::read) {
+            self.inits.retain(|known| known.pid != init.pid);
+            self.inits.push(init);
+        }
         let id = pid.as_raw_nonzero().get().cast_unsigned();
         self.entries.retain(|entry| !entry.is(&program));
         self.entries.push(Entry {
@@ -126,11 +132,16 @@ impl Table {
         self.attribute(all).into_iter().filter_map(is_its).collect()
     }
 
-    /// All processes below the keeper, each with the place of the program that it belongs to: the one that it descends
+    /// The first processes of nodes with processes of their own, dead ones too.
+    pub(super) fn inits(&self) -> &[Process] {
+        &self.inits
+    }
+
+    /// All processes below the keeper, and below the first processes of nodes, each with the place of the program that it belongs to: the one that it descends
     /// from; of what was left behind, the one whose mark it bears; else the one whose session it is in.
     fn attribute(&self, all: &Processes) -> Vec<(Process, Option<usize>)> {
         let mut owners = HashMap::new();
-        all.below_this_process(|child| {
+        all.below_this_process(&self.inits, |child| {
             *owners.entry(child.pid).or_insert_with(|| {
                 self.position(|entry| entry.runs() && entry.pid == child.pid)
                     .or_else(|| {

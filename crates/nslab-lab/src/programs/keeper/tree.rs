@@ -22,7 +22,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    fn read(pid: Pid) -> Option<Self> {
+    pub(super) fn read(pid: Pid) -> Option<Self> {
         // One read gets all of it, which matters where there are thousands.
         let mut stat = [0; 1024];
         let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
@@ -101,24 +101,29 @@ impl Processes {
         self.by_pid.get(&process.pid).is_some_and(|now| now.is_same(process) && !now.is_dead)
     }
 
-    /// The living descendants of this process, each with what `of_child` says of the child of this process that it
-    /// descends from.
-    pub(super) fn below_this_process<T>(&self, mut of_child: impl FnMut(&Process) -> T) -> Vec<(Process, T)> {
-        let own = rustix::process::getpid();
+    /// The living descendants of this process and of `inits`, without these themselves, each with what `of_child` says of
+    /// their child that it descends from.
+    pub(super) fn below_this_process<T>(
+        &self,
+        inits: &[Process],
+        mut of_child: impl FnMut(&Process) -> T,
+    ) -> Vec<(Process, T)> {
+        let inits = inits.iter().filter(|init| self.still_has(init)).map(|init| init.pid);
+        let tops: Vec<Pid> = std::iter::once(rustix::process::getpid()).chain(inits).collect();
         self.by_pid
             .values()
-            .filter(|process| !process.is_dead)
-            .filter_map(|process| Some((*process, of_child(self.ancestor_below(own, process)?))))
+            .filter(|process| !process.is_dead && !tops.contains(&process.pid))
+            .filter_map(|process| Some((*process, of_child(self.ancestor_below(&tops, process)?))))
             .collect()
     }
 
-    /// The ancestor, or the process itself, whose parent is `top`.
-    fn ancestor_below<'a>(&'a self, top: Pid, process: &'a Process) -> Option<&'a Process> {
+    /// The ancestor, or the process itself, whose parent is one of `tops`.
+    fn ancestor_below<'a>(&'a self, tops: &[Pid], process: &'a Process) -> Option<&'a Process> {
         let mut ancestor = process;
         // The list was not read at once, so that reused pids could make it a ring.
         for _ in 0..self.by_pid.len() {
             let parent = ancestor.parent?;
-            if parent == top {
+            if tops.contains(&parent) {
                 return Some(ancestor);
             }
             ancestor = self.by_pid.get(&parent)?;
@@ -156,11 +161,39 @@ mod tests {
     fn finds_its_own_child() {
         let mut child =
             std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let below = Processes::read().below_this_process(|process| process.pid);
+        let below = Processes::read().below_this_process(&[], |process| process.pid);
         let found = below.iter().find(|(process, _)| process.pid == Pid::from_child(&child)).copied();
         child.kill().unwrap();
         child.wait().unwrap();
         let (process, top) = found.expect("the child is below this process");
         assert_eq!(top, process.pid);
+    }
+
+    #[test]
+    fn what_was_left_behind_is_below_the_first_process_of_its_node() {
+        let process = |number: i32, parent: i32| Process {
+            pid: Pid::from_raw(number).unwrap(),
+            parent: Pid::from_raw(parent),
+            session: None,
+            started: 7,
+            is_dead: false,
+        };
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let at = |offset: i32| own.wrapping_add(offset);
+        // A program, the first process of its node, a daemon with a child, and what is nobody's.
+        let all = [(1, own), (2, 1), (3, at(2)), (4, at(3)), (5, 1)];
+        let all = all.map(|(offset, parent)| process(at(offset), parent));
+        let processes = Processes { by_pid: all.iter().map(|one| (one.pid, *one)).collect() };
+        let below = |init: Process| {
+            let below = processes.below_this_process(&[init], |child| child.pid);
+            let offset = |pid: Pid| pid.as_raw_nonzero().get() - own;
+            let mut below: Vec<_> =
+                below.iter().map(|(one, child)| (offset(one.pid), offset(*child))).collect();
+            below.sort_unstable();
+            below
+        };
+        assert_eq!(below(all[1]), [(1, 1), (3, 3), (4, 3)]);
+        // Its pid has passed to another process.
+        assert_eq!(below(Process { started: 6, ..all[1] }), [(1, 1)]);
     }
 }

@@ -60,6 +60,10 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
             nslab_lab::programs::keeper_main(&nslab_lab::Paths::default().lab(&lab))?;
             Ok(DONE)
         }
+        Command::Init => {
+            nslab_lab::view::init_main()?;
+            Ok(DONE)
+        }
         Command::Holder => {
             nslab_lab::rootless::holder_main()?;
             Ok(DONE)
