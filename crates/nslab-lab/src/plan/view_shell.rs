@@ -47,13 +47,18 @@ pub(super) fn create(ns: &str, view: &View) -> Vec<String> {
     for file in &view.files {
         inside.push_str(&contents(file, &format!("file {}", arguments(file))));
     }
-    vec![
+    let mut commands = vec![
         format!(
             "mkdir -p {VIEWS}; mountpoint -q {VIEWS} || {{ mount --bind {VIEWS} {VIEWS}; mount --make-private {VIEWS}; }}"
         ),
         format!("mkdir {VIEWS}/{ns}.files; touch {VIEWS}/{ns}"),
         within(&format!("unshare --propagation slave --mount={VIEWS}/{ns}"), &inside),
-    ]
+    ];
+    if !view.processes.is_hosts() {
+        // A PID namespace takes a first process that lives as long as the node.
+        commands.push(format!("# not part of this script: processes of {ns}'s own, see pid_namespaces(7)"));
+    }
+    commands
 }
 
 /// The commands that write a file of a view.
