@@ -109,9 +109,17 @@ pub(crate) const IFLA_GENEVE_PORT: u16 = 5;
 pub(crate) const IFLA_GENEVE_REMOTE6: u16 = 7;
 pub(crate) const IFLA_BOND_MODE: u16 = 1;
 pub(crate) const IFLA_BOND_MIIMON: u16 = 3;
+pub(crate) const IFLA_BOND_PRIMARY: u16 = 11;
+pub(crate) const IFLA_BOND_SLAVE_STATE: u16 = 1;
+pub(crate) const IFLA_BOND_SLAVE_MII_STATUS: u16 = 2;
+pub(crate) const IFLA_BOND_SLAVE_AD_ACTOR_OPER_PORT_STATE: u16 = 7;
 pub(crate) const IFLA_TUN_OWNER: u16 = 1;
 pub(crate) const IFLA_TUN_TYPE: u16 = 3;
 pub(crate) const IFLA_TUN_PERSIST: u16 = 6;
+
+// include/uapi/linux/if_bonding.h
+pub(crate) const BOND_STATE_ACTIVE: u8 = 0;
+pub(crate) const BOND_LINK_UP: u8 = 0;
 
 // include/uapi/linux/if_tunnel.h
 pub(crate) const IFLA_IPTUN_LINK: u16 = 1;

@@ -73,7 +73,7 @@ fn kinds() -> Vec<LinkKind> {
         LinkKind::Ifb,
         LinkKind::Dummy,
         LinkKind::Wireguard,
-        LinkKind::Bond(Bond { mode: BondMode::BalanceAlb, miimon: 100 }),
+        LinkKind::Bond(Bond { mode: BondMode::BalanceAlb, miimon: 100, primary: Some(9) }),
         LinkKind::Geneve(Geneve {
             vni: 77,
             remote: Some("2001:db8::1".parse().unwrap()),

@@ -62,11 +62,12 @@ pub(crate) fn to_kernel(
             },
         }),
         InterfaceKind::Dummy => LinkKind::Dummy,
-        InterfaceKind::Bond { mode, miimon } => LinkKind::Bond(kernel::Bond {
+        InterfaceKind::Bond { mode, miimon, primary } => LinkKind::Bond(kernel::Bond {
             mode: bond_modes()
                 .find(|(model, _)| model == mode)
                 .map_or(kernel::BondMode::BalanceRr, |(_, kernel)| kernel),
             miimon: u32::try_from(miimon.as_millis()).unwrap_or(u32::MAX),
+            primary: primary.map(&index).transpose()?,
         }),
         InterfaceKind::Bridge { stp } => {
             LinkKind::Bridge(kernel::Bridge { stp: Some(*stp), ..kernel::Bridge::default() })
@@ -149,6 +150,7 @@ pub(crate) fn from_kernel(link: &Link, name: impl Fn(IfIndex) -> Option<IfName>)
         LinkKind::Bond(bond) => InterfaceKind::Bond {
             mode: bond_modes().find(|(_, kernel)| *kernel == bond.mode).map(|(model, _)| model)?,
             miimon: Duration::from_millis(u64::from(bond.miimon)),
+            primary: bond.primary.and_then(&name),
         },
         LinkKind::Bridge(bridge) => InterfaceKind::Bridge { stp: bridge.stp.unwrap_or_default() },
         LinkKind::Vrf(vrf) => InterfaceKind::Vrf { table: vrf.table },

@@ -21,6 +21,8 @@ use crate::plan::{Op, Plan};
 enum Need {
     VlanFiltering,
     Kind(InterfaceKind),
+    /// What nearly every lab needs and nearly every kernel has, so that asking may cost next to nothing.
+    Basic(LinkKind),
 }
 
 /// Fails with [`Error::Machine`], naming the build options, if the kernel lacks something that `plan` needs.
@@ -30,15 +32,7 @@ pub(crate) fn check(plan: &Plan) -> Result<()> {
     if needs.is_empty() {
         return Ok(());
     }
-    let lacking = match probe(&needs) {
-        // Without privilege nothing can be tried here, but where an ordinary user's labs are built it can.
-        Err(Error::Kernel(error)) if error.errno() == Some(Errno::PERM) => {
-            let work = || probe(&needs).ok().and_then(|lacking| serde_json::to_vec(&lacking).ok());
-            let given = nslab_kernel::userns::in_child(|| work().unwrap_or_default())?;
-            given.and_then(|given| serde_json::from_slice(&given).ok()).unwrap_or_default()
-        }
-        tried => tried?,
-    };
+    let lacking = with_privilege(|| probe(&needs))?;
     if lacking.is_empty() {
         return Ok(());
     }
@@ -57,20 +51,58 @@ pub(crate) fn check(plan: &Plan) -> Result<()> {
     })
 }
 
+/// Asks the kernel here or, without the privilege to try anything here, where an ordinary user's labs are built.
+pub(crate) fn with_privilege<T>(ask: impl Fn() -> Result<T>) -> Result<T>
+where
+    T: Default + serde::Serialize + serde::de::DeserializeOwned,
+{
+    match ask() {
+        Err(Error::Kernel(error)) if error.errno() == Some(Errno::PERM) => {
+            let work = || ask().ok().and_then(|answer| serde_json::to_vec(&answer).ok());
+            let given = nslab_kernel::userns::in_child(|| work().unwrap_or_default())?;
+            Ok(given.and_then(|given| serde_json::from_slice(&given).ok()).unwrap_or_default())
+        }
+        answer => answer,
+    }
+}
+
 /// Options that a kernel lacks, each with what it is needed for.
 type Lacking = BTreeMap<String, Vec<String>>;
 
-/// Tries everything in a namespace of its own.
+/// Asks for everything; what has to be tried is tried in a namespace of its own.
 fn probe(needs: &BTreeMap<&'static str, (String, Need)>) -> Result<Lacking> {
-    let namespace = Namespace::create()?;
-    let mut socket = namespace.run(|| Socket::open(Protocol::Route))??;
     let mut lacking = Lacking::new();
+    let mut scratch = None;
     for (what, need) in needs.values() {
-        if let Some(option) = lacks(need, &namespace, &mut socket)? {
+        let option = if let Need::Basic(kind) = need {
+            lacks_basic(kind)?
+        } else {
+            let (namespace, socket) = if let Some(scratch) = &mut scratch {
+                scratch
+            } else {
+                let namespace = Namespace::create()?;
+                let socket = namespace.run(|| Socket::open(Protocol::Route))??;
+                scratch.insert((namespace, socket))
+            };
+            lacks(need, namespace, socket)?
+        };
+        if let Some(option) = option {
             lacking.entry(option.to_owned()).or_default().push(what.clone());
         }
     }
     Ok(lacking)
+}
+
+/// The build option that is lacking. An interface without queues is refused by every kernel that knows the kind, before
+/// anything of it is made (`rtnl_create_link`, net/core/rtnetlink.c; `alloc_netdev_mqs`, net/core/dev.c), so that this can
+/// be asked anywhere.
+fn lacks_basic(kind: &LinkKind) -> Result<Option<&'static str>> {
+    let name = IfName::new("probe").unwrap_or(IfName::LOOPBACK);
+    let request = NewLink { queues: Some(0), ..NewLink::new(name, kind.clone()) };
+    match Socket::open(Protocol::Route)?.request(&request) {
+        Err(error) if error.errno() == Some(Errno::PERM) => Err(error.into()),
+        answer => Ok(option(answer.err().as_ref())),
+    }
 }
 
 /// What the plan needs, each with whom it is for, by a name that is the same for the same need.
@@ -79,6 +111,17 @@ fn needs(plan: &Plan) -> BTreeMap<&'static str, (String, Need)> {
     for step in plan.steps() {
         let node = &plan.namespaces[step.namespace].node;
         match &step.op {
+            Op::CreateVeth { .. } => {
+                needs.entry("veth").or_insert_with(|| {
+                    (format!("links, the first of {node}"), Need::Basic(LinkKind::Veth(None)))
+                });
+            }
+            Op::CreateBridge { settings, .. } if !settings.vlan_filtering => {
+                needs.entry("bridge").or_insert_with(|| {
+                    let bridge = LinkKind::Bridge(Bridge::default());
+                    (format!("switches, the first of them {node}"), Need::Basic(bridge))
+                });
+            }
             Op::CreateBridge { settings, .. } | Op::SetBridge { settings, .. } if settings.vlan_filtering => {
                 needs.entry("VLAN filtering").or_insert_with(|| {
                     (format!("VLAN filtering, for the switch {node}"), Need::VlanFiltering)
@@ -100,6 +143,7 @@ fn needs(plan: &Plan) -> BTreeMap<&'static str, (String, Need)> {
 /// the kind before it looks at what is asked of it (`rtnl_newlink`, net/core/rtnetlink.c).
 fn lacks(need: &Need, namespace: &Namespace, socket: &mut Socket) -> Result<Option<&'static str>> {
     let kind = match need {
+        Need::Basic(kind) => kind.clone(),
         Need::VlanFiltering => LinkKind::Bridge(Bridge { vlan_filtering: Some(true), ..Bridge::default() }),
         Need::Kind(InterfaceKind::Tun { .. }) => {
             return Ok(option(namespace.run(tun::open)?.err().as_ref()));

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use nslab_topology::model::{Device, RouteAction, Topology};
+use nslab_topology::model::{Device, InterfaceKind, RouteAction, Topology};
 use nslab_topology::{Loaded, load};
 
 fn resolved(source: &str) -> Topology {
@@ -393,6 +393,26 @@ links: [[r, a], [r, s], [r, b], [s, c]]
     let tables: Vec<String> = r.routes.iter().map(|route| format!("{} {}", route.to, route.table)).collect();
     assert_eq!(tables, ["10.0.0.12/30 10"]);
     assert_eq!(routes(&topology, "s"), ["10.0.0.0/30 via 10.0.0.5 dev eth0"], "and not what is in blue");
+}
+
+#[test]
+fn a_bond_prefers_the_first_member_unless_told() {
+    let topology = resolved(
+        "addressing: {ipv6: none}
+nodes:
+  a: {interfaces: {x: {type: bond, mode: active-backup, members: [eth0, eth1]}, y: {type: bond, members: [eth2, eth3]}}}
+  b: {interfaces: {x: {type: bond, mode: balance-alb, members: [eth0, eth1], primary: eth1}, y: {type: bond, mode: balance-tlb}}}
+links: [[a, b], [a, b], [a, b], [a, b]]
+",
+    );
+    let kinds = topology.nodes.iter().flat_map(|node| &node.interfaces).map(|one| &one.kind);
+    let primaries: Vec<_> = kinds
+        .map(|kind| match kind {
+            InterfaceKind::Bond { primary, .. } => primary.map(|primary| primary.to_string()),
+            kind => panic!("{kind:?}"),
+        })
+        .collect();
+    assert_eq!(primaries.iter().map(Option::as_deref).collect::<Vec<_>>(), [Some("eth0"), None, Some("eth1"), None]);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use nslab_types::{IfName, MacAddr};
 use serde::{Deserialize, Serialize};
 
 use super::IfIndex;
-use super::tunnel::{Bond, Geneve, Tunnel};
+use super::bond::Bond;
+use super::tunnel::{Geneve, Tunnel};
 
 /// What an interface is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

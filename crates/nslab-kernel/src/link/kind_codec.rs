@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::bond;
 use super::kind::{
     Bridge, Ipvlan, IpvlanMode, LinkKind, Macvlan, MacvlanMode, Tun, TunMode, VethPeer, Vlan, VlanProtocol,
     Vrf, Vxlan,
@@ -27,7 +28,7 @@ pub(super) fn write_new(message: &mut MessageWriter<'_>, kind: &LinkKind) {
             LinkKind::Geneve(geneve) => {
                 info.nested(IFLA_INFO_DATA, |data| tunnel::write_geneve(data, geneve));
             }
-            LinkKind::Bond(bond) => info.nested(IFLA_INFO_DATA, |data| tunnel::write_bond(data, *bond)),
+            LinkKind::Bond(settings) => info.nested(IFLA_INFO_DATA, |data| bond::write(data, *settings)),
             LinkKind::Veth(Some(peer)) => info.nested(IFLA_INFO_DATA, |data| write_peer(data, peer)),
             LinkKind::Bridge(bridge) => {
                 // A kernel that cannot filter refuses even "off", which a new bridge is anyway.
@@ -162,7 +163,7 @@ pub(super) fn read(info: &Attributes<'_>) -> Option<LinkKind> {
         "dummy" => Some(LinkKind::Dummy),
         "wireguard" => Some(LinkKind::Wireguard),
         "geneve" => Some(LinkKind::Geneve(tunnel::read_geneve(&data))),
-        "bond" => tunnel::read_bond(&data).map(LinkKind::Bond),
+        "bond" => bond::read(&data).map(LinkKind::Bond),
         name => Encapsulation::ALL
             .into_iter()
             .find(|kind| kind.name() == name)

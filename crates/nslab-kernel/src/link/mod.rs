@@ -1,5 +1,6 @@
 //! Network interfaces: making, changing, reading.
 
+mod bond;
 mod carrier;
 mod change;
 mod kind;
@@ -8,6 +9,7 @@ mod port;
 mod read;
 mod tunnel;
 
+pub use bond::{Bond, BondMode, BondPort};
 pub use carrier::settled_carrier;
 pub use port::{BridgePort, SetBridgePort};
 pub(crate) use read::lossy_name;
@@ -19,7 +21,7 @@ pub use kind::{
     Bridge, Ipvlan, IpvlanMode, LinkKind, Macvlan, MacvlanMode, Tun, TunMode, VethPeer, Vlan, VlanProtocol,
     Vrf, Vxlan,
 };
-pub use tunnel::{Bond, BondMode, Encapsulation, Geneve, Tunnel};
+pub use tunnel::{Encapsulation, Geneve, Tunnel};
 
 use std::os::fd::RawFd;
 
@@ -189,6 +191,8 @@ pub struct Link {
     pub qdisc: String,
     /// Its settings as a bridge's port.
     pub bridge_port: Option<BridgePort>,
+    /// What the bond that it is a member of makes of it.
+    pub bond_port: Option<BondPort>,
 }
 
 impl Link {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use nslab_types::{IfName, MacAddr};
 
-use super::{AddressGeneration, BridgePort, IfIndex, Link, kind_codec};
+use super::{AddressGeneration, BondPort, BridgePort, IfIndex, Link, kind_codec};
 use crate::abi::*;
 use crate::error::{Error, Result};
 use crate::netlink::{Attribute, Attributes, MessageWriter, Reader, Request, Socket};
@@ -88,6 +88,7 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Link> {
         tx_queues: 1,
         qdisc: String::new(),
         bridge_port: None,
+        bond_port: None,
     };
     let mut named = false;
     for attribute in header.attributes(HEADER_LEN) {
@@ -110,7 +111,7 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Link> {
             IFLA_AF_SPEC => link.address_generation = address_generation(&attribute.nested()),
             IFLA_LINKINFO => {
                 link.kind = kind_codec::read(&attribute.nested());
-                link.bridge_port = bridge_port(&attribute.nested());
+                read_port(&attribute.nested(), &mut link);
             }
             _ => {}
         }
@@ -151,9 +152,12 @@ fn address_generation(families: &Attributes<'_>) -> Option<AddressGeneration> {
     AddressGeneration::from_kernel(mode)
 }
 
-fn bridge_port(info: &Attributes<'_>) -> Option<BridgePort> {
-    if info.get(IFLA_INFO_SLAVE_KIND)?.text() != "bridge" {
-        return None;
+/// What the interface is to the one that it is a member of.
+fn read_port(info: &Attributes<'_>, link: &mut Link) {
+    let Some(data) = info.get(IFLA_INFO_SLAVE_DATA) else { return };
+    match info.get(IFLA_INFO_SLAVE_KIND).map(|kind| kind.text()).as_deref() {
+        Some("bridge") => link.bridge_port = Some(BridgePort::parse(data.nested())),
+        Some("bond") => link.bond_port = Some(BondPort::parse(&data.nested())),
+        _ => {}
     }
-    Some(BridgePort::parse(info.get(IFLA_INFO_SLAVE_DATA)?.nested()))
 }

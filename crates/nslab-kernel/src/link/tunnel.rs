@@ -1,5 +1,5 @@
-//! Tunnels and bonds: their settings, and those on the wire (`IFLA_GRE_*`, `IFLA_IPTUN_*`, `IFLA_GENEVE_*`,
-//! `IFLA_BOND_*`; `include/uapi/linux/if_tunnel.h`, `include/uapi/linux/if_link.h`).
+//! Tunnels: their settings, and those on the wire (`IFLA_GRE_*`, `IFLA_IPTUN_*`, `IFLA_GENEVE_*`;
+//! `include/uapi/linux/if_tunnel.h`, `include/uapi/linux/if_link.h`).
 
 use std::net::IpAddr;
 
@@ -86,67 +86,6 @@ pub struct Geneve {
     pub port: Option<u16>,
     /// TTL of the outer header; 0 is the kernel's choice.
     pub ttl: Option<u8>,
-}
-
-/// A bond's settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bond {
-    /// How its members share the work.
-    pub mode: BondMode,
-    /// Every how many milliseconds its members' carriers are looked at; 0 is never.
-    pub miimon: u32,
-}
-
-/// `IFLA_BOND_MODE` (`include/uapi/linux/if_bonding.h`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BondMode {
-    /// One after the other.
-    #[serde(rename = "balance-rr")]
-    BalanceRr,
-    /// One at a time.
-    #[serde(rename = "active-backup")]
-    ActiveBackup,
-    /// By addresses.
-    #[serde(rename = "balance-xor")]
-    BalanceXor,
-    /// All at once.
-    #[serde(rename = "broadcast")]
-    Broadcast,
-    /// As LACP agrees (IEEE 802.1AX).
-    #[serde(rename = "802.3ad")]
-    Lacp,
-    /// By load, sending only.
-    #[serde(rename = "balance-tlb")]
-    BalanceTlb,
-    /// By load, both ways.
-    #[serde(rename = "balance-alb")]
-    BalanceAlb,
-}
-
-impl BondMode {
-    /// All of them, by the kernel's number.
-    pub const ALL: [Self; 7] = [
-        Self::BalanceRr,
-        Self::ActiveBackup,
-        Self::BalanceXor,
-        Self::Broadcast,
-        Self::Lacp,
-        Self::BalanceTlb,
-        Self::BalanceAlb,
-    ];
-
-    /// The name it has in ip(8).
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::BalanceRr => "balance-rr",
-            Self::ActiveBackup => "active-backup",
-            Self::BalanceXor => "balance-xor",
-            Self::Broadcast => "broadcast",
-            Self::Lacp => "802.3ad",
-            Self::BalanceTlb => "balance-tlb",
-            Self::BalanceAlb => "balance-alb",
-        }
-    }
 }
 
 /// `GRE_KEY` (`include/uapi/linux/if_tunnel.h`).
@@ -246,16 +185,4 @@ pub(super) fn read_geneve(data: &Attributes<'_>) -> Geneve {
         }
     }
     geneve
-}
-
-pub(super) fn write_bond(data: &mut MessageWriter<'_>, bond: Bond) {
-    let mode = BondMode::ALL.iter().position(|mode| *mode == bond.mode).unwrap_or_default();
-    data.u8(IFLA_BOND_MODE, u8::try_from(mode).unwrap_or_default());
-    data.u32(IFLA_BOND_MIIMON, bond.miimon);
-}
-
-pub(super) fn read_bond(data: &Attributes<'_>) -> Option<Bond> {
-    let mode = *BondMode::ALL.get(usize::from(data.get(IFLA_BOND_MODE)?.u8()?))?;
-    let miimon = data.get(IFLA_BOND_MIIMON).and_then(|time| time.u32()).unwrap_or(0);
-    Some(Bond { mode, miimon })
 }

@@ -1,5 +1,6 @@
 //! Carrying out a plan.
 
+mod bonds;
 mod create;
 mod other;
 mod ready;

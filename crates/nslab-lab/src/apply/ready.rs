@@ -6,9 +6,8 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use nslab_kernel::link::{self, settled_carrier};
+use nslab_kernel::link::settled_carrier;
 use nslab_kernel::route::is_local;
-use nslab_topology::model::InterfaceKind;
 use nslab_types::IfName;
 
 use super::Site;
@@ -26,8 +25,6 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// What came up in one namespace.
 #[derive(Default)]
 struct New {
-    /// Bonds that came up, which have carrier when they have looked at their members.
-    bonds: Vec<IfName>,
     links: Vec<IfName>,
     addresses: Vec<(IfName, IpAddr)>,
 }
@@ -42,9 +39,6 @@ pub(super) fn wait(plan: &Plan, site: &mut Site<'_>) {
                 new[step.namespace].links.push(near.name);
                 new[*far_namespace].links.push(far.name);
             }
-            Op::CreateInterface { name, settings } if matches!(settings.kind, InterfaceKind::Bond { .. }) => {
-                new[step.namespace].bonds.push(*name);
-            }
             Op::SetLink { name, change, .. } if change.up == Some(true) => {
                 new[step.namespace].links.push(*name);
             }
@@ -54,15 +48,8 @@ pub(super) fn wait(plan: &Plan, site: &mut Site<'_>) {
             _ => {}
         }
     }
-    let mut works: Vec<(&mut Open, New)> = site
-        .open
-        .iter_mut()
-        .zip(new)
-        .filter(|(_, new)| !new.links.is_empty() || !new.addresses.is_empty())
-        .filter_map(|(open, new)| Some((open.as_mut()?, new)))
-        .collect();
     // First all carriers: an address is not looked after as long as its interface has none.
-    parallel::map_mut(&mut works, LEAST, |(open, new)| {
+    parallel::map_mut(&mut works(site, &mut new), LEAST, |(open, new)| {
         new.links.sort_unstable();
         new.links.dedup();
         for &name in &new.links {
@@ -70,11 +57,9 @@ pub(super) fn wait(plan: &Plan, site: &mut Site<'_>) {
             let _ = settled_carrier(&open.socket, name);
         }
     });
+    super::bonds::wait(plan, site);
     let end = Instant::now() + PATIENCE;
-    for (open, new) in works.iter_mut().filter(|(_, new)| !new.bonds.is_empty()) {
-        await_bonds(open, new, end);
-    }
-    parallel::map_mut(&mut works, LEAST, |(open, new)| {
+    parallel::map_mut(&mut works(site, &mut new), LEAST, |(open, new)| {
         for &(link, address) in &new.addresses {
             let answered = |open: &mut Open| {
                 // Without carrier there is nothing to wait for.
@@ -88,17 +73,10 @@ pub(super) fn wait(plan: &Plan, site: &mut Site<'_>) {
     });
 }
 
-/// A bond looks at its members every so often and has no carrier before it has (`bond_mii_monitor`). One whose members
-/// have none either is not waited for.
-fn await_bonds(open: &mut Open, new: &New, end: Instant) {
-    for name in &new.bonds {
-        while let Ok(links) = link::list(&mut open.socket) {
-            let Some(bond) = links.iter().find(|link| link.name == *name) else { break };
-            let waits = links.iter().any(|link| link.master == Some(bond.index) && link.is_running());
-            if !bond.up || bond.carrier || !waits || Instant::now() >= end {
-                break;
-            }
-            std::thread::sleep(PAUSE);
-        }
-    }
+/// The namespaces in which something came up, each with what did.
+fn works<'w>(site: &'w mut Site<'_>, new: &'w mut [New]) -> Vec<(&'w mut Open, &'w mut New)> {
+    let all = site.open.iter_mut().zip(new);
+    all.filter(|(_, new)| !new.links.is_empty() || !new.addresses.is_empty())
+        .filter_map(|(open, new)| Some((open.as_mut()?, new)))
+        .collect()
 }

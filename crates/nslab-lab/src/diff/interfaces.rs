@@ -55,7 +55,9 @@ pub(super) fn diff(
         }
         // What is on an interface that is made anew is made anew as well: it goes with it.
         let stands = lowers(&interface.kind).all(|lower| ends.kept.contains(&lower));
-        if stands && kinds::from_kernel(link, name).is_some_and(|kind| kind == shape(&interface.kind)) {
+        let is_member = |name: IfName| links.get(&name).is_some_and(|one| one.master == Some(link.index));
+        let shown = kinds::from_kernel(link, name).map(|kind| remembered(kind, &interface.kind, is_member));
+        if stands && shown.is_some_and(|shown| shown == shape(&interface.kind)) {
             ends.kept.insert(own);
         }
     }
@@ -99,6 +101,21 @@ pub(super) fn diff(
             let op = Op::SetLink { name, change: change(false), before: change(true) };
             steps.interfaces.push(step(op));
         }
+    }
+}
+
+/// A bond shows its primary only as long as that is a member; it remembers the name for when it is one again.
+fn remembered(
+    kind: InterfaceKind,
+    wanted: &InterfaceKind,
+    is_member: impl Fn(IfName) -> bool,
+) -> InterfaceKind {
+    match (kind, wanted) {
+        (
+            InterfaceKind::Bond { mode, miimon, primary: None },
+            InterfaceKind::Bond { primary: Some(primary), .. },
+        ) if !is_member(*primary) => InterfaceKind::Bond { mode, miimon, primary: Some(*primary) },
+        (kind, _) => kind,
     }
 }
 

@@ -71,6 +71,7 @@ impl Labs<'_> {
         let plan = Look::at(&paths, &desired, true)?.plan;
         machine::check(&plan, &wanted.topology)?;
         support::check(&plan)?;
+        netfilter::check(plan.tables())?;
         Ok(plan)
     }
 

@@ -79,8 +79,9 @@ fn type_words(kind: &InterfaceKind) -> String {
         }
         InterfaceKind::Macvlan { mode, .. } => format!("macvlan mode {}", mode.name()),
         InterfaceKind::Ipvlan { mode, .. } => format!("ipvlan mode {}", mode.name()),
-        InterfaceKind::Bond { mode, miimon } => {
-            format!("bond mode {} miimon {}", mode.name(), miimon.as_millis())
+        InterfaceKind::Bond { mode, miimon, primary } => {
+            let primary = primary.map_or_else(String::new, |primary| format!(" primary {}", q(primary)));
+            format!("bond mode {} miimon {}{primary}", mode.name(), miimon.as_millis())
         }
         InterfaceKind::Bridge { stp } => format!("bridge stp_state {}", u8::from(*stp)),
         InterfaceKind::Vrf { table } => format!("vrf table {table}"),

@@ -9,10 +9,10 @@ use nslab_testing::{Oracle, privileged};
 use crate::support::{Site, assert_same, reaches_within, wanted};
 
 /// Long, as some of these kernels run under emulation.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// Builds a lab; none, with the reason said, if this kernel lacks what it needs.
-fn build(site: &Site, source: &str) -> Option<nslab_lab::labs::Wanted> {
+pub(crate) fn build(site: &Site, source: &str) -> Option<nslab_lab::labs::Wanted> {
     let lab = wanted(source);
     match site.labs(|labs| labs.up(&lab)) {
         Ok(_) => Some(lab),
@@ -31,7 +31,7 @@ fn build(site: &Site, source: &str) -> Option<nslab_lab::labs::Wanted> {
 
 /// Builds the lab `k` and connects from one node to the address of another, for each of `ways`; then breaks `what` (a
 /// node and words for ip(8)) and lets it be mended.
-fn works(source: &str, ways: &[(&str, &str, &str)], breaks: &[(&str, &str)]) {
+pub(crate) fn works(source: &str, ways: &[(&str, &str, &str)], breaks: &[(&str, &str)]) {
     let Some(oracle) = Oracle::find() else { return };
     let site = Site::new();
     let Some(lab) = build(&site, source) else { return };
@@ -221,29 +221,6 @@ fn full_kernel_dummy() {
             &[("b", "a", "192.0.2.1")],
             &[("a", "link del x"), ("b", "link set x down")],
         );
-    });
-}
-
-#[test]
-fn bonds() {
-    privileged(|| {
-        for mode in ["active-backup", "balance-rr", "802.3ad"] {
-            let bond = format!("{{type: bond, mode: {mode}, members: [eth0, eth1], miimon: 50ms}}");
-            // On two cables each end of an active-backup bond may choose another one.
-            let links = if mode == "active-backup" {
-                "switches: {s: {}}\nlinks: [[a, s], [a, s], [b, s], [b, s]]"
-            } else {
-                "links: [[a, b], [a, b]]"
-            };
-            works(
-                &format!(
-                    "name: k\naddressing: {{ipv4: 10.9.0.0/16, ipv6: none}}\nnodes:\n  a: {{interfaces: {{bond0: {bond}}}}}\n  \
-                     b: {{interfaces: {{bond0: {bond}}}}}\n{links}\n"
-                ),
-                &[("a", "b", "10.9.0.2"), ("b", "a", "10.9.0.1")],
-                &[("a", "link set eth1 nomaster"), ("b", "link del bond0")],
-            );
-        }
     });
 }
 

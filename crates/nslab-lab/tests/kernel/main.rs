@@ -6,6 +6,7 @@ mod build;
 mod converge;
 mod crash;
 mod everything;
+mod full_kernel_bonds;
 mod join;
 mod kinds;
 mod logging;

@@ -28,7 +28,7 @@ const TYPES: &[(&str, &[&str])] = &[
     ("macvlan", &["link", "mode"]),
     ("ipvlan", &["link", "mode"]),
     ("dummy", &[]),
-    ("bond", &["members", "mode", "miimon"]),
+    ("bond", &["members", "mode", "miimon", "primary"]),
     ("bridge", &["members", "stp"]),
     ("vrf", &["members", "table"]),
     ("tun", &["owner"]),
@@ -168,6 +168,7 @@ impl Decoder {
                     members: self.own_members(own),
                     mode: self.own_word(own, "mode", BondMode::WORDS).unwrap_or(BondMode::BalanceRr),
                     miimon: miimon.flatten().unwrap_or(MIIMON),
+                    primary: self.own_name(own, "primary"),
                 }
             }
             "bridge" => InterfaceKind::Bridge {

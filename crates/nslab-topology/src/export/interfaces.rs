@@ -59,10 +59,11 @@ fn own(kind: &InterfaceKind, entries: &mut Vec<(&'static str, String)>) {
         InterfaceKind::Macvlan { mode, .. } => entries.push(("mode", mode.name().to_owned())),
         InterfaceKind::Ipvlan { mode, .. } => entries.push(("mode", mode.name().to_owned())),
         InterfaceKind::Dummy => {}
-        InterfaceKind::Bond { members, mode, miimon } => {
+        InterfaceKind::Bond { members, mode, miimon, primary } => {
             entries.push(("members", names(members)));
             entries.push(("mode", value(mode.name())));
             entries.push(("miimon", show_duration(*miimon)));
+            entries.extend(primary.as_ref().map(|primary| ("primary", value(&primary.value))));
         }
         InterfaceKind::Bridge { members, stp } => {
             entries.push(("members", names(members)));

@@ -105,6 +105,8 @@ pub enum InterfaceKind {
         mode: BondMode,
         /// Every how long carriers are looked at.
         miimon: Duration,
+        /// The member that is preferred; the first one if none, in modes that prefer one.
+        primary: Option<Spanned<String>>,
     },
     /// Several interfaces on one segment.
     Bridge {

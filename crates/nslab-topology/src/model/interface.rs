@@ -120,6 +120,8 @@ pub enum InterfaceKind {
         mode: BondMode,
         /// Every how long its members' carriers are looked at.
         miimon: Duration,
+        /// The member that is used whenever it can be, in modes that have one.
+        primary: Option<IfName>,
     },
     /// Several interfaces on one segment.
     Bridge {
@@ -268,6 +270,13 @@ impl Encapsulation {
     /// It can have a key.
     pub fn has_key(self) -> bool {
         matches!(self, Self::Gre | Self::Gretap | Self::Ip6gre | Self::Ip6gretap)
+    }
+}
+
+impl BondMode {
+    /// Whether one of the members can be preferred (`primary` in the kernel's networking/bonding.rst).
+    pub fn has_primary(self) -> bool {
+        matches!(self, Self::ActiveBackup | Self::BalanceTlb | Self::BalanceAlb)
     }
 }
 

@@ -291,7 +291,10 @@ fn interface(net: &Network<'_>, impaired: &Settled, port: usize, routes: &[Route
         lab::InterfaceKind::Macvlan { mode, .. } => InterfaceKind::Macvlan { link: lower?, mode: *mode },
         lab::InterfaceKind::Ipvlan { mode, .. } => InterfaceKind::Ipvlan { link: lower?, mode: *mode },
         lab::InterfaceKind::Dummy => InterfaceKind::Dummy,
-        lab::InterfaceKind::Bond { mode, miimon, .. } => InterfaceKind::Bond { mode: *mode, miimon: *miimon },
+        lab::InterfaceKind::Bond { mode, miimon, .. } => {
+            let primary = super::interfaces::primary(net, port).map(|member| net.ports[member].name);
+            InterfaceKind::Bond { mode: *mode, miimon: *miimon, primary }
+        }
         lab::InterfaceKind::Bridge { stp, .. } => InterfaceKind::Bridge { stp: *stp },
         lab::InterfaceKind::Vrf { table, .. } => InterfaceKind::Vrf { table: table.value },
         lab::InterfaceKind::Tun { tap, owner } => InterfaceKind::Tun { tap: *tap, owner: *owner },

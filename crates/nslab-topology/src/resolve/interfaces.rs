@@ -272,6 +272,20 @@ fn own(net: &Network<'_>, port: usize, problems: &mut Problems) {
                 .at(mtu.span, ""),
         );
     }
+    if let InterfaceKind::Bond { members, mode, primary: Some(primary), .. } = kind {
+        let error = if !mode.has_primary() {
+            let error = format!("a bond in mode {} uses all members alike and has no primary", mode.name());
+            Some(Diagnostic::error("no-primary", error).help("active-backup, balance-tlb and balance-alb have one"))
+        } else if members.iter().all(|member| member.value != primary.value) {
+            let error = format!("{} is no member of {}", primary.value, net.port_label(port));
+            Some(Diagnostic::error("no-primary", error))
+        } else {
+            None
+        };
+        if let Some(error) = error {
+            problems.push(error.at(primary.span, ""));
+        }
+    }
     // What carries one family only.
     for address in end.addresses.iter().flatten() {
         let family = crate::lab::Family::of(address.addr());
@@ -304,6 +318,14 @@ fn own(net: &Network<'_>, port: usize, problems: &mut Problems) {
             }
         }
     }
+}
+
+/// The member that a bond prefers: two bonds on the same cables must not choose different ones.
+pub(super) fn primary(net: &Network<'_>, bond: usize) -> Option<usize> {
+    let (interface, node) = (net.interface(bond)?, net.node_of(bond)?);
+    let InterfaceKind::Bond { members, mode, primary, .. } = &interface.kind else { return None };
+    let name = primary.as_ref().or_else(|| members.first()).filter(|_| mode.has_primary())?;
+    net.port_named(node, name)
 }
 
 /// Whether it has an Ethernet address that can be set.

@@ -30,6 +30,7 @@ fn link(index: u32, name: &str, kind: Option<LinkKind>) -> Link {
         address_generation: None,
         tx_queues: 1,
         bridge_port: None,
+        bond_port: None,
         qdisc: "noqueue".to_owned(),
     }
 }

@@ -23,4 +23,5 @@ mod rootless;
 mod shells;
 mod status;
 mod uplink;
+mod without_modules;
 mod wrong;

@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # The first program in the machine: makes a throw-away copy of the host's root and starts the job in it. `settings`
-# defines MODULES (the kernel's modules, a path of the host), AGENT and JOB (paths of the host).
+# defines MODULES (the kernel's modules, a path of the host), AGENT and JOB (paths of the host), and WITHOUT (files of
+# modules that shall not be found, below MODULES).
 . /settings
 b=/bin/busybox
 die() { echo "init: $*" >/dev/console; $b reboot -f; }
@@ -12,6 +13,8 @@ for module in virtio_pci virtio_console virtiofs overlay; do /sbin/modprobe $mod
 $b mount -t virtiofs -o ro host /host || die 'the host cannot be reached through virtiofs'
 # The kernel looks for the modules that it asks for here, in the root that it was booted with.
 $b mount --bind "/host$MODULES" /lib/modules || die "no modules in $MODULES"
+# What is no module is not loaded, and neither is what depends on it.
+for file in $WITHOUT; do $b mount --bind /dev/null "/lib/modules/$file" || die "no module $file"; done
 
 # A copy of the host's root: what is written goes to memory.
 $b mount -t tmpfs -o mode=755 upper /upper

@@ -36,7 +36,11 @@ pub(crate) fn build(kernel: &Kernel, agent: &Path, job: &Path) -> Result<Vec<u8>
     archive.file("sbin/modprobe", include_bytes!("modprobe.sh"));
     archive.file("init", include_bytes!("init.sh"));
     let settings = [("MODULES", &*kernel.modules), ("AGENT", agent), ("JOB", job)];
-    archive.file("settings", settings.map(|(name, path)| setting(name, path)).concat().as_bytes());
+    let mut settings = settings.map(|(name, path)| setting(name, path)).concat();
+    let hidden: Vec<String> =
+        kernel.without.iter().map(|file| format!("{}/{}", kernel.release, file.display())).collect();
+    settings.push_str(&setting("WITHOUT", Path::new(&hidden.join(" "))));
+    archive.file("settings", settings.as_bytes());
     let home = format!("lib/modules/{}", kernel.release);
     archive.directory(&home);
     let mut made = BTreeSet::new();

@@ -21,6 +21,34 @@ pub(crate) struct Kernel {
     pub(crate) busybox: PathBuf,
     /// Whether it is one of Debian's, so that what it should be able to do is known.
     pub(crate) debian: bool,
+    /// Files of modules that it shall not find, below the directory of its release.
+    pub(crate) without: Vec<PathBuf>,
+}
+
+impl Kernel {
+    /// The kernel without the modules of these names.
+    pub(crate) fn hide(self, names: &[String]) -> Result<Self, Error> {
+        let directory = self.modules.join(&self.release);
+        let index = directory.join("modules.dep");
+        let dependencies = std::fs::read_to_string(&index).map_err(Error::file(&index))?;
+        let mut without = Vec::new();
+        for name in names {
+            let found = module(&dependencies, name).ok_or_else(|| {
+                Error::Usage(format!("{name}: {} has no such module; it may be built in", self.release))
+            })?;
+            without.push(found.into());
+        }
+        Ok(Self { without, ..self })
+    }
+}
+
+/// The file of a module, by `modules.dep`.
+fn module<'a>(dependencies: &'a str, name: &str) -> Option<&'a str> {
+    let files = dependencies.lines().filter_map(|line| Some(line.split_once(':')?.0));
+    files.into_iter().find(|file| {
+        let stem = file.rsplit('/').next().and_then(|name| name.strip_suffix(".ko")).unwrap_or_default();
+        stem.replace('-', "_") == name.replace('-', "_")
+    })
 }
 
 /// Where unpacked kernels are kept.
@@ -197,7 +225,7 @@ fn ready(directory: &Path, busybox: &Path, debian: bool) -> Result<Kernel, Error
     let release = only(&modules)?;
     let unpacked = directory.join("vmlinux");
     let image = if unpacked.exists() { unpacked } else { directory.join(format!("boot/vmlinuz-{release}")) };
-    Ok(Kernel { release, image: absolute(&image)?, modules, busybox: absolute(busybox)?, debian })
+    Ok(Kernel { release, image: absolute(&image)?, modules, busybox: absolute(busybox)?, debian, without: Vec::new() })
 }
 
 /// Where a package has its modules; newer ones below `usr`.
@@ -249,5 +277,19 @@ fn remove(directory: &Path) -> Result<(), Error> {
     match std::fs::remove_dir_all(directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(directory)(error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::module;
+
+    #[test]
+    fn a_module_is_found_by_either_spelling() {
+        let dependencies = "kernel/net/llc/llc.ko:\nkernel/net/802/8021q.ko: kernel/net/802/garp.ko\n\
+                            kernel/net/netfilter/nf-tables.ko: kernel/net/netfilter/nfnetlink.ko\n";
+        assert_eq!(module(dependencies, "8021q"), Some("kernel/net/802/8021q.ko"));
+        assert_eq!(module(dependencies, "nf_tables"), Some("kernel/net/netfilter/nf-tables.ko"));
+        assert_eq!(module(dependencies, "garp"), None);
     }
 }

@@ -39,6 +39,7 @@ const PACKAGES: [&str; 5] = ["nslab-testing", "nslab-kernel", "nslab-lab", "nsla
   cargo xtask vm-test                            everything, in the newest kernel
   cargo xtask vm-test 6.1 -- full_kernel         what most kernels in use lack, in Debian 12's own
   cargo xtask vm-test 6.12-cloud -p nslab-kernel -- links:: --test-threads=1
+  cargo xtask vm-test --without nf_tables,bridge -- without_modules
   cargo xtask vm-test ../linux/linux-image-6.19.0_amd64.deb
 
 The exit status is 1 if a test fails, 2 for bad usage, 3 if this machine cannot do it.")]
@@ -60,6 +61,7 @@ pub(crate) struct TestArgs {
 #[command(after_help = "Examples:
   cargo xtask vm-run 6.1 -- ip link add wg0 type wireguard
   cargo xtask vm-run -- target/debug/nslab up examples/vlans.yaml
+  cargo xtask vm-run --without bridge -- target/debug/nslab up examples/red-blue-green.yaml
 
 The exit status is the command's own; 3, if this machine cannot do it.")]
 pub(crate) struct RunArgs {
@@ -87,6 +89,9 @@ struct MachineArgs {
     /// Emulate the processor even where /dev/kvm can be used
     #[arg(long)]
     no_kvm: bool,
+    /// A module that the kernel shall not find, nor what depends on it, such as `nf_tables` (may be given several times)
+    #[arg(long, value_name = "MODULE", value_delimiter = ',')]
+    without: Vec<String>,
 }
 
 /// Under KVM a machine has booted within this time, which is a multiple of what it takes.
@@ -102,13 +107,15 @@ pub(crate) fn test(args: &TestArgs) -> Result<ExitCode, Error> {
     let place = Place::new(&args.machine)?;
     let packages =
         if args.packages.is_empty() { PACKAGES.map(str::to_owned).to_vec() } else { args.packages.clone() };
-    let kernel = place.store.kernel(&args.machine.kernel)?;
+    let kernel = place.kernel(&args.machine)?;
     let mut programs = Vec::new();
     for binary in binaries::build(&packages)? {
         if binary.tests(&args.harness)? > 0 {
             let mut environment = environment();
             environment.push(("CARGO_MANIFEST_DIR".to_owned(), binary.directory.display().to_string()));
-            if kernel.debian {
+            if !kernel.without.is_empty() {
+                environment.push(("NSLAB_TESTS_WITHOUT".to_owned(), args.machine.without.join(",")));
+            } else if kernel.debian {
                 // What every kernel of Debian's has, no test may miss.
                 environment.push(("NSLAB_TESTS_MUST_RUN".to_owned(), "1".to_owned()));
                 environment.push(("NSLAB_TESTS_FULL_KERNEL".to_owned(), "1".to_owned()));
@@ -183,7 +190,7 @@ pub(crate) fn test(args: &TestArgs) -> Result<ExitCode, Error> {
 /// Runs a command.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Error> {
     let place = Place::new(&args.machine)?;
-    let kernel = place.store.kernel(&args.machine.kernel)?;
+    let kernel = place.kernel(&args.machine)?;
     let Some((path, arguments)) = args.command.split_first() else {
         return Err(Error::Usage("no command".to_owned()));
     };
@@ -272,6 +279,12 @@ impl Place {
             limit: args.limit,
             _lock: lock,
         })
+    }
+
+    /// The kernel that is asked for, fetched if need be.
+    fn kernel(&self, args: &MachineArgs) -> Result<Kernel, Error> {
+        let kernel = self.store.kernel(&args.kernel)?;
+        kernel.hide(&args.without)
     }
 
     fn start(&self, kernel: &Kernel, job: &Job) -> Result<Machine, Error> {

@@ -72,7 +72,7 @@ fn geneve_and_bond_are_read_as_they_are_made() {
             );
         }
         for (number, mode) in BondMode::ALL.into_iter().enumerate() {
-            let bond = Bond { mode, miimon: 50 };
+            let bond = Bond { mode, miimon: 50, primary: None };
             let link = format!("bond-{number}");
             if !make(&mut lab, &NewLink::new(name(&link), LinkKind::Bond(bond))) {
                 break;

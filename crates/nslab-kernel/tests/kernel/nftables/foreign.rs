@@ -250,8 +250,8 @@ fn what_is_read_is_of_one_moment() {
                 }
             });
             // Both with and without the table, while it keeps changing.
-            let mut seen = [0, 0];
-            while seen.iter().any(|&times| times < 20) || changes.load(Ordering::Relaxed) < 20 {
+            let (mut seen, enough) = ([0, 0], nslab_testing::times(20));
+            while seen.iter().any(|&times| times < enough) || changes.load(Ordering::Relaxed) < enough {
                 match Ruleset::read(&mut tables.socket) {
                     Ok(ruleset) => {
                         if let [table] = &ruleset.tables[..] {
