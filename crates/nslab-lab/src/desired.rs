@@ -186,6 +186,14 @@ pub struct DesiredInterface {
 }
 
 impl DesiredNamespace {
+    /// Whether the MACs of an interface's members are the kernel's to move.
+    pub(crate) fn moves_macs(&self, name: IfName) -> bool {
+        let found = self.interfaces.iter().find(|interface| interface.link.name == name);
+        found.is_some_and(
+            |interface| matches!(interface.kind, InterfaceKind::Bond { mode, .. } if mode.moves_macs()),
+        )
+    }
+
     /// Whether an interface is a bond.
     pub(crate) fn is_bond(&self, name: IfName) -> bool {
         let found = self.interfaces.iter().find(|interface| interface.link.name == name);

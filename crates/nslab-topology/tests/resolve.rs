@@ -412,7 +412,10 @@ links: [[a, b], [a, b], [a, b], [a, b]]
             kind => panic!("{kind:?}"),
         })
         .collect();
-    assert_eq!(primaries.iter().map(Option::as_deref).collect::<Vec<_>>(), [Some("eth0"), None, Some("eth1"), None]);
+    assert_eq!(
+        primaries.iter().map(Option::as_deref).collect::<Vec<_>>(),
+        [Some("eth0"), None, Some("eth1"), None]
+    );
 }
 
 #[test]

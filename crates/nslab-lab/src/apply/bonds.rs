@@ -84,7 +84,8 @@ mod tests {
         let settled = |mode, primary, one, other| {
             has_settled(&Bond { mode, miimon: 100, primary }, &[(2, one), (3, other)])
         };
-        let (used, spare, unseen) = (port(true, true, None), port(false, true, None), port(true, false, None));
+        let (used, spare, unseen) =
+            (port(true, true, None), port(false, true, None), port(true, false, None));
         assert!(settled(BondMode::BalanceRr, None, used, used));
         assert!(!settled(BondMode::BalanceRr, None, used, unseen), "not yet looked at");
         assert!(settled(BondMode::ActiveBackup, None, spare, used));

@@ -79,7 +79,8 @@ pub(super) fn configure(
         (&interface.link, Nature { has_mac: interface.has_mac, follows })
     });
     let ends_of_cables = space.links.iter().map(|link| (link, Nature { has_mac: true, follows: false }));
-    for (wanted, nature) in ends_of_cables.chain(interfaces) {
+    for (wanted, mut nature) in ends_of_cables.chain(interfaces) {
+        nature.has_mac &= wanted.master.is_none_or(|master| !space.moves_macs(master));
         let shown = is
             .filter(|_| ends.kept.contains(&wanted.name))
             .and_then(|is| is.state.links.iter().find(|link| link.name == wanted.name));

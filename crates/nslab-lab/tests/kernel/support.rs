@@ -184,7 +184,7 @@ pub(crate) fn normalised(state: &NamespaceState) -> Value {
         .iter()
         .map(|link| {
             let shown = json!({
-                "kind": link.kind, "mac": link.mac, "mtu": link.mtu, "up": link.up, "master": name(link.master),
+                "kind": named(&json!(link.kind)), "mac": link.mac, "mtu": link.mtu, "up": link.up, "master": name(link.master),
                 "group": link.group, "alias": link.alias, "alt_names": link.alt_names,
                 "address_generation": link.address_generation, "queues": link.tx_queues,
             });
@@ -221,7 +221,9 @@ fn by_name(value: &Value, name: &dyn Fn(Option<u32>) -> Option<String>) -> Value
             .map(|(key, value)| {
                 let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
                 let shown = match &key[..] {
-                    "link" | "local" | "broadcast" | "anycast" | "multicast" if number.is_some() => {
+                    "link" | "lower" | "primary" | "local" | "broadcast" | "anycast" | "multicast"
+                        if number.is_some() =>
+                    {
                         json!(name(number))
                     }
                     _ => by_name(value, name),

@@ -136,12 +136,9 @@ fn kind(topology: &Topology, node: usize, interface: &model::Interface) -> lab::
         From::Macvlan { link, mode } => To::Macvlan { link: name(link), mode: *mode },
         From::Ipvlan { link, mode } => To::Ipvlan { link: name(link), mode: *mode },
         From::Dummy => To::Dummy,
-        From::Bond { mode, miimon, primary } => To::Bond {
-            members: members(),
-            mode: *mode,
-            miimon: *miimon,
-            primary: primary.as_ref().map(name),
-        },
+        From::Bond { mode, miimon, primary } => {
+            To::Bond { members: members(), mode: *mode, miimon: *miimon, primary: primary.as_ref().map(name) }
+        }
         From::Bridge { stp } => To::Bridge { members: members(), stp: *stp },
         From::Vrf { table } => To::Vrf { members: members(), table: (*table).into() },
         From::Tun { tap, owner } => To::Tun { tap: *tap, owner: *owner },

@@ -278,6 +278,12 @@ impl BondMode {
     pub fn has_primary(self) -> bool {
         matches!(self, Self::ActiveBackup | Self::BalanceTlb | Self::BalanceAlb)
     }
+
+    /// Whether each member has a MAC of its own, which the kernel moves among them; it refuses two that are the same
+    /// (`bond_alb_init_slave`, `drivers/net/bonding/bond_alb.c`). In other modes all have that of the bond.
+    pub fn moves_macs(self) -> bool {
+        matches!(self, Self::BalanceTlb | Self::BalanceAlb)
+    }
 }
 
 /// A VLAN of a switch's port.

@@ -275,7 +275,10 @@ fn own(net: &Network<'_>, port: usize, problems: &mut Problems) {
     if let InterfaceKind::Bond { members, mode, primary: Some(primary), .. } = kind {
         let error = if !mode.has_primary() {
             let error = format!("a bond in mode {} uses all members alike and has no primary", mode.name());
-            Some(Diagnostic::error("no-primary", error).help("active-backup, balance-tlb and balance-alb have one"))
+            Some(
+                Diagnostic::error("no-primary", error)
+                    .help("active-backup, balance-tlb and balance-alb have one"),
+            )
         } else if members.iter().all(|member| member.value != primary.value) {
             let error = format!("{} is no member of {}", primary.value, net.port_label(port));
             Some(Diagnostic::error("no-primary", error))

@@ -240,8 +240,9 @@ impl<'a> Network<'a> {
     /// is made of names.
     pub(crate) fn mac(&self, port: usize) -> MacAddr {
         let kind = |port: usize| self.interface(port).map(|interface| &interface.kind);
-        let bond = self.master[port].filter(|bond| matches!(kind(*bond), Some(InterfaceKind::Bond { .. })));
-        if let Some(bond) = bond {
+        // Unless its mode is to balance load, where each member sends with its own.
+        let shares = |bond: &usize| matches!(kind(*bond), Some(InterfaceKind::Bond { mode, .. }) if !mode.moves_macs());
+        if let Some(bond) = self.master[port].filter(shares) {
             return self.mac(bond);
         }
         if let Some(mac) = &self.ports[port].end.mac {

@@ -10,15 +10,15 @@ use crate::support::{Run, Session, as_user, each_user};
 each_user!(
     bgp,
     fat_tree,
+    full_kernel_lossy,
+    full_kernel_site_to_site,
+    full_kernel_vlans,
     guide,
-    lossy,
     ospf_ring,
     red_blue_green,
     routers,
     services,
-    site_to_site,
-    star_1000,
-    vlans
+    star_1000
 );
 as_user!(the_guide_to_the_letter);
 
@@ -270,7 +270,7 @@ fn star_1000(session: &Session) {
     gone(session, &lab);
 }
 
-fn lossy(session: &Session) {
+fn full_kernel_lossy(session: &Session) {
     let (lab, file) = example(session, "lossy");
     let run = session.run(["up", &file, "--name", &lab]);
     if run.code == Some(3) {
@@ -312,7 +312,7 @@ fn builds(session: &Session, lab: &str, file: &str) -> bool {
     false
 }
 
-fn vlans(session: &Session) {
+fn full_kernel_vlans(session: &Session) {
     let (lab, file) = example(session, "vlans");
     if !builds(session, &lab, &file) {
         return;
@@ -324,7 +324,7 @@ fn vlans(session: &Session) {
     gone(session, &lab);
 }
 
-fn site_to_site(session: &Session) {
+fn full_kernel_site_to_site(session: &Session) {
     let (lab, file) = example(session, "site-to-site");
     if !builds(session, &lab, &file) {
         return;

@@ -225,7 +225,14 @@ fn ready(directory: &Path, busybox: &Path, debian: bool) -> Result<Kernel, Error
     let release = only(&modules)?;
     let unpacked = directory.join("vmlinux");
     let image = if unpacked.exists() { unpacked } else { directory.join(format!("boot/vmlinuz-{release}")) };
-    Ok(Kernel { release, image: absolute(&image)?, modules, busybox: absolute(busybox)?, debian, without: Vec::new() })
+    Ok(Kernel {
+        release,
+        image: absolute(&image)?,
+        modules,
+        busybox: absolute(busybox)?,
+        debian,
+        without: Vec::new(),
+    })
 }
 
 /// Where a package has its modules; newer ones below `usr`.
