@@ -1,7 +1,8 @@
 //! Whether the running kernel can do what a plan asks of it, found out before anything is touched.
 //!
 //! A kernel's version tells little of what it was built with, so it is asked: what the plan needs is tried in a
-//! namespace of its own, which goes away at once. Only what the plan needs is tried, and for most plans that is nothing.
+//! namespace of its own, which goes away at once. Only what the plan needs is tried, and for most plans that is one or two
+//! requests that the kernel refuses in one way or the other.
 
 use std::collections::BTreeMap;
 

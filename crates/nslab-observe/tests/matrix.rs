@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nslab_kernel::Namespace;
 use nslab_observe::ping::{Event, Outcome, PingOptions, Probe, ping};
 use nslab_testing::privileged;
-use support::{apply, host_v4, host_v6, neighbours, star};
+use support::{ETH0, apply, host_v4, host_v6, neighbours, star};
 
 fn matrix(namespaces: &[Namespace], hosts: usize, v6: bool) -> (Vec<Probe>, Vec<Outcome>) {
     let addresses: Vec<_> =
@@ -51,7 +51,7 @@ fn every_pair_of_thirty_hosts_answers_and_no_trace_is_left() {
 fn hosts_that_are_cut_off_cost_one_timeout() {
     privileged(|| {
         let all = star(24);
-        for port in 10..16 {
+        for port in ETH0..ETH0 + 6 {
             let down = nslab_kernel::link::SetLink { index: port, up: Some(false), ..Default::default() };
             apply(&all[24], &[&down]);
         }

@@ -157,7 +157,7 @@ fn same_network(source: &str, more: &[(&str, &str)]) {
     let switches = lab.topology.switches.iter().map(|switch| &switch.name[..]);
     let names: Vec<&str> = lab.topology.nodes.iter().map(|node| &node.name[..]).chain(switches).collect();
     let everywhere = names.iter().flat_map(|name| QUESTIONS.map(|question| (*name, question)));
-    let rules = has_nft_text.then_some(("b", "nft list ruleset"));
+    let rules = has_nft_text.then_some(("b", "nft --stateless list ruleset"));
     let questions: Vec<(&str, &str)> = everywhere.chain(more.iter().copied()).chain(rules).collect();
     let by_hand = run_by_hand(&script, &questions);
     for ((name, question), theirs) in questions.iter().zip(by_hand) {

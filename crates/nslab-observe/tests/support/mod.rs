@@ -18,8 +18,8 @@ use nslab_types::IfName;
 
 /// The loopback interface's number, the same everywhere.
 const LOOPBACK: u32 = 1;
-/// The number of a host's only interface.
-pub(crate) const ETH0: u32 = 2;
+/// The number of a host's only interface. Smaller ones may be taken by tunnels that modules bring into every namespace.
+pub(crate) const ETH0: u32 = 64;
 
 pub(crate) fn socket(namespace: &Namespace) -> Socket {
     namespace.run(|| Socket::open(Protocol::Route)).unwrap().unwrap()
@@ -167,7 +167,7 @@ pub(crate) fn star(hosts: usize) -> Vec<Namespace> {
     let new = NewLink { index: Some(10_000), ..NewLink::new(IfName::new("br0").unwrap(), kind) };
     apply(bridge, &[&new]);
     for (host, namespace) in all[..hosts].iter().enumerate() {
-        let port = 10 + u32::try_from(host).unwrap();
+        let port = ETH0 + u32::try_from(host).unwrap();
         let peer = VethPeer {
             index: Some(port),
             namespace: Some(bridge.as_fd().as_raw_fd()),
