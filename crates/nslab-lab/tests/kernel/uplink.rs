@@ -121,11 +121,21 @@ impl World {
     }
 
     pub(crate) fn assert_is(&self, before: &Value, when: &str) {
-        let now = self.shown();
+        self.becomes(before, when);
+        self.site.assert_clean();
+    }
+
+    /// Waits until all is as it was before: what follows from an interface that went is done by and by.
+    fn becomes(&self, before: &Value, when: &str) {
+        let end = Instant::now() + PATIENCE;
+        let mut now = self.shown();
+        while now != *before && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+            now = self.shown();
+        }
         for (part, value) in before.as_object().unwrap() {
             assert_eq!(&now[part], value, "{when}: {part}");
         }
-        self.site.assert_clean();
     }
 
     pub(crate) fn node(&self, lab: &str, node: &str) -> Namespace {
@@ -306,10 +316,7 @@ fn a_way_out_comes_and_goes() {
         serve(&world.outside, 9000);
         assert_eq!(call(&world.node("u", "web"), "203.0.113.1:9000", PATIENCE).as_deref(), Some(HOST));
         world.up(without);
-        let shown = world.shown();
-        for (part, value) in before.as_object().unwrap() {
-            assert_eq!(&shown[part], value, "{part}");
-        }
+        world.becomes(&before, "without the way out");
         world.down("u");
         world.assert_is(&before, "after down");
     });
