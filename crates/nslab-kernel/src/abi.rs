@@ -299,6 +299,40 @@ pub(crate) const IFF_TAP: u16 = 0x0002;
 pub(crate) const IFF_NO_PI: u16 = 0x1000;
 pub(crate) const IFF_TUN_EXCL: u16 = 0x8000;
 
+// include/uapi/linux/sock_diag.h, inet_diag.h
+pub(crate) const SOCK_DIAG_BY_FAMILY: u16 = 20;
+pub(crate) const INET_DIAG_PROTOCOL: u16 = 10;
+pub(crate) const INET_DIAG_SKV6ONLY: u16 = 11;
+
+// include/uapi/linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h
+pub(crate) const CTNETLINK: u16 = 1;
+pub(crate) const IPCTNL_MSG_CT_NEW: u16 = 0;
+pub(crate) const IPCTNL_MSG_CT_GET: u16 = 1;
+pub(crate) const CTA_TUPLE_ORIG: u16 = 1;
+pub(crate) const CTA_TUPLE_REPLY: u16 = 2;
+pub(crate) const CTA_STATUS: u16 = 3;
+pub(crate) const CTA_PROTOINFO: u16 = 4;
+pub(crate) const CTA_TIMEOUT: u16 = 7;
+pub(crate) const CTA_MARK: u16 = 8;
+pub(crate) const CTA_ZONE: u16 = 18;
+pub(crate) const CTA_TUPLE_IP: u16 = 1;
+pub(crate) const CTA_TUPLE_PROTO: u16 = 2;
+pub(crate) const CTA_IP_V4_SRC: u16 = 1;
+pub(crate) const CTA_IP_V4_DST: u16 = 2;
+pub(crate) const CTA_IP_V6_SRC: u16 = 3;
+pub(crate) const CTA_IP_V6_DST: u16 = 4;
+pub(crate) const CTA_PROTO_NUM: u16 = 1;
+pub(crate) const CTA_PROTO_SRC_PORT: u16 = 2;
+pub(crate) const CTA_PROTO_DST_PORT: u16 = 3;
+pub(crate) const CTA_PROTO_ICMP_ID: u16 = 4;
+pub(crate) const CTA_PROTO_ICMP_TYPE: u16 = 5;
+pub(crate) const CTA_PROTO_ICMP_CODE: u16 = 6;
+pub(crate) const CTA_PROTO_ICMPV6_ID: u16 = 7;
+pub(crate) const CTA_PROTO_ICMPV6_TYPE: u16 = 8;
+pub(crate) const CTA_PROTO_ICMPV6_CODE: u16 = 9;
+pub(crate) const CTA_PROTOINFO_TCP: u16 = 1;
+pub(crate) const CTA_PROTOINFO_TCP_STATE: u16 = 1;
+
 /// `struct ifinfomsg`: a link's header.
 pub(crate) fn ifinfomsg(family: u8, index: u32, flags: u32, change: u32) -> [u8; 16] {
     let mut header = [0; 16];

@@ -16,6 +16,7 @@
 
 mod abi;
 pub mod address;
+pub mod conntrack;
 pub mod error;
 pub mod link;
 pub mod mount;
@@ -31,6 +32,7 @@ pub mod processes;
 pub mod qdisc;
 pub mod route;
 pub mod rule;
+pub mod sock_diag;
 pub mod state;
 pub mod sysctl;
 pub mod tun;

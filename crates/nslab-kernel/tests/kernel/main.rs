@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "this is all test code")]
 
 mod addresses;
+mod connections;
 mod forwarding;
 mod full_kernel;
 mod links;
@@ -13,5 +14,6 @@ mod nftables;
 mod requests;
 mod routes;
 mod rules;
+mod sockets;
 mod state;
 mod support;
