@@ -6,12 +6,14 @@ mod change;
 mod kind;
 mod kind_codec;
 mod port;
+mod protocol;
 mod read;
 mod tunnel;
 
 pub use bond::{Bond, BondMode, BondPort};
 pub use carrier::settled_carrier;
 pub use port::{BridgePort, SetBridgePort};
+pub use protocol::{Ipv4Settings, Ipv6Settings};
 pub(crate) use read::lossy_name;
 #[cfg(test)]
 pub(crate) use read::parse;
@@ -193,6 +195,15 @@ pub struct Link {
     pub bridge_port: Option<BridgePort>,
     /// What the bond that it is a member of makes of it.
     pub bond_port: Option<BondPort>,
+    /// What IPv4 does at it; none without IPv4.
+    #[serde(default)]
+    pub ipv4: Option<Ipv4Settings>,
+    /// What IPv6 does at it; none without IPv6.
+    #[serde(default)]
+    pub ipv6: Option<Ipv6Settings>,
+    /// The number of the XDP program that sees its packets before all else.
+    #[serde(default)]
+    pub xdp: Option<u32>,
 }
 
 impl Link {

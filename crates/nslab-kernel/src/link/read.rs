@@ -4,7 +4,9 @@ use std::fmt;
 
 use nslab_types::{IfName, MacAddr};
 
-use super::{AddressGeneration, BondPort, BridgePort, IfIndex, Link, kind_codec};
+use super::{
+    AddressGeneration, BondPort, BridgePort, IfIndex, Ipv4Settings, Ipv6Settings, Link, kind_codec,
+};
 use crate::abi::*;
 use crate::error::{Error, Result};
 use crate::netlink::{Attribute, Attributes, MessageWriter, Reader, Request, Socket};
@@ -89,6 +91,9 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Link> {
         qdisc: String::new(),
         bridge_port: None,
         bond_port: None,
+        ipv4: None,
+        ipv6: None,
+        xdp: None,
     };
     let mut named = false;
     for attribute in header.attributes(HEADER_LEN) {
@@ -108,7 +113,14 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Link> {
             IFLA_NUM_TX_QUEUES => link.tx_queues = attribute.u32().unwrap_or(1),
             IFLA_QDISC => link.qdisc = attribute.text(),
             IFLA_PROP_LIST => link.alt_names = alternative_names(attribute.nested()),
-            IFLA_AF_SPEC => link.address_generation = address_generation(&attribute.nested()),
+            IFLA_AF_SPEC => {
+                let families = attribute.nested();
+                let of = |family: u8, kind| families.get(u16::from(family))?.nested().get(kind);
+                link.address_generation = address_generation(&families);
+                link.ipv4 = of(AF_INET, IFLA_INET_CONF).map(|values| Ipv4Settings::read(&values));
+                link.ipv6 = of(AF_INET6, IFLA_INET6_CONF).map(|values| Ipv6Settings::read(&values));
+            }
+            IFLA_XDP => link.xdp = xdp(&attribute.nested()),
             IFLA_LINKINFO => {
                 link.kind = kind_codec::read(&attribute.nested());
                 read_port(&attribute.nested(), &mut link);
@@ -159,5 +171,15 @@ fn read_port(info: &Attributes<'_>, link: &mut Link) {
         Some("bridge") => link.bridge_port = Some(BridgePort::parse(data.nested())),
         Some("bond") => link.bond_port = Some(BondPort::parse(&data.nested())),
         _ => {}
+/// The number of the program; of several, that of the first.
+fn xdp(attached: &Attributes<'_>) -> Option<u32> {
+    attached.get(IFLA_XDP_ATTACHED)?.u8().filter(|&mode| mode != 0)?;
+    let programs = [IFLA_XDP_PROG_ID, IFLA_XDP_DRV_PROG_ID, IFLA_XDP_SKB_PROG_ID, IFLA_XDP_HW_PROG_ID];
+    Some(programs.iter().find_map(|&kind| attached.get(kind)?.u32()).unwrap_or(0))
+}
+
+fn bridge_port(info: &Attributes<'_>) -> Option<BridgePort> {
+    if info.get(IFLA_INFO_SLAVE_KIND)?.text() != "bridge" {
+        return None;
     }
 }

@@ -448,3 +448,61 @@ fn namespaces_get_numbers() {
         assert_eq!(nsid::assign(&mut lab.socket, &other).unwrap(), number, "it keeps its number");
     });
 }
+
+#[test]
+fn what_ip_does_at_an_interface_is_told_with_it() {
+    privileged(|| {
+        let mut lab = Lab::new();
+        lab.veth("a", "b");
+        let settings = [
+            ("ipv4", "forwarding", "1"),
+            ("ipv4", "proxy_arp", "1"),
+            ("ipv4", "proxy_arp_pvlan", "1"),
+            ("ipv4", "rp_filter", "2"),
+            ("ipv4", "accept_source_route", "0"),
+            ("ipv4", "send_redirects", "0"),
+            ("ipv4", "arp_filter", "1"),
+            ("ipv4", "arp_announce", "2"),
+            ("ipv4", "arp_ignore", "1"),
+            ("ipv4", "accept_local", "1"),
+            ("ipv4", "src_valid_mark", "1"),
+            ("ipv4", "route_localnet", "1"),
+            ("ipv4", "ignore_routes_with_linkdown", "1"),
+            ("ipv4", "bc_forwarding", "1"),
+            ("ipv6", "forwarding", "1"),
+            ("ipv6", "hop_limit", "9"),
+            ("ipv6", "mtu", "1400"),
+            ("ipv6", "proxy_ndp", "1"),
+            ("ipv6", "accept_ra", "2"),
+            ("ipv6", "accept_source_route", "-1"),
+            ("ipv6", "ignore_routes_with_linkdown", "1"),
+            ("ipv6", "disable_ipv6", "1"),
+        ];
+        let shown = |lab: &mut Lab, family| {
+            let link = lab.link("a");
+            let settings = if family == "ipv4" {
+                serde_json::to_value(link.ipv4)
+            } else {
+                serde_json::to_value(link.ipv6)
+            };
+            settings.unwrap().as_object().unwrap().clone()
+        };
+        for (family, key, value) in settings {
+            let sysctl = format!("net.{family}.conf.a.{key}");
+            let mut before = shown(&mut lab, family);
+            let old = lab.namespace.run(|| sysctl::read(&sysctl)).unwrap().unwrap();
+            assert_ne!(old, value, "{sysctl}");
+            lab.namespace.run(|| sysctl::write(&sysctl, value)).unwrap().unwrap();
+            let field = if key == "disable_ipv6" { "disabled" } else { key };
+            let mut after = shown(&mut lab, family);
+            let (was, is) = (before.remove(field).unwrap(), after.remove(field).unwrap());
+            let text = |value: serde_json::Value| match value {
+                serde_json::Value::Bool(on) => u8::from(on).to_string(),
+                other => other.to_string(),
+            };
+            assert_eq!((text(was), text(is)), (old.clone(), value.to_owned()), "{sysctl}");
+            assert_eq!(before, after, "{sysctl} and nothing else");
+            lab.namespace.run(|| sysctl::write(&sysctl, &old)).unwrap().unwrap();
+        }
+    });
+}
