@@ -27,6 +27,7 @@ pub mod netlink;
 pub mod nftables;
 pub mod nsfile;
 pub mod nsid;
+pub mod parallel;
 pub mod pidns;
 pub mod processes;
 pub mod qdisc;

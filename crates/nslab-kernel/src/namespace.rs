@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
 use crate::mount;
@@ -26,7 +27,7 @@ pub struct Namespace {
 
 /// What tells namespaces apart: device and inode of their file. It is unique among the namespaces that exist, and
 /// may come again once this one is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NamespaceId {
     /// The device number of the kernel's namespace file system.
     pub device: u64,

@@ -23,7 +23,7 @@ mod kinds;
 pub mod labs;
 pub mod lock;
 pub mod netfilter;
-mod parallel;
+
 pub mod paths;
 pub mod pins;
 pub mod plan;

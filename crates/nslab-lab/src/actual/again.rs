@@ -6,10 +6,10 @@ use super::Actual;
 use super::survey::{Questions, Survey};
 use crate::desired::Desired;
 use crate::error::Result;
-use crate::parallel;
 use crate::paths::LabPaths;
 use crate::plan::{Op, Plan, Role};
 use crate::session::Open;
+use nslab_kernel::parallel;
 
 impl Actual {
     /// The places in which a plan that was carried out can have changed anything; none if that cannot be told, or is most

@@ -19,13 +19,13 @@ use self::survey::{Questions, Survey};
 use crate::desired::Desired;
 use crate::error::Result;
 use crate::joined::{Holdings, Ledger};
-use crate::parallel;
 use crate::paths::LabPaths;
 use crate::pins;
 use crate::plan::{LINK_GROUP, NamespaceRef, Role};
 use crate::session::Open;
 use crate::uplink::UserWay;
 use crate::view::Found;
+use nslab_kernel::parallel;
 
 /// A lab's namespaces as they are.
 #[derive(Debug, Default)]

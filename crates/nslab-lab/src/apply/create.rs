@@ -7,11 +7,11 @@ use rustix::io::Errno;
 
 use super::{Event, Outcome, Site};
 use crate::error::{Error, Refusal, Result};
-use crate::parallel;
 use crate::paths::LabPaths;
 use crate::pins;
 use crate::plan::{Op, Plan, Stage, namespace_mark};
 use crate::session::Open;
+use nslab_kernel::parallel;
 
 /// A namespace to make, with what is set in it before anything else.
 struct Job<'a> {

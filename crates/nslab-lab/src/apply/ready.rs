@@ -11,9 +11,9 @@ use nslab_kernel::route::is_local;
 use nslab_types::IfName;
 
 use super::Site;
-use crate::parallel;
 use crate::plan::{Op, Plan};
 use crate::session::Open;
+use nslab_kernel::parallel;
 
 /// How long to wait for an address; it takes some hundred microseconds unless the machine is very busy.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -16,11 +16,11 @@ use super::{Event, Observer, Outcome, Site};
 use crate::error::Refusal;
 use crate::keys::Keys;
 use crate::netfilter;
-use crate::parallel;
 use crate::paths::LabPaths;
 use crate::plan::{Op, Plan, Stage, Step};
 use crate::session::Open;
 use crate::uplink;
+use nslab_kernel::parallel;
 
 /// The steps of one namespace, in order, each with its place in the stage.
 struct Work<'a> {

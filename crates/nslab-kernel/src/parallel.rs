@@ -4,12 +4,12 @@ use std::num::NonZero;
 
 /// How many threads work on a lab. The kernel serialises most of what they ask of it (RTNL), so more than a few gain
 /// nothing.
-pub(crate) fn threads() -> usize {
+pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get).min(8)
 }
 
 /// Applies `work` to each item on several threads and gives the results in order.
-pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let share = items.len().div_ceil(threads()).max(1);
     if items.len() <= share {
         return items.iter().map(work).collect();
@@ -28,7 +28,7 @@ pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) 
 }
 
 /// As [`map`]; each thread has a value of its own, which `begin` gives it.
-pub(crate) fn map_with<T: Sync, S, R: Send>(
+pub fn map_with<T: Sync, S, R: Send>(
     items: &[T],
     begin: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, &T) -> R + Sync,
@@ -43,11 +43,7 @@ pub(crate) fn map_with<T: Sync, S, R: Send>(
 }
 
 /// As [`map`], on items that change. A thread is not begun for fewer than `least` items.
-pub(crate) fn map_mut<T: Send, R: Send>(
-    items: &mut [T],
-    least: usize,
-    work: impl Fn(&mut T) -> R + Sync,
-) -> Vec<R> {
+pub fn map_mut<T: Send, R: Send>(items: &mut [T], least: usize, work: impl Fn(&mut T) -> R + Sync) -> Vec<R> {
     let share = items.len().div_ceil(threads()).max(least).max(1);
     if items.len() <= share {
         return items.iter_mut().map(work).collect();

@@ -1,0 +1,108 @@
+//! Which processes are in which namespaces, and what they hold open: namespaces and sockets.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nslab_kernel::processes::{self, Depth};
+use nslab_kernel::{Namespace, NamespaceId};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
+
+use crate::error::Result;
+use crate::{MOST_PROCESSES, Process};
+
+/// `SIOCGSKNS` (`include/uapi/linux/sockios.h`): the network namespace of a socket, as a descriptor.
+const SIOCGSKNS: libc::Ioctl = 0x894c;
+
+/// What `/proc` tells of all processes that this one may look at.
+#[derive(Debug, Default)]
+pub(crate) struct Holders {
+    /// The processes that have a thread in it, by number.
+    pub(crate) inside: HashMap<NamespaceId, Vec<Pid>>,
+    /// Files that lead to a namespace, by its inode.
+    pub(crate) files: HashMap<u64, PathBuf>,
+    /// Who has a socket, by its inode.
+    pub(crate) sockets: HashMap<u32, Process>,
+    /// Namespaces that sockets are in.
+    pub(crate) by_socket: HashMap<NamespaceId, Namespace>,
+}
+
+impl Holders {
+    /// Looks at all processes.
+    pub(crate) fn find() -> Result<Self> {
+        let mut found = Self::default();
+        for (pid, id) in processes::list(Depth::Threads, |_| true)? {
+            found.inside.entry(id).or_default().push(pid);
+        }
+        let mut pids: Vec<Pid> = found.inside.values().flatten().copied().collect();
+        pids.sort_unstable_by_key(|pid| pid.as_raw_nonzero());
+        pids.dedup();
+        for pid in pids {
+            found.look_at(pid);
+        }
+        Ok(found)
+    }
+
+    /// Goes through what a process has open. It may end meanwhile, or not be ours to look at.
+    fn look_at(&mut self, pid: Pid) {
+        let directory = Path::new("/proc").join(pid.as_raw_nonzero().to_string()).join("fd");
+        let (mut handle, mut command) = (None, None);
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let Ok(target) = std::fs::read_link(entry.path()) else { continue };
+            let Some(target) = target.to_str() else { continue };
+            if let Some(inode) = number(target, "net:[") {
+                self.files.entry(inode).or_insert_with(|| entry.path());
+            } else if let Some(inode) = number(target, "socket:[").and_then(|inode| u32::try_from(inode).ok())
+            {
+                if self.sockets.contains_key(&inode) {
+                    continue;
+                }
+                let command = command.get_or_insert_with(|| command_of(pid));
+                self.sockets
+                    .insert(inode, Process { pid: pid.as_raw_nonzero().get(), command: command.clone() });
+                let handle =
+                    handle.get_or_insert_with(|| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+                let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+                if let (Some(handle), Some(number)) = (handle, number)
+                    && let Some((id, namespace)) = namespace_of_socket(handle, number)
+                {
+                    self.by_socket.entry(id).or_insert(namespace);
+                }
+            }
+        }
+    }
+
+    /// The processes in a namespace, the first [`MOST_PROCESSES`], and how many there are.
+    pub(crate) fn processes(&self, id: NamespaceId) -> (Vec<Process>, usize) {
+        let pids = self.inside.get(&id).map_or(&[][..], |pids| pids);
+        let named = pids.iter().take(MOST_PROCESSES);
+        let named = named.map(|&pid| Process { pid: pid.as_raw_nonzero().get(), command: command_of(pid) });
+        (named.collect(), pids.len())
+    }
+}
+
+/// The number in `socket:[123]` and the like.
+fn number(target: &str, kind: &str) -> Option<u64> {
+    target.strip_prefix(kind)?.strip_suffix(']')?.parse().ok()
+}
+
+/// The name of a process; empty if it has ended.
+pub(crate) fn command_of(pid: Pid) -> String {
+    let path = format!("/proc/{}/comm", pid.as_raw_nonzero());
+    std::fs::read(path).map(|text| String::from_utf8_lossy(&text).trim_end().to_owned()).unwrap_or_default()
+}
+
+/// The namespace of another process's socket.
+fn namespace_of_socket(process: &OwnedFd, number: i32) -> Option<(NamespaceId, Namespace)> {
+    let socket = rustix::process::pidfd_getfd(process, number, PidfdGetfdFlags::empty()).ok()?;
+    // SAFETY: the ioctl takes no argument and gives a descriptor that is ours alone, or an error.
+    let namespace = unsafe {
+        let fd = libc::ioctl(socket.as_fd().as_raw_fd(), SIOCGSKNS);
+        if fd < 0 {
+            return None;
+        }
+        OwnedFd::from_raw_fd(fd)
+    };
+    let namespace = Namespace::from_fd(namespace).ok()?;
+    Some((namespace.id().ok()?, namespace))
+}

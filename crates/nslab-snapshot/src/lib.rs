@@ -1,0 +1,231 @@
+//! Every network namespace of a host, whoever made it, read into one value: [`Snapshot`].
+//!
+//! A snapshot is what predictions and diagnoses are functions of. It can be [saved](Snapshot::save) to a file and
+//! [read](Snapshot::load) on another machine. Nothing is changed by taking one, and nothing of how a namespace was made matters to it:
+//! of labs, `ip netns` and containers it only knows the names ([`Name`]).
+
+mod container;
+mod discover;
+mod error;
+mod file;
+mod holders;
+mod mounts;
+mod name;
+mod peers;
+mod read;
+mod settings;
+
+use nslab_kernel::link::{IfIndex, Link};
+use nslab_kernel::nftables::Ruleset;
+use nslab_kernel::sock_diag::{self, InetSocket};
+use nslab_kernel::{NamespaceId, NamespaceState, conntrack};
+use serde::{Deserialize, Serialize};
+
+pub use error::{Error, Result};
+pub use file::{FORMAT, LONGEST};
+pub use name::Name;
+pub use settings::Settings;
+
+/// The networks of a host at one time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The version of this form, [`FORMAT`].
+    pub format: u32,
+    /// When it was begun, in seconds since 1970.
+    pub taken_at: u64,
+    /// Where.
+    pub machine: Machine,
+    /// The namespaces: the one that nslab was started in first, then by their numbers.
+    pub namespaces: Vec<Namespace>,
+}
+
+/// What a snapshot was taken of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Its host name.
+    pub name: String,
+    /// The release of its kernel, as `uname -r` says it.
+    pub kernel: String,
+}
+
+/// A namespace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// What tells it from the others.
+    pub id: NamespaceId,
+    /// What people call it, the best known first; never none.
+    pub names: Vec<Name>,
+    /// The processes in it by number, at most [`MOST_PROCESSES`].
+    pub processes: Vec<Process>,
+    /// How many there are.
+    pub process_count: usize,
+    /// What is in it.
+    pub contents: Contents,
+}
+
+/// So many processes of a namespace are named.
+pub const MOST_PROCESSES: usize = 16;
+
+/// A process.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number, as nslab sees it.
+    pub pid: i32,
+    /// Its name (`/proc/PID/comm`).
+    pub command: String,
+}
+
+/// What is in a namespace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contents {
+    /// It was read.
+    State(Box<State>),
+    /// It could not be entered or read.
+    Unreadable {
+        /// Why, a sentence's part.
+        why: String,
+    },
+}
+
+/// A namespace's network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Links, addresses, routes, rules, neighbours, forwarding entries, VLANs, queueing disciplines.
+    pub network: NamespaceState,
+    /// The sysctls that decide what becomes of a packet, besides those that a link has of its own.
+    pub settings: Settings,
+    /// All tables of nftables.
+    pub nftables: Ruleset,
+    /// The tables of the older iptables that are in use, as `ip_tables: filter`. Their rules are not read.
+    pub xtables: Vec<String>,
+    /// Sockets that take packets from anybody.
+    pub sockets: Vec<Listener>,
+    /// The connections that are tracked, where they were asked for.
+    pub connections: Option<Vec<conntrack::Entry>>,
+    /// Where the other ends of links are.
+    pub peers: Vec<Peer>,
+    /// What could not be read, and why. What hangs on it is not known, rather than absent.
+    pub gaps: Vec<Gap>,
+}
+
+/// A socket that takes packets from anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// The socket.
+    #[serde(flatten)]
+    pub socket: InetSocket,
+    /// Who has it, if that could be found.
+    pub process: Option<Process>,
+}
+
+/// The other end of a link, or what it lies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The link.
+    pub link: IfIndex,
+    /// Where its [`Link::lower`] is: a veth's other end, what a VLAN or macvlan lies on, where a tunnel's packets go.
+    pub namespace: Where,
+    /// Its number there.
+    pub lower: IfIndex,
+}
+
+/// Where something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Where {
+    /// In the namespace at this place of [`Snapshot::namespaces`].
+    Namespace(usize),
+    /// In one that was not found: no process, file or socket that this user may look at is in it.
+    Unseen,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// What.
+    pub part: Part,
+    /// Why, a sentence's part.
+    pub why: String,
+}
+
+/// A part of a [`State`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The tables of nftables.
+    Nftables,
+    /// Sockets of a protocol.
+    Sockets(sock_diag::Protocol),
+    /// Connections.
+    Connections,
+    /// Sysctls.
+    Settings,
+}
+
+/// What to read beside what is always read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The tracked connections, which may be very many.
+    pub connections: bool,
+}
+
+impl Snapshot {
+    /// Reads all namespaces that can be found. Those that cannot be entered are in it as such; those that vanish while
+    /// they are read are not.
+    pub fn take(options: Options) -> Result<Self> {
+        let taken_at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let host = rustix::system::uname();
+        let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+        Ok(Self {
+            format: FORMAT,
+            taken_at: taken_at.map_or(0, |since| since.as_secs()),
+            machine: Machine { name: text(host.nodename()), kernel: text(host.release()) },
+            namespaces: discover::all()?.read(options)?,
+        })
+    }
+
+    /// The namespace that people call `name`, in any of the ways of [`Name`].
+    pub fn find(&self, name: &str) -> impl Iterator<Item = (usize, &Namespace)> {
+        self.namespaces
+            .iter()
+            .enumerate()
+            .filter(move |(_, namespace)| namespace.names.iter().any(|known| known.answers_to(name)))
+    }
+}
+
+impl Namespace {
+    /// The name to call it by.
+    ///
+    /// # Panics
+    /// Never of a snapshot that was taken or loaded: each namespace has a name.
+    pub fn name(&self) -> &Name {
+        &self.names[0]
+    }
+
+    /// What is in it, if it was read.
+    pub fn state(&self) -> Option<&State> {
+        match &self.contents {
+            Contents::State(state) => Some(state),
+            Contents::Unreadable { .. } => None,
+        }
+    }
+}
+
+impl State {
+    /// The link of a number.
+    pub fn link(&self, index: IfIndex) -> Option<&Link> {
+        let links = &self.network.links;
+        links.binary_search_by_key(&index, |link| link.index).ok().map(|place| &links[place])
+    }
+
+    /// The link of a name.
+    pub fn link_named(&self, name: &str) -> Option<&Link> {
+        self.network.links.iter().find(|link| link.answers_to(name))
+    }
+
+    /// Where the other end of a link is.
+    pub fn peer(&self, link: IfIndex) -> Option<Peer> {
+        self.peers.iter().find(|peer| peer.link == link).copied()
+    }
+}

@@ -1,0 +1,146 @@
+//! Reading what was found.
+
+use nslab_kernel::namespace::Entered;
+use nslab_kernel::netlink::{Protocol, Socket};
+use nslab_kernel::nftables::Ruleset;
+use nslab_kernel::state::Select;
+use nslab_kernel::{NamespaceState, conntrack, parallel, sock_diag};
+
+use crate::discover::{All, Found};
+use crate::error::Result;
+use crate::holders::Holders;
+use crate::peers;
+use crate::{Contents, Gap, Listener, Name, Namespace, Options, Part, Settings, State};
+
+/// What nslab writes to the alias of a node's `lo`, before the lab and the node.
+const MARK: &str = "nslab:";
+
+/// A namespace that was read, with what its peers are looked up by.
+pub(crate) struct Opened {
+    pub(crate) namespace: nslab_kernel::Namespace,
+    pub(crate) socket: Socket,
+}
+
+/// Reads all namespaces, several at once.
+pub(crate) fn all(all: All, options: Options) -> Result<Vec<Namespace>> {
+    let holders = &all.holders;
+    let read = parallel::map_with(
+        &all.found,
+        || None,
+        |stay, found| {
+            let state = match &found.handle {
+                Ok(handle) => one(handle, holders, options, stay).map_err(|error| error.to_string()),
+                Err(why) => Err(why.clone()),
+            };
+            (named(found, state.as_ref().ok().map(|(state, _)| state), holders), state)
+        },
+    );
+    let mut opened = Vec::with_capacity(read.len());
+    let mut namespaces = Vec::with_capacity(read.len());
+    for (((names, processes, process_count), state), found) in read.into_iter().zip(&all.found) {
+        let (contents, sockets) = match state {
+            Ok((state, sockets)) => (Contents::State(Box::new(state)), Some(sockets)),
+            Err(why) => (Contents::Unreadable { why }, None),
+        };
+        opened.push(sockets);
+        namespaces.push(Namespace { id: found.id, names, processes, process_count, contents });
+    }
+    peers::tie(&mut namespaces, &mut opened)?;
+    Ok(namespaces)
+}
+
+/// What a namespace is called, and who is in it.
+fn named(found: &Found, state: Option<&State>, holders: &Holders) -> (Vec<Name>, Vec<crate::Process>, usize) {
+    let (processes, count) = holders.processes(found.id);
+    let mut names = found.names.clone();
+    let lo = state.and_then(|state| state.network.links.iter().find(|link| link.loopback));
+    let mark = lo.and_then(|lo| lo.alias.as_deref()?.strip_prefix(MARK)?.split_once('/'));
+    names.extend(mark.map(|(lab, node)| Name::Node { lab: lab.to_owned(), node: node.to_owned() }));
+    if names.is_empty() {
+        names.extend(processes.first().cloned().map(Name::Process));
+    }
+    if names.is_empty() {
+        names.push(Name::Id(found.id));
+    }
+    names.sort();
+    names.dedup();
+    (names, processes, count)
+}
+
+/// Reads one, in which the thread stays.
+fn one(
+    namespace: &nslab_kernel::Namespace,
+    holders: &Holders,
+    options: Options,
+    stay: &mut Option<Entered>,
+) -> nslab_kernel::Result<(State, Opened)> {
+    namespace.enter_next(stay)?;
+    let mut gaps = Vec::new();
+    let mut socket = Socket::open(Protocol::Route)?;
+    let network = NamespaceState::read(&mut socket, Select { tables: true })?;
+    let settings = Settings::read(&mut socket);
+    let mut filter = Socket::open(Protocol::Netfilter);
+    let nftables = gap(&mut gaps, Part::Nftables, with(&mut filter, Ruleset::read));
+    let connections = options
+        .connections
+        .then(|| gap(&mut gaps, Part::Connections, with(&mut filter, conntrack::list)))
+        .flatten();
+    let mut diag = Socket::open(Protocol::SockDiag);
+    let listed = with(&mut diag, sock_diag::listeners);
+    let (sockets, unknown) = match listed {
+        Ok(listed) => listed,
+        Err(error) => {
+            for protocol in sock_diag::Protocol::ALL {
+                gaps.push(Gap { part: Part::Sockets(protocol), why: error.to_string() });
+            }
+            Default::default()
+        }
+    };
+    for protocol in unknown {
+        let why = format!("this kernel lists no {protocol} sockets");
+        gaps.push(Gap { part: Part::Sockets(protocol), why });
+    }
+    let holder = |inode: u32| holders.sockets.get(&inode).cloned();
+    let sockets =
+        sockets.into_iter().map(|socket| Listener { process: holder(socket.inode), socket }).collect();
+    let state = State {
+        network,
+        settings,
+        nftables,
+        xtables: xtables(),
+        sockets,
+        connections,
+        peers: Vec::new(),
+        gaps,
+    };
+    Ok((state, Opened { namespace: namespace.duplicate()?, socket }))
+}
+
+fn with<T>(
+    socket: &mut nslab_kernel::Result<Socket>,
+    read: impl FnOnce(&mut Socket) -> nslab_kernel::Result<T>,
+) -> std::result::Result<T, String> {
+    match socket {
+        Ok(socket) => read(socket).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What was read, or nothing and a note of why.
+fn gap<T: Default>(gaps: &mut Vec<Gap>, part: Part, read: std::result::Result<T, String>) -> T {
+    read.unwrap_or_else(|why| {
+        gaps.push(Gap { part, why });
+        T::default()
+    })
+}
+
+/// The tables of the older iptables, arptables and ip6tables of the namespace that the thread is in. The kernel lists
+/// one once somebody has looked at it.
+fn xtables() -> Vec<String> {
+    let mut tables = Vec::new();
+    for kind in ["ip_tables", "ip6_tables", "arp_tables"] {
+        let text = std::fs::read_to_string(format!("/proc/thread-self/net/{kind}_names")).unwrap_or_default();
+        tables.extend(text.lines().map(|table| format!("{kind}: {table}")));
+    }
+    tables
+}

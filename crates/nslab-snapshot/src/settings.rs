@@ -1,0 +1,204 @@
+//! The sysctls of a namespace that decide what becomes of a packet.
+
+use std::str::FromStr;
+
+use nslab_kernel::link::{Ipv4Settings, Ipv6Settings};
+use nslab_kernel::netconf;
+use nslab_kernel::netlink::Socket;
+use nslab_kernel::sysctl::Directory;
+use serde::{Deserialize, Serialize};
+
+/// Settings of a namespace as a whole. Those of each link are with the link
+/// ([`Link::ipv4`](nslab_kernel::link::Link::ipv4), [`Link::ipv6`](nslab_kernel::link::Link::ipv6)). A sysctl that the
+/// kernel does not have is as if it were at its default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// `net.ipv4.conf.all`, which is joined with that of each link, in a way that differs by setting.
+    pub ipv4_all: Ipv4Settings,
+    /// `net.ipv6.conf.all`.
+    pub ipv6_all: Ipv6Settings,
+    /// What bridges hand to the rules for IP packets; none without `br_netfilter`.
+    pub bridge_netfilter: Option<BridgeNetfilter>,
+    /// `net.ipv4.ip_default_ttl`: 1 to 255.
+    pub ttl: u8,
+    /// `net.ipv4.icmp_echo_ignore_all`.
+    pub ignores_echo: bool,
+    /// `net.ipv4.icmp_echo_ignore_broadcasts`.
+    pub ignores_broadcast_echo: bool,
+    /// `net.ipv6.icmp.echo_ignore_all`.
+    pub ignores_echo_ipv6: bool,
+    /// `net.ipv4.icmp_ratelimit`: milliseconds between errors to one host; 0 for no limit.
+    pub icmp_rate_limit: u32,
+    /// `net.ipv4.icmp_ratemask`: the types that the limit is for, a bit each.
+    pub icmp_rate_mask: u32,
+    /// `net.ipv6.icmp.ratelimit`, in milliseconds.
+    pub icmp_rate_limit_ipv6: u32,
+    /// `net.ipv4.ip_local_port_range`: the ports that clients get.
+    pub local_ports: (u16, u16),
+    /// `net.ipv4.ip_unprivileged_port_start`.
+    pub unprivileged_ports_from: u16,
+    /// `net.ipv4.ip_nonlocal_bind` and `net.ipv6.ip_nonlocal_bind`.
+    pub nonlocal_bind: (bool, bool),
+    /// `net.ipv4.ip_no_pmtu_disc`: 0 to 3.
+    pub no_path_mtu_discovery: u8,
+    /// `net.ipv4.ip_forward_use_pmtu`.
+    pub forward_uses_path_mtu: bool,
+    /// `net.ipv4.fib_multipath_hash_policy` and `net.ipv6.fib_multipath_hash_policy`: 0 to 3.
+    pub multipath_hash: (u8, u8),
+    /// `net.ipv4.fwmark_reflect` and `net.ipv6.fwmark_reflect`: answers of the kernel carry the mark of what they answer.
+    pub mark_is_reflected: (bool, bool),
+    /// `net.ipv4.tcp_l3mdev_accept` and `net.ipv4.udp_l3mdev_accept`: sockets outside of VRFs take packets of theirs.
+    pub sockets_reach_into_vrfs: (bool, bool),
+}
+
+/// `net.bridge.bridge-nf-call-…`: whether bridged packets see the rules for packets that are routed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeNetfilter {
+    /// `bridge-nf-call-iptables`.
+    pub ipv4: bool,
+    /// `bridge-nf-call-ip6tables`.
+    pub ipv6: bool,
+    /// `bridge-nf-call-arptables`.
+    pub arp: bool,
+    /// `bridge-nf-filter-vlan-tagged`: those in VLANs too.
+    pub vlan_tagged: bool,
+}
+
+impl Default for Settings {
+    /// The kernel's own defaults.
+    fn default() -> Self {
+        Self {
+            ipv4_all: Ipv4Settings { send_redirects: true, ..Ipv4Settings::default() },
+            ipv6_all: Ipv6Settings { hop_limit: 64, mtu: 1280, accept_ra: 1, ..Ipv6Settings::default() },
+            bridge_netfilter: None,
+            ttl: 64,
+            ignores_echo: false,
+            ignores_broadcast_echo: true,
+            ignores_echo_ipv6: false,
+            icmp_rate_limit: 1000,
+            icmp_rate_mask: 0x1818,
+            icmp_rate_limit_ipv6: 1000,
+            local_ports: (32768, 60999),
+            unprivileged_ports_from: 1024,
+            nonlocal_bind: (false, false),
+            no_path_mtu_discovery: 0,
+            forward_uses_path_mtu: false,
+            multipath_hash: (0, 0),
+            mark_is_reflected: (false, false),
+            sockets_reach_into_vrfs: (false, false),
+        }
+    }
+}
+
+/// A directory of sysctls; none if the kernel does not have it.
+struct Sysctls(Option<Directory>);
+
+impl Sysctls {
+    fn open(key: &str) -> Self {
+        Self(Directory::open(key).ok())
+    }
+
+    fn below(&self, key: &str) -> Self {
+        Self(self.0.as_ref().and_then(|directory| directory.directory(key).ok()))
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        self.0.as_ref()?.read(key).ok()
+    }
+
+    /// The value, if it is there and a number that fits.
+    fn number<T: FromStr>(&self, key: &str) -> Option<T> {
+        self.text(key)?.trim().parse().ok()
+    }
+
+    /// Whether it is on; `default` if it is not there.
+    fn on(&self, key: &str, default: bool) -> bool {
+        self.number::<i64>(key).map_or(default, |value| value != 0)
+    }
+
+    fn range(&self, key: &str) -> Option<(u16, u16)> {
+        let value = self.text(key)?;
+        let mut numbers = value.split_whitespace().map(str::parse);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    }
+}
+
+impl Settings {
+    /// Reads those of the namespace in which the thread is; `socket` is a routing socket of it.
+    pub(crate) fn read(socket: &mut Socket) -> Self {
+        let default = Self::default();
+        let (v4, v6) = (Sysctls::open("net.ipv4"), Sysctls::open("net.ipv6"));
+        let icmp6 = v6.below("icmp");
+        let both = |key: &str| (v4.on(key, false), v6.on(key, false));
+        Self {
+            ipv4_all: ipv4_all(socket, &v4.below("conf.all"), default.ipv4_all),
+            ipv6_all: ipv6_all(socket, &v6.below("conf.all"), default.ipv6_all),
+            bridge_netfilter: bridge_netfilter(&Sysctls::open("net.bridge")),
+            ttl: v4.number("ip_default_ttl").unwrap_or(default.ttl),
+            ignores_echo: v4.on("icmp_echo_ignore_all", default.ignores_echo),
+            ignores_broadcast_echo: v4.on("icmp_echo_ignore_broadcasts", default.ignores_broadcast_echo),
+            ignores_echo_ipv6: icmp6.on("echo_ignore_all", default.ignores_echo_ipv6),
+            icmp_rate_limit: v4.number("icmp_ratelimit").unwrap_or(default.icmp_rate_limit),
+            icmp_rate_mask: v4.number("icmp_ratemask").unwrap_or(default.icmp_rate_mask),
+            icmp_rate_limit_ipv6: icmp6.number("ratelimit").unwrap_or(default.icmp_rate_limit_ipv6),
+            local_ports: v4.range("ip_local_port_range").unwrap_or(default.local_ports),
+            unprivileged_ports_from: v4
+                .number("ip_unprivileged_port_start")
+                .unwrap_or(default.unprivileged_ports_from),
+            nonlocal_bind: both("ip_nonlocal_bind"),
+            no_path_mtu_discovery: v4.number("ip_no_pmtu_disc").unwrap_or(0),
+            forward_uses_path_mtu: v4.on("ip_forward_use_pmtu", false),
+            multipath_hash: (
+                v4.number("fib_multipath_hash_policy").unwrap_or(0),
+                v6.number("fib_multipath_hash_policy").unwrap_or(0),
+            ),
+            mark_is_reflected: both("fwmark_reflect"),
+            sockets_reach_into_vrfs: (v4.on("tcp_l3mdev_accept", false), v4.on("udp_l3mdev_accept", false)),
+        }
+    }
+}
+
+fn bridge_netfilter(bridge: &Sysctls) -> Option<BridgeNetfilter> {
+    Some(BridgeNetfilter {
+        ipv4: bridge.number::<i64>("bridge-nf-call-iptables")? != 0,
+        ipv6: bridge.on("bridge-nf-call-ip6tables", true),
+        arp: bridge.on("bridge-nf-call-arptables", true),
+        vlan_tagged: bridge.on("bridge-nf-filter-vlan-tagged", false),
+    })
+}
+
+fn ipv4_all(socket: &mut Socket, all: &Sysctls, default: Ipv4Settings) -> Ipv4Settings {
+    let small = |key| all.number::<u8>(key).unwrap_or(0);
+    Ipv4Settings {
+        forwarding: netconf::forwarding(socket, false).unwrap_or(false),
+        proxy_arp: all.on("proxy_arp", default.proxy_arp),
+        proxy_arp_pvlan: all.on("proxy_arp_pvlan", default.proxy_arp_pvlan),
+        rp_filter: small("rp_filter"),
+        accept_source_route: all.on("accept_source_route", default.accept_source_route),
+        send_redirects: all.on("send_redirects", default.send_redirects),
+        arp_filter: all.on("arp_filter", default.arp_filter),
+        arp_announce: small("arp_announce"),
+        arp_ignore: small("arp_ignore"),
+        accept_local: all.on("accept_local", default.accept_local),
+        src_valid_mark: all.on("src_valid_mark", default.src_valid_mark),
+        route_localnet: all.on("route_localnet", default.route_localnet),
+        ignore_routes_with_linkdown: all
+            .on("ignore_routes_with_linkdown", default.ignore_routes_with_linkdown),
+        bc_forwarding: all.on("bc_forwarding", default.bc_forwarding),
+    }
+}
+
+fn ipv6_all(socket: &mut Socket, all: &Sysctls, default: Ipv6Settings) -> Ipv6Settings {
+    Ipv6Settings {
+        forwarding: netconf::forwarding(socket, true).unwrap_or(false),
+        hop_limit: all.number("hop_limit").unwrap_or(default.hop_limit),
+        mtu: all.number("mtu").unwrap_or(default.mtu),
+        disabled: all.on("disable_ipv6", default.disabled),
+        proxy_ndp: all.on("proxy_ndp", default.proxy_ndp),
+        accept_ra: all.number("accept_ra").unwrap_or(default.accept_ra),
+        accept_source_route: all.number("accept_source_route").unwrap_or(default.accept_source_route),
+        ignore_routes_with_linkdown: all
+            .on("ignore_routes_with_linkdown", default.ignore_routes_with_linkdown),
+    }
+}

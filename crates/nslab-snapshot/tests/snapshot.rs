@@ -1,0 +1,219 @@
+//! Snapshots of namespaces that were made for it, on the real kernel.
+
+#![allow(clippy::unwrap_used, reason = "this is all test code")]
+
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+use nslab_kernel::address::ChangeAddress;
+use nslab_kernel::link::{LinkKind, Macvlan, MacvlanMode, NewLink, SetLink, VethPeer};
+use nslab_kernel::netlink::{Protocol, Socket};
+use nslab_kernel::{Namespace, NamespaceId};
+use nslab_snapshot::{Contents, Name, Options, Part, Snapshot, State, Where};
+use nslab_testing::{Nft, privileged, skip};
+use nslab_types::IfName;
+
+fn take() -> Snapshot {
+    Snapshot::take(Options::default()).unwrap()
+}
+
+fn place(snapshot: &Snapshot, id: NamespaceId) -> Option<usize> {
+    snapshot.namespaces.iter().position(|namespace| namespace.id == id)
+}
+
+fn state(snapshot: &Snapshot, id: NamespaceId) -> &State {
+    let found = &snapshot.namespaces[place(snapshot, id).expect("it is found")];
+    found.state().unwrap_or_else(|| panic!("{:?}", found.contents))
+}
+
+fn name(name: &str) -> IfName {
+    name.parse().unwrap()
+}
+
+fn route(namespace: &Namespace) -> Socket {
+    namespace.run(|| Socket::open(Protocol::Route)).unwrap().unwrap()
+}
+
+/// A veth from `here` to `there`, with these numbers.
+fn cable(here: &Namespace, there: &Namespace, [main, far]: [(&str, u32); 2]) {
+    let peer = VethPeer {
+        index: Some(far.1),
+        namespace: Some(there.as_fd().as_raw_fd()),
+        ..VethPeer::new(name(far.0))
+    };
+    let link = NewLink::new(name(main.0), LinkKind::Veth(Some(Box::new(peer))));
+    route(here).request(&NewLink { index: Some(main.1), up: true, ..link }).unwrap();
+}
+
+#[test]
+fn ends_are_tied_where_numbers_are_alike() {
+    privileged(|| {
+        let spaces: Vec<Namespace> = (0..4).map(|_| Namespace::create().unwrap()).collect();
+        let ids: Vec<NamespaceId> = spaces.iter().map(|space| space.id().unwrap()).collect();
+        // Twice the same numbers, and a cable whose ends are both in one.
+        cable(&spaces[0], &spaces[1], [("a", 16), ("b", 16)]);
+        cable(&spaces[2], &spaces[3], [("a", 16), ("b", 16)]);
+        cable(&spaces[0], &spaces[0], [("c", 20), ("d", 21)]);
+        let snapshot = take();
+        let at = |number: usize| Where::Namespace(place(&snapshot, ids[number]).unwrap());
+        for (one, other) in [(0, 1), (1, 0), (2, 3), (3, 2)] {
+            let peer = state(&snapshot, ids[one]).peer(16).unwrap();
+            assert_eq!((peer.namespace, peer.lower), (at(other), 16), "{one}");
+        }
+        let own = state(&snapshot, ids[0]).peer(20).unwrap();
+        assert_eq!((own.namespace, own.lower), (at(0), 21));
+        assert_eq!(state(&snapshot, ids[0]).link_named("c").unwrap().index, 20);
+        assert_eq!(state(&snapshot, ids[0]).link(21).unwrap().name, name("d"));
+    });
+}
+
+#[test]
+fn what_lies_on_a_link_of_another_namespace_is_tied_to_it() {
+    privileged(|| {
+        let (lower, upper) = (Namespace::create().unwrap(), Namespace::create().unwrap());
+        cable(&lower, &lower, [("v", 30), ("w", 31)]);
+        let mut socket = route(&lower);
+        let kind = LinkKind::Macvlan(Macvlan { mode: MacvlanMode::Bridge });
+        let link = NewLink {
+            lower: Some(30),
+            namespace: Some(upper.as_fd().as_raw_fd()),
+            ..NewLink::new(name("m"), kind)
+        };
+        if let Err(error) = socket.request(&link) {
+            return skip(&error.to_string());
+        }
+        let snapshot = take();
+        let found = state(&snapshot, upper.id().unwrap());
+        let peer = found.peer(found.link_named("m").unwrap().index).unwrap();
+        let place = place(&snapshot, lower.id().unwrap()).unwrap();
+        assert_eq!((peer.namespace, peer.lower), (Where::Namespace(place), 30));
+    });
+}
+
+#[test]
+fn namespaces_are_found_by_whatever_keeps_them() {
+    privileged(|| {
+        // A socket, and nothing else.
+        let namespace = Namespace::create().unwrap();
+        let by_socket = namespace.id().unwrap();
+        let socket = namespace.run(|| UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+        drop(namespace);
+        // A thread that is not the first of its process.
+        let (say, hear) = mpsc::channel();
+        let (stop, wait) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let namespace = Namespace::create().unwrap();
+            let _stay = namespace.enter().unwrap();
+            say.send(namespace.id().unwrap()).unwrap();
+            drop(namespace);
+            let _ = wait.recv();
+        });
+        let by_thread = hear.recv().unwrap();
+        // A process.
+        let namespace = Namespace::create().unwrap();
+        let by_process = namespace.id().unwrap();
+        let mut child = namespace
+            .run(|| Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
+            .unwrap();
+        drop(namespace);
+        // A descriptor.
+        let by_file = Namespace::create().unwrap();
+        let snapshot = take();
+        let names = |id| {
+            let place = place(&snapshot, id).unwrap_or_else(|| panic!("{id} is not found"));
+            snapshot.namespaces[place].names.clone()
+        };
+        assert!(matches!(names(by_socket)[..], [Name::Id(id)] if id == by_socket));
+        assert!(matches!(&names(by_thread)[..], [Name::Process(one)] if one.pid == own_pid()));
+        assert!(matches!(&names(by_process)[..], [Name::Process(one)] if one.pid == pid(&child)));
+        assert_eq!(names(by_file.id().unwrap()), [Name::Id(by_file.id().unwrap())]);
+        let inside = &snapshot.namespaces[place(&snapshot, by_process).unwrap()];
+        assert_eq!((inside.process_count, inside.processes[0].pid), (1, pid(&child)));
+        assert_eq!(snapshot.find(&format!("pid:{}", child.id())).count(), 1);
+        assert_eq!(snapshot.namespaces[0].names[0], Name::Host);
+        drop((socket, stop));
+        thread.join().unwrap();
+        child.stdin.take();
+        child.wait().unwrap();
+    });
+}
+
+fn own_pid() -> i32 {
+    i32::try_from(std::process::id()).unwrap()
+}
+
+fn pid(child: &std::process::Child) -> i32 {
+    i32::try_from(child.id()).unwrap()
+}
+
+#[test]
+fn rules_sockets_and_marks_are_in_it_and_a_file_keeps_all() {
+    privileged(|| {
+        let Some(nft) = Nft::find() else { return skip("there is no nft") };
+        let namespace = Namespace::create().unwrap();
+        let id = namespace.id().unwrap();
+        let mut socket = route(&namespace);
+        let lo = SetLink { index: 1, up: Some(true), ..SetLink::default() };
+        socket.request(&lo).unwrap();
+        let alias = SetLink { index: 1, alias: Some("nslab:some-lab/red".to_owned()), ..SetLink::default() };
+        socket.request(&alias).unwrap();
+        cable(&namespace, &namespace, [("a", 16), ("b", 17)]);
+        let add = ChangeAddress { link: 16, address: "10.0.0.1/24".parse().unwrap(), delete: false };
+        socket.request(&add).unwrap();
+        nft.apply(
+            &namespace,
+            "table inet t { chain c { type filter hook input priority 0; tcp dport 80 drop; }; }",
+        );
+        let _listener = namespace.run(|| TcpListener::bind("10.0.0.1:80").unwrap()).unwrap();
+        let snapshot = take();
+        let found = state(&snapshot, id);
+        let listener = &found.sockets[0];
+        assert_eq!((listener.socket.port, listener.process.as_ref().unwrap().pid), (80, own_pid()));
+        assert_eq!(found.nftables.tables[0].chains[0].rules.len(), 1);
+        let readable = |gap: &&nslab_snapshot::Gap| !matches!(gap.part, Part::Sockets(_));
+        assert_eq!(found.gaps.iter().find(readable), None);
+        assert_eq!(found.settings.ttl, 64);
+        let (_, named) = snapshot.find("some-lab/red").next().unwrap();
+        assert_eq!((named.id, named.name().to_string()), (id, "some-lab/red".to_owned()));
+        // In a file and back; and not from a file that is not whole.
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("host.nslab");
+        snapshot.save(&file).unwrap();
+        assert_eq!(Snapshot::load(&file).unwrap(), snapshot);
+        let text = std::fs::read(&file).unwrap();
+        for part in 0..50 {
+            let cut = &text[..text.len() * part / 50];
+            assert!(Snapshot::parse(cut).unwrap_err().contains("cut short"), "{part}");
+        }
+        let other = String::from_utf8(text).unwrap().replacen("\"format\":1", "\"format\":9", 1);
+        assert!(Snapshot::parse(other.as_bytes()).unwrap_err().contains("format 9"));
+    });
+}
+
+#[test]
+fn namespaces_that_come_and_go_meanwhile_do_no_harm() {
+    privileged(|| {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // Not without end: the kernel takes namespaces away more slowly than they are made, with RTNL held.
+                for _ in 0..60 {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let two = (Namespace::create().unwrap(), Namespace::create().unwrap());
+                    cable(&two.0, &two.1, [("a", 16), ("b", 16)]);
+                }
+            });
+            let taken: Vec<_> = (0..3).map(|_| Snapshot::take(Options { connections: true })).collect();
+            done.store(true, Ordering::Relaxed);
+            for snapshot in taken {
+                let snapshot = snapshot.unwrap();
+                assert!(matches!(snapshot.namespaces[0].contents, Contents::State(_)));
+            }
+        });
+    });
+}
