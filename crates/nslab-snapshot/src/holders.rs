@@ -75,7 +75,12 @@ impl Holders {
     /// The processes in a namespace, the first [`MOST_PROCESSES`], and how many there are.
     pub(crate) fn processes(&self, id: NamespaceId) -> (Vec<Process>, usize) {
         let pids = self.inside.get(&id).map_or(&[][..], |pids| pids);
-        let named = pids.iter().take(MOST_PROCESSES);
+        // The kernel's threads have no program.
+        let has_program = |pid: &&Pid| {
+            let path = format!("/proc/{}/exe", pid.as_raw_nonzero());
+            !matches!(rustix::fs::readlink(path, Vec::new()), Err(rustix::io::Errno::NOENT))
+        };
+        let named = pids.iter().filter(has_program).take(MOST_PROCESSES);
         let named = named.map(|&pid| Process { pid: pid.as_raw_nonzero().get(), command: command_of(pid) });
         (named.collect(), pids.len())
     }

@@ -35,7 +35,7 @@ pub struct Snapshot {
     pub taken_at: u64,
     /// Where.
     pub machine: Machine,
-    /// The namespaces: the one that nslab was started in first, then by their numbers.
+    /// The namespaces: the one that nslab was started in first, then by their names.
     pub namespaces: Vec<Namespace>,
 }
 
@@ -55,9 +55,9 @@ pub struct Namespace {
     pub id: NamespaceId,
     /// What people call it, the best known first; never none.
     pub names: Vec<Name>,
-    /// The processes in it by number, at most [`MOST_PROCESSES`].
+    /// The processes in it by number, at most [`MOST_PROCESSES`]; the kernel's own threads are not among them.
     pub processes: Vec<Process>,
-    /// How many there are.
+    /// How many there are, the kernel's threads too.
     pub process_count: usize,
     /// What is in it.
     pub contents: Contents,

@@ -45,8 +45,16 @@ pub(crate) fn all(all: All, options: Options) -> Result<Vec<Namespace>> {
         opened.push(sockets);
         namespaces.push(Namespace { id: found.id, names, processes, process_count, contents });
     }
+    let (mut namespaces, mut opened) = by_name(namespaces, opened);
     peers::tie(&mut namespaces, &mut opened)?;
     Ok(namespaces)
+}
+
+/// In the order of their names, which begins with the host's.
+fn by_name<T>(namespaces: Vec<Namespace>, opened: Vec<T>) -> (Vec<Namespace>, Vec<T>) {
+    let mut both: Vec<(Namespace, T)> = namespaces.into_iter().zip(opened).collect();
+    both.sort_by(|(one, _), (other, _)| (&one.names, one.id).cmp(&(&other.names, other.id)));
+    both.into_iter().unzip()
 }
 
 /// What a namespace is called, and who is in it.

@@ -5,6 +5,7 @@
 
 mod diagnostic;
 mod firewall;
+mod host;
 mod matrix;
 mod names;
 mod namespace;
@@ -15,6 +16,7 @@ mod table;
 
 pub use diagnostic::diagnostic;
 pub use firewall::{FirewallChain, FirewallRow, firewall};
+pub use host::host;
 pub use matrix::{Cell, Matrix, matrix};
 pub use namespace::namespace_state;
 pub use picture::picture;

@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::target::{complete_labs, complete_nodes};
 
+mod see;
+
+pub(super) use see::{Scan, SnapshotCommand};
+
 /// Virtual networks out of Linux network namespaces.
 #[derive(Debug, Parser)]
 #[command(
@@ -61,6 +65,15 @@ pub enum Command {
                             nslab show netns:blue           any namespace that ip netns knows"
     )]
     Show(Show),
+    /// Show every network namespace of this host, whoever made it
+    #[command(
+        after_help = "Found are those that are mounted somewhere, that a process or thread is in, and that somebody has open.\n\nExamples:\n  nslab scan\n  nslab scan --json\n  \
+                            nslab scan --snapshot host.nslab    another host, or another time"
+    )]
+    Scan(Scan),
+    /// Keep what `scan` sees in a file
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Run a program in a node
     #[command(
         after_help = "The program keeps this terminal, its signals and its exit status.\n\nExamples:\n  nslab exec red -- ping -c1 blue\n  \

@@ -190,6 +190,16 @@ impl From<nslab_kernel::Error> for CliError {
     }
 }
 
+impl From<nslab_snapshot::Error> for CliError {
+    fn from(error: nslab_snapshot::Error) -> Self {
+        let kind = match error {
+            nslab_snapshot::Error::Kernel(_) => Kind::Machine,
+            _ => Kind::BadInput,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 /// An unknown name, with the one that was likely meant.
 pub(super) fn unknown(message: String, name: &str, known: &[String], what: &str) -> CliError {
     let error = CliError::bad_input(message);

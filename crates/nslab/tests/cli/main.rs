@@ -20,6 +20,7 @@ mod own_processes;
 mod pinging;
 mod policy;
 mod rootless;
+mod scan;
 mod shells;
 mod status;
 mod uplink;

@@ -11,6 +11,7 @@ mod ls;
 mod ping;
 mod plan;
 mod play;
+mod scan;
 mod set;
 mod show;
 mod surroundings;
@@ -41,6 +42,8 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Down(args) => down::run(&args, output),
         Command::Ls(args) => ls::run(&args, output),
         Command::Show(args) => show::run(&args, output),
+        Command::Scan(args) => scan::scan(&args, output),
+        Command::Snapshot(command) => scan::snapshot(&command, output),
         Command::Exec(args) => exec::run(&args, output),
         Command::Shell(args) => exec::shell(&args, output),
         Command::Logs(args) => logs::run(&args, output),
