@@ -34,7 +34,7 @@ pub(crate) struct All {
 
 impl All {
     /// Reads each.
-    pub(crate) fn read(self, options: crate::Options) -> Result<Vec<crate::Namespace>> {
+    pub(crate) fn read(&self, options: crate::Options) -> Result<Vec<crate::Namespace>> {
         read::all(self, options)
     }
 }
@@ -185,7 +185,7 @@ impl Search {
             seen.push(space);
             for pin in mounts::list(&process) {
                 // Those that were found have better names.
-                if !self.found.get(&pin.inode).is_some_and(|found| !found.names.is_empty()) {
+                if self.found.get(&pin.inode).is_none_or(|found| found.names.is_empty()) {
                     self.pinned(&pin, &process.join("root"));
                 }
             }

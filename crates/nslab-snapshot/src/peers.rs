@@ -24,11 +24,9 @@ pub(crate) fn tie(namespaces: &mut [Namespace], opened: &mut [Option<Opened>]) -
         }
     }
     let everywhere: Vec<usize> = (0..namespaces.len()).collect();
-    for place in 0..namespaces.len() {
-        let Some(state) = namespaces[place].state() else { continue };
-        let peers = of_one(place, state, &by_ends, &everywhere, opened)?;
-        if let Contents::State(state) = &mut namespaces[place].contents {
-            state.peers = peers;
+    for (place, namespace) in namespaces.iter_mut().enumerate() {
+        if let Contents::State(state) = &mut namespace.contents {
+            state.peers = of_one(place, state, &by_ends, &everywhere, opened)?;
         }
     }
     Ok(())

@@ -22,7 +22,7 @@ pub(crate) struct Opened {
 }
 
 /// Reads all namespaces, several at once.
-pub(crate) fn all(all: All, options: Options) -> Result<Vec<Namespace>> {
+pub(crate) fn all(all: &All, options: Options) -> Result<Vec<Namespace>> {
     let holders = &all.holders;
     let read = parallel::map_with(
         &all.found,
@@ -99,7 +99,7 @@ fn one(
         Ok(listed) => listed,
         Err(error) => {
             for protocol in sock_diag::Protocol::ALL {
-                gaps.push(Gap { part: Part::Sockets(protocol), why: error.to_string() });
+                gaps.push(Gap { part: Part::Sockets(protocol), why: error.clone() });
             }
             Default::default()
         }

@@ -27,7 +27,7 @@ pub fn host(snapshot: &Snapshot, style: &Style) -> String {
                 (false, false) => "|-",
                 (false, true) => "`-",
             };
-            text += &format!("{branch} {line}\n");
+            text.extend([branch, " ", &line, "\n"]);
         }
     }
     text

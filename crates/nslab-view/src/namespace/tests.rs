@@ -32,6 +32,9 @@ fn link(index: u32, name: &str, kind: Option<LinkKind>) -> Link {
         bridge_port: None,
         bond_port: None,
         qdisc: "noqueue".to_owned(),
+        ipv4: None,
+        ipv6: None,
+        xdp: None,
     }
 }
 
