@@ -4,9 +4,7 @@ use std::fmt;
 
 use nslab_types::{IfName, MacAddr};
 
-use super::{
-    AddressGeneration, BondPort, BridgePort, IfIndex, Ipv4Settings, Ipv6Settings, Link, kind_codec,
-};
+use super::{AddressGeneration, BondPort, BridgePort, IfIndex, Ipv4Settings, Ipv6Settings, Link, kind_codec};
 use crate::abi::*;
 use crate::error::{Error, Result};
 use crate::netlink::{Attribute, Attributes, MessageWriter, Reader, Request, Socket};
@@ -171,15 +169,12 @@ fn read_port(info: &Attributes<'_>, link: &mut Link) {
         Some("bridge") => link.bridge_port = Some(BridgePort::parse(data.nested())),
         Some("bond") => link.bond_port = Some(BondPort::parse(&data.nested())),
         _ => {}
+    }
+}
+
 /// The number of the program; of several, that of the first.
 fn xdp(attached: &Attributes<'_>) -> Option<u32> {
     attached.get(IFLA_XDP_ATTACHED)?.u8().filter(|&mode| mode != 0)?;
     let programs = [IFLA_XDP_PROG_ID, IFLA_XDP_DRV_PROG_ID, IFLA_XDP_SKB_PROG_ID, IFLA_XDP_HW_PROG_ID];
     Some(programs.iter().find_map(|&kind| attached.get(kind)?.u32()).unwrap_or(0))
-}
-
-fn bridge_port(info: &Attributes<'_>) -> Option<BridgePort> {
-    if info.get(IFLA_INFO_SLAVE_KIND)?.text() != "bridge" {
-        return None;
-    }
 }

@@ -10,8 +10,8 @@ use nslab_kernel::link::{self, Bond, BondMode, BondPort, IfIndex, Link, LinkKind
 use nslab_topology::model::InterfaceKind;
 
 use super::Site;
-use crate::parallel;
 use crate::plan::{Op, Plan};
+use nslab_kernel::parallel;
 
 /// How long two ends of LACP need: two seconds to gather (`AGGREGATE_WAIT_TIME`), one between two messages
 /// (`FAST_PERIODIC_TIME`, `include/net/bond_3ad.h`). One that nobody answers uses a single member after that.
