@@ -38,6 +38,16 @@ pub fn kernel_lacks(option: &str) {
     eprintln!("skipped: this kernel lacks {option}");
 }
 
+/// Says that a test, or a part of it, cannot run on this kernel, which is older than `what`. That is never a failure.
+pub fn kernel_is_older(what: &str) {
+    eprintln!("skipped: this kernel is older than {what}");
+}
+
+/// What the kernel puts into every namespace when the module of a tunnel is loaded, perhaps by a test beside this one
+/// (`net.core.fb_tunnels_only_for_init_net`, networking/ip-sysctl.rst).
+pub const FALLBACK_TUNNELS: [&str; 9] =
+    ["tunl0", "gre0", "gretap0", "erspan0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0"];
+
 /// How often to do what is worth doing `usually` times: less where the processor is emulated, as `NSLAB_TESTS_BRIEF` in
 /// the environment says (`cargo xtask vm-test` without KVM).
 pub fn times(usually: usize) -> usize {

@@ -18,7 +18,7 @@ fn veth_ends_are_made_in_their_final_namespaces_with_all_that_is_asked() {
         let Some(oracle) = Oracle::find() else { return };
         let (mut here, mut there) = (Lab::new(), Lab::new());
         let switch = NewLink::new(name("sw"), LinkKind::Bridge(Bridge::default()));
-        here.socket.request(&NewLink { index: Some(5), up: true, ..switch }).unwrap();
+        here.socket.request(&NewLink { index: Some(50), up: true, ..switch }).unwrap();
         let peer = VethPeer {
             index: Some(70),
             namespace: Some(there.namespace.as_fd().as_raw_fd()),
@@ -32,7 +32,7 @@ fn veth_ends_are_made_in_their_final_namespaces_with_all_that_is_asked() {
             index: Some(60),
             mac: Some(mac("02:00:00:00:00:01")),
             mtu: Some(1300),
-            master: Some(5),
+            master: Some(50),
             group: 7,
             up: true,
             queues: Some(2),
@@ -43,7 +43,7 @@ fn veth_ends_are_made_in_their_final_namespaces_with_all_that_is_asked() {
 
         let port = here.link("port1");
         assert_eq!((port.index, port.mac, port.mtu), (60, main.mac, 1300));
-        assert_eq!((port.master, port.group, port.tx_queues), (Some(5), 7, 2));
+        assert_eq!((port.master, port.group, port.tx_queues), (Some(50), 7, 2));
         assert_eq!((port.lower, port.kind.as_ref()), (Some(70), Some(&LinkKind::Veth(None))));
         assert!(port.is_running() && port.is_veth() && !port.loopback);
         assert_eq!(port.bridge_port, Some(BridgePort::default()));
@@ -307,9 +307,9 @@ fn links_change_name_alias_group_mac_mtu_and_namespace() {
         let Some(oracle) = Oracle::find() else { return };
         let (mut lab, mut other) = (Lab::new(), Lab::new());
         let (index, _) = lab.veth("a", "b");
+        lab.socket.request(&SetLink { index, up: Some(false), ..SetLink::default() }).unwrap();
         let set = SetLink {
             index,
-            up: Some(false),
             rename: Some(name("renamed")),
             alias: Some("to the north".to_owned()),
             group: Some(12),
@@ -411,7 +411,7 @@ fn a_group_goes_at_once() {
                 .unwrap();
         }
         lab.socket.request(&DelLink::Group(33)).unwrap();
-        let names: Vec<_> = link::list(&mut lab.socket).unwrap().iter().map(|link| link.name).collect();
+        let names: Vec<_> = lab.links().iter().map(|link| link.name).collect();
         assert_eq!(names, [name("lo")]);
     });
 }
@@ -420,7 +420,7 @@ fn a_group_goes_at_once() {
 fn loopback_is_there_and_has_no_kind() {
     privileged(|| {
         let mut lab = Lab::new();
-        let [lo] = link::list(&mut lab.socket).unwrap().try_into().unwrap();
+        let [lo] = lab.links().try_into().unwrap();
         assert_eq!((lo.index, lo.kind, lo.loopback, lo.up), (1, None, true, false));
     });
 }

@@ -91,7 +91,7 @@ fn a_long_batch_of_links_goes_through() {
             batch.push(&NewLink { group: 5, ..NewLink::new(name(&format!("v{number}")), kind) });
         }
         lab.socket.execute(&mut batch).unwrap().unwrap();
-        assert_eq!(link::list(&mut lab.socket).unwrap().len(), 601);
+        assert_eq!(lab.links().len(), 601);
     });
 }
 
@@ -123,7 +123,10 @@ fn lists_that_change_while_they_are_read_are_read_again() {
                 begun.send(()).unwrap();
                 let state = NamespaceState::read(&mut lab.socket, Select { tables: false }).unwrap();
                 // Either both ends of the pair are there or none.
-                assert!(matches!(state.links.len(), 401 | 403), "{}", state.links.len());
+                let names = state.links.iter().map(|link| link.name);
+                let own =
+                    names.filter(|name| !nslab_testing::FALLBACK_TUNNELS.contains(&name.as_str())).count();
+                assert!(matches!(own, 401 | 403), "{own}");
             }
             drop(begun);
             assert_eq!(changes.join().unwrap(), 30);
@@ -178,7 +181,7 @@ fn an_error_while_reading_a_list_leaves_the_socket_usable() {
             Err::<Option<()>, _>(Error::Malformed { what: "a link", problem: "on purpose" })
         });
         assert!(matches!(broken, Err(Error::Malformed { .. })));
-        assert_eq!(link::list(&mut lab.socket).unwrap().len(), 401);
+        assert_eq!(lab.links().len(), 401);
     });
 }
 

@@ -3,6 +3,7 @@
 use nslab_kernel::Namespace;
 use nslab_kernel::link::{self, Link, LinkKind, NewLink, SetLink, VethPeer};
 use nslab_kernel::netlink::{Protocol, Socket};
+use nslab_testing::FALLBACK_TUNNELS;
 use nslab_types::{IfName, MacAddr};
 
 /// A namespace of the test's own, with a socket in it.
@@ -21,6 +22,13 @@ impl Lab {
     /// The link as this crate reads it.
     pub(crate) fn link(&mut self, name: &str) -> Link {
         link::find_by_name(&mut self.socket, self::name(name)).unwrap()
+    }
+
+    /// The links, without those that other tests' modules bring into every namespace.
+    pub(crate) fn links(&mut self) -> Vec<Link> {
+        let mut links = link::list(&mut self.socket).unwrap();
+        links.retain(|link| !FALLBACK_TUNNELS.contains(&link.name.as_str()));
+        links
     }
 
     /// Makes a veth pair whose ends are both here and up; returns their numbers.

@@ -7,7 +7,7 @@ use nslab_testing::{Oracle, privileged};
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use serde_json::Value;
 
-use crate::support::{FALLBACKS, Site, wanted};
+use crate::support::{Site, wanted};
 
 const LAB: &str = r#"
 name: sh
@@ -280,7 +280,7 @@ fn is_learned(one: &Value) -> bool {
 fn is_fallback(one: &Value) -> bool {
     [&one["ifname"], &one["dev"]]
         .iter()
-        .any(|name| name.as_str().is_some_and(|name| FALLBACKS.contains(&name)))
+        .any(|name| name.as_str().is_some_and(|name| nslab_testing::FALLBACK_TUNNELS.contains(&name)))
 }
 
 /// A route that the kernel makes once it has noticed that an interface has a carrier.

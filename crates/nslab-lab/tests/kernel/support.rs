@@ -13,6 +13,7 @@ use nslab_lab::apply::Event;
 use nslab_lab::interrupt::Interrupt;
 use nslab_lab::labs::{Helper, Wanted};
 use nslab_lab::{Labs, Paths};
+use nslab_testing::FALLBACK_TUNNELS;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -79,7 +80,7 @@ impl Site {
                 let namespace = self.node(&topology.name, node);
                 let mut shown = normalised(&state(&namespace));
                 if let Some(links) = shown["links"].as_object_mut() {
-                    links.retain(|name, _| !FALLBACKS.contains(&name.as_str()));
+                    links.retain(|name, _| !FALLBACK_TUNNELS.contains(&name.as_str()));
                 }
                 let value = |key: &&str| ((*key).to_owned(), nslab_kernel::sysctl::read(key).ok());
                 let sysctls: BTreeMap<_, _> = namespace
@@ -101,11 +102,6 @@ impl Site {
         assert!(ours.is_empty(), "mounts are left: {ours:?}");
     }
 }
-
-/// What the kernel puts into every namespace when the module of a tunnel is loaded, perhaps by a test beside this one
-/// (`net.core.fb_tunnels_only_for_init_net`, networking/ip-sysctl.rst).
-pub(crate) const FALLBACKS: [&str; 9] =
-    ["tunl0", "gre0", "gretap0", "erspan0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0"];
 
 fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };

@@ -179,7 +179,7 @@ fn what_is_not_known_is_kept_and_programmed_again() {
         match transaction.commit(&mut tables.socket) {
             Ok(()) => {}
             Err(TransactionError::Refused(refused)) if refused[0].expression.as_deref() == Some("inner") => {
-                return kernel_lacks("the nftables expression \"inner\" (Linux 6.2)");
+                return nslab_testing::kernel_is_older("the nftables expression \"inner\" (Linux 6.2)");
             }
             Err(error) => panic!("{error}"),
         }
