@@ -1,0 +1,11 @@
+//! What becomes of a packet, worked out from a [`Snapshot`](nslab_snapshot::Snapshot) and from nothing else: no system call,
+//! no clock, no chance.
+//!
+//! The way of the kernel is followed step by step, each step in a module of its own. What is not known, or is not modelled,
+//! never becomes a guess: it is a [`Doubt`], both of whose sides are followed.
+
+mod doubt;
+mod packet;
+
+pub use doubt::{Doubt, Truth};
+pub use packet::{Ip, Packet, Tcp, Transport};
