@@ -34,8 +34,12 @@ impl Keeper {
     ///
     /// `launcher` makes the command that ends up in [`keeper_main`](super::keeper_main) for this lab.
     pub fn launch(paths: &LabPaths, launcher: &dyn Fn() -> Command) -> Result<Self> {
-        if let Some(keeper) = Self::connect(paths)? {
-            return Ok(keeper);
+        if let Some(mut keeper) = Self::connect(paths)? {
+            match keeper.status() {
+                // One that is just being killed takes connections and gives no answers.
+                Err(error) if is_gone(&error) => {}
+                answer => return answer.map(|_| keeper),
+            }
         }
         let path = paths.keeper();
         match std::fs::remove_file(&path) {
