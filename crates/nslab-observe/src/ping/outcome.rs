@@ -224,9 +224,10 @@ impl fmt::Display for SendError {
             Self::Prohibited => {
                 f.write_str("Permission denied (a route of type prohibit, or a broadcast address)")
             }
-            Self::NoBuffers => {
-                f.write_str("No buffer space available (the host's neighbour table may be full)")
-            }
+            Self::NoBuffers => f.write_str(
+                "No buffer space available (the host's neighbour table may be full: its limit is gc_thresh3 of \
+                 net.ipv4.neigh.default or net.ipv6.neigh.default)",
+            ),
             Self::AddressNotAvailable => f.write_str("Cannot assign requested address"),
             Self::NetworkDown => f.write_str("Network is down"),
             Self::Invalid => f.write_str("Invalid argument (a blackhole route, or no address to send to)"),
