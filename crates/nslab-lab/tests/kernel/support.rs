@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nslab_kernel::netlink::{Protocol, Socket};
+use nslab_kernel::route::RouteAction;
 use nslab_kernel::state::Select;
 use nslab_kernel::{Namespace, NamespaceState};
 use nslab_lab::apply::Event;
@@ -202,7 +203,9 @@ pub(crate) fn normalised(state: &NamespaceState) -> Value {
     let text =
         |values: Vec<Value>| values.iter().map(|value| named(value).to_string()).collect::<BTreeSet<_>>();
     let json = |value: Result<Value, serde_json::Error>| value.expect("it can be written");
-    let routes = text(state.routes.iter().map(|route| json(serde_json::to_value(route))).collect());
+    // The kernel makes those of multicast when it has noticed a carrier, sooner or later.
+    let lasting = state.routes.iter().filter(|route| !matches!(route.action, RouteAction::Multicast(_)));
+    let routes = text(lasting.map(|route| json(serde_json::to_value(route))).collect());
     let rules = text(state.rules.iter().map(|rule| json(serde_json::to_value(rule))).collect());
     let permanent = state.neighbours.iter().filter(|one| one.state & 0x80 != 0);
     let neighbours = text(permanent.map(|one| json(serde_json::to_value(one))).collect());
