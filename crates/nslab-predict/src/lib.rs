@@ -5,6 +5,7 @@
 //! never becomes a guess: it is a [`Doubt`], both of whose sides are followed.
 
 mod doubt;
+pub mod l2;
 mod packet;
 
 pub use doubt::{Doubt, Truth};

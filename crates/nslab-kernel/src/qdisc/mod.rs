@@ -46,6 +46,10 @@ impl Handle {
     pub const ROOT: Self = Self(0xffff_ffff);
     /// The place of `ingress` and `clsact` (`TC_H_INGRESS`).
     pub const INGRESS: Self = Self(0xffff_fff1);
+    /// Where filters are for packets that come in (`TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)`).
+    pub const INGRESS_FILTERS: Self = Self(0xffff_fff2);
+    /// Where `clsact` has filters for packets that go out (`TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)`).
+    pub const EGRESS_FILTERS: Self = Self(0xffff_fff3);
 
     /// The name of a qdisc.
     pub const fn qdisc(major: u16) -> Self {

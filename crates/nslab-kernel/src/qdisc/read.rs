@@ -41,7 +41,7 @@ impl Queues {
                 }
                 QdiscKind::Prio(_) => queues.filters.extend(filters(socket, qdisc.link, qdisc.handle)?),
                 QdiscKind::Ingress | QdiscKind::Clsact => {
-                    for hook in [INGRESS_HOOK, EGRESS_HOOK] {
+                    for hook in [Handle::INGRESS_FILTERS, Handle::EGRESS_FILTERS] {
                         queues.filters.extend(filters(socket, qdisc.link, hook)?);
                     }
                 }
@@ -51,10 +51,6 @@ impl Queues {
         Ok(queues)
     }
 }
-
-/// `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)` and `…_EGRESS`: where filters of `clsact` are.
-const INGRESS_HOOK: Handle = Handle(0xffff_fff2);
-const EGRESS_HOOK: Handle = Handle(0xffff_fff3);
 
 /// A dump of qdiscs, classes or filters.
 struct Get {

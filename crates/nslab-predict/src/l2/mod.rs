@@ -1,0 +1,210 @@
+//! Where a frame gets to: across cables, bridges, VLANs and what lies on other interfaces, until it comes to an interface
+//! whose network layer takes it.
+
+mod bridge;
+mod receive;
+mod transmit;
+mod wiring;
+
+use nslab_kernel::link::{IfIndex, Link};
+use nslab_snapshot::{Snapshot, State};
+use nslab_types::MacAddr;
+use serde::Serialize;
+
+pub use wiring::Wiring;
+
+use crate::Doubt;
+
+/// An interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Port {
+    /// The place of its namespace in [`Snapshot::namespaces`].
+    pub namespace: usize,
+    /// Its number there.
+    pub link: IfIndex,
+}
+
+/// A frame with an IP or ARP packet in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Frame {
+    /// Whom it says it is from.
+    pub source: MacAddr,
+    /// Whom it is for.
+    pub destination: MacAddr,
+    /// Its VLAN tag.
+    pub vlan: Option<u16>,
+    /// The bytes of the packet in it, without Ethernet's header and the tag.
+    pub size: u32,
+}
+
+impl Frame {
+    /// Whether it is for several: a broadcast or multicast (the lowest bit of the first byte).
+    pub fn is_for_a_group(&self) -> bool {
+        self.destination.0[0] & 1 != 0
+    }
+
+    /// Whether it is for all.
+    pub fn is_broadcast(&self) -> bool {
+        self.destination.0 == [0xff; 6]
+    }
+}
+
+/// What an interface did with a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Did {
+    /// Sent it.
+    Sent,
+    /// Got it.
+    Received,
+    /// Being a bridge, passed it from one port to another.
+    Bridged {
+        /// By which it came; none if the bridge's own namespace sent it.
+        from: Option<IfIndex>,
+        /// By which it goes.
+        to: IfIndex,
+        /// The VLAN, where the bridge filters.
+        vlan: Option<u16>,
+        /// It knew where the destination is; else it sends a copy by every port.
+        known: bool,
+    },
+}
+
+/// A step on a frame's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Hop {
+    /// Where.
+    pub at: Port,
+    /// What was done.
+    pub did: Did,
+}
+
+/// A frame that came to an end of its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct End {
+    /// Where.
+    pub at: Port,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The frame as it was then.
+    pub frame: Frame,
+    /// How it got there.
+    pub hops: Vec<Hop>,
+    /// What that hangs on.
+    pub doubts: Vec<Doubt>,
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The interface's network layer takes it.
+    Taken,
+    /// It left what the snapshot holds.
+    Left(Left),
+    /// It was lost.
+    Lost(Lost),
+}
+
+/// Where a frame goes that is seen no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Left {
+    /// Out by hardware.
+    Hardware,
+    /// Into a namespace that was not found or could not be read.
+    Unseen,
+    /// To the program that holds a tun or tap interface.
+    Program,
+    /// Into a tunnel, which wraps it up.
+    Tunnel,
+}
+
+/// Why a frame is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lost {
+    /// The interface is down.
+    Down,
+    /// It is up and has no carrier.
+    NoCarrier,
+    /// It is for somebody else, and the interface does not take it.
+    OtherAddress,
+    /// It is longer than what the interface takes: its packet has `size` bytes where `mtu` and four more may be.
+    TooLong {
+        /// Of the packet, in bytes.
+        size: u32,
+        /// Of the interface.
+        mtu: u32,
+    },
+    /// The bridge's port is not in the VLAN, or in none where the frame has no tag.
+    Vlan(Option<u16>),
+    /// Nobody on this interface takes the VLAN.
+    NoVlan(u16),
+    /// Both ports are isolated.
+    Isolated,
+    /// The port's STP state is not forwarding.
+    Stp(u8),
+    /// The bridge knows the destination behind the port by which the frame came.
+    SamePort,
+    /// The port does not let through what is for unknown destinations, or for groups.
+    NotFlooded,
+    /// A dummy interface swallows all.
+    Dummy,
+    /// It goes in circles.
+    Loop,
+}
+
+/// No frame passes so many interfaces without having gone in circles.
+const MOST_HOPS: usize = 128;
+
+/// Everywhere that a frame gets to which is sent by an interface, in the order in which the kernel hands it on.
+pub fn send(snapshot: &Snapshot, wiring: &Wiring, from: Port, frame: Frame) -> Vec<End> {
+    let mut walk = Walk { snapshot, wiring, ends: Vec::new() };
+    walk.transmit(from, &Passage { frame, hops: Vec::new(), doubts: Vec::new() });
+    walk.ends
+}
+
+/// A frame under way.
+#[derive(Debug, Clone)]
+struct Passage {
+    frame: Frame,
+    hops: Vec<Hop>,
+    doubts: Vec<Doubt>,
+}
+
+impl Passage {
+    fn after(&self, at: Port, did: Did) -> Self {
+        let mut next = self.clone();
+        next.hops.push(Hop { at, did });
+        next
+    }
+
+    fn with_frame(&self, frame: Frame) -> Self {
+        Self { frame, ..self.clone() }
+    }
+}
+
+/// A frame's spread.
+struct Walk<'a> {
+    snapshot: &'a Snapshot,
+    wiring: &'a Wiring,
+    ends: Vec<End>,
+}
+
+impl<'a> Walk<'a> {
+    /// The interface and its namespace; none if the namespace was not read.
+    fn look(&self, at: Port) -> Option<(&'a State, &'a Link)> {
+        let state = self.snapshot.namespaces.get(at.namespace)?.state()?;
+        Some((state, state.link(at.link)?))
+    }
+
+    fn end(&mut self, at: Port, outcome: Outcome, passage: &Passage) {
+        let Passage { frame, hops, doubts } = passage.clone();
+        self.ends.push(End { at, outcome, frame, hops, doubts });
+    }
+
+    fn lose(&mut self, at: Port, why: Lost, passage: &Passage) {
+        self.end(at, Outcome::Lost(why), passage);
+    }
+}
