@@ -110,7 +110,9 @@ impl Walk<'_> {
         let inside = Inside { state, bridge, namespace: at.namespace, from: None, vlan };
         match inside.entry(&passage.frame) {
             _ if passage.frame.is_for_a_group() => self.flood(inside, passage),
-            Some(entry) if entry.local => self.bridge_takes(inside, passage),
+            // Its own, which is no port's: the kernel has nobody to hand the frame to.
+            Some(entry) if entry.link == bridge.index => self.lose(at, Lost::SamePort, passage),
+            // The address of a port goes out by that port.
             Some(entry) => self.forward(inside, entry.link, true, passage),
             None => self.flood(inside, passage),
         }
@@ -145,10 +147,11 @@ impl Walk<'_> {
             if is_origin && !settings.hairpin {
                 continue;
             }
+            // What the bridge's own namespace says to a group goes everywhere.
             let lets = if frame.is_broadcast() {
-                settings.broadcast_flood
+                settings.broadcast_flood || inside.from.is_none()
             } else if frame.is_for_a_group() {
-                settings.multicast_flood
+                settings.multicast_flood || inside.from.is_none()
             } else {
                 settings.unicast_flood
             };

@@ -2,6 +2,7 @@
 //! whose network layer takes it.
 
 mod bridge;
+mod groups;
 mod receive;
 mod transmit;
 mod wiring;
@@ -202,6 +203,31 @@ impl<'a> Walk<'a> {
     fn end(&mut self, at: Port, outcome: Outcome, passage: &Passage) {
         let Passage { frame, hops, doubts } = passage.clone();
         self.ends.push(End { at, outcome, frame, hops, doubts });
+    }
+
+    /// Hands a frame to a macvlan if it is for that, which it says: macvlans take of groups only what they have joined
+    /// (`macvlan_broadcast`, `drivers/net/macvlan.c`).
+    fn macvlan_takes(&mut self, at: Port, state: &State, link: &Link, passage: &Passage) -> bool {
+        if !passage.frame.is_for_a_group() {
+            let is_it = link.mac == Some(passage.frame.destination);
+            if is_it {
+                self.receive(at, passage);
+            }
+            return is_it;
+        }
+        match groups::has_joined(state, link, &passage.frame) {
+            Some(true) => self.receive(at, passage),
+            Some(false) => {}
+            None => {
+                let what =
+                    format!("whether {} has joined the group {}", link.name, passage.frame.destination);
+                let settle = format!("look with `ip maddress show dev {}`", link.name);
+                let mut passage = passage.clone();
+                passage.doubts.push(Doubt::new(what, settle));
+                self.receive(at, &passage);
+            }
+        }
+        false
     }
 
     fn lose(&mut self, at: Port, why: Lost, passage: &Passage) {

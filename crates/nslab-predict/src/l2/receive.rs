@@ -1,6 +1,6 @@
 //! Frames that come in (`__netif_receive_skb_core`, `net/core/dev.c`).
 
-use nslab_kernel::link::{Link, LinkKind};
+use nslab_kernel::link::{Link, LinkKind, MacvlanMode};
 use nslab_kernel::nftables::Family;
 use nslab_kernel::qdisc::Handle;
 use nslab_snapshot::State;
@@ -56,31 +56,67 @@ impl Walk<'_> {
         self.take(at, link, &passage);
     }
 
-    /// Hands a frame to the macvlans on an interface (`macvlan_handle_frame`). Whether it was for one of them alone.
+    /// Hands a frame to what lies on an interface (`macvlan_handle_frame`, `drivers/net/macvlan.c`). Whether it was for
+    /// one of those alone.
     fn uppers_take(&mut self, at: Port, passage: &Passage) -> bool {
-        let mut is_taken = false;
-        for &upper in self.wiring.above(at) {
-            let Some((_, link)) = self.look(upper) else { continue };
-            match &link.kind {
-                Some(LinkKind::Macvlan(_)) => {
-                    let is_it = link.mac == Some(passage.frame.destination);
-                    // One that sent the frame itself does not get it back.
-                    let sent = passage.hops.iter().any(|hop| hop.at == upper && hop.did == Did::Sent);
-                    if (is_it || passage.frame.is_for_a_group()) && !sent {
-                        self.receive(upper, passage);
-                    }
-                    is_taken |= is_it;
-                }
-                Some(LinkKind::Ipvlan(_)) => {
-                    let what = format!("what the ipvlan {} takes", link.name);
-                    let mut passage = passage.clone();
-                    passage.doubts.push(Doubt::new(what, "send one and watch it"));
-                    self.end(upper, Outcome::Left(Left::Unseen), &passage);
-                }
-                _ => {}
+        let uppers: Vec<(Port, &State, &Link)> = self
+            .wiring
+            .above(at)
+            .iter()
+            .filter_map(|&upper| {
+                let (state, link) = self.look(upper)?;
+                Some((upper, state, link))
+            })
+            .collect();
+        for (upper, _, link) in &uppers {
+            if matches!(link.kind, Some(LinkKind::Ipvlan(_))) {
+                let what = format!("what the ipvlan {} takes", link.name);
+                let mut passage = passage.clone();
+                passage.doubts.push(Doubt::new(what, "send one and watch it"));
+                self.end(*upper, Outcome::Left(Left::Unseen), &passage);
             }
         }
-        is_taken
+        let mode = |link: &Link| match &link.kind {
+            Some(LinkKind::Macvlan(macvlan)) => Some(macvlan.mode),
+            _ => None,
+        };
+        // One that says it is from a macvlan here came back, from a switch that sends frames back where they came from.
+        let origin =
+            uppers.iter().find(|(_, _, link)| mode(link).is_some() && link.mac == Some(passage.frame.source));
+        let from = origin.and_then(|(_, _, link)| mode(link));
+        if passage.frame.is_for_a_group() {
+            for (upper, state, link) in &uppers {
+                let is_origin = origin.is_some_and(|(origin, _, _)| origin == upper);
+                let takes = match (from, mode(link)) {
+                    (_, None) => false,
+                    (None, Some(_)) => true,
+                    (Some(MacvlanMode::Vepa), Some(own)) => {
+                        !is_origin && matches!(own, MacvlanMode::Vepa | MacvlanMode::Bridge)
+                    }
+                    (Some(MacvlanMode::Bridge), Some(own)) => !is_origin && own == MacvlanMode::Vepa,
+                    (Some(_), Some(_)) => is_origin,
+                };
+                if takes {
+                    self.macvlan_takes(*upper, state, link, passage);
+                }
+            }
+            return matches!(from, Some(MacvlanMode::Private | MacvlanMode::Passthru | MacvlanMode::Source));
+        }
+        for (upper, state, link) in &uppers {
+            match mode(link) {
+                Some(MacvlanMode::Passthru) => {
+                    self.receive(*upper, passage);
+                    return true;
+                }
+                Some(MacvlanMode::Source) | None => {}
+                Some(_) => {
+                    if self.macvlan_takes(*upper, state, link, passage) {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
     }
 
     /// The network layer's turn.

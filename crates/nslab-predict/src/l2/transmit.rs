@@ -114,16 +114,12 @@ impl Walk<'_> {
         let below = Port { namespace, link: peer.lower };
         let mut is_for_sibling = false;
         for &sibling in self.wiring.above(below).iter().filter(|&&sibling| sibling != at) {
-            let Some((_, other)) = self.look(sibling) else { continue };
+            let Some((other_state, other)) = self.look(sibling) else { continue };
             let Some(LinkKind::Macvlan(other_kind)) = &other.kind else { continue };
-            if other_kind.mode != MacvlanMode::Bridge || !other.up {
+            if other_kind.mode != MacvlanMode::Bridge {
                 continue;
             }
-            let is_it = other.mac == Some(passage.frame.destination);
-            if is_it || passage.frame.is_for_a_group() {
-                self.receive(sibling, passage);
-            }
-            is_for_sibling |= is_it;
+            is_for_sibling |= self.macvlan_takes(sibling, other_state, other, passage);
         }
         !is_for_sibling
     }

@@ -1,0 +1,7 @@
+//! Predictions, held against the real kernel.
+
+#![allow(clippy::unwrap_used, reason = "this is all test code")]
+
+mod chance;
+mod frames;
+mod tap;
