@@ -132,6 +132,13 @@ fn end_as(status: ExitStatus) -> ! {
     std::process::exit(128 + number)
 }
 
+/// The process group that this process is in; none if that is outside of its PID namespace, as below an init which never
+/// made one. rustix takes it that there always is one.
+fn own_group() -> Option<Pid> {
+    // SAFETY: the call takes nothing, changes nothing and cannot fail.
+    Pid::from_raw(unsafe { libc::getpgrp() })
+}
+
 /// The terminal of which this process was in the foreground. An interactive shell puts itself there and cannot undo it
 /// where it does not see who was there before.
 struct Terminal {
@@ -140,11 +147,11 @@ struct Terminal {
 
 impl Terminal {
     fn of_this_process() -> Self {
-        let own = rustix::process::getpgrp();
+        let own = own_group();
         let stdin = std::io::stdin();
         let foreground =
             stdin.is_terminal().then(|| rustix::termios::tcgetpgrp(stdin.as_fd()).ok()).flatten();
-        Self { group: foreground.filter(|foreground| *foreground == own) }
+        Self { group: foreground.filter(|foreground| own == Some(*foreground)) }
     }
 
     fn give_back(&self) {

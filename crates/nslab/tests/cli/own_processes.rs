@@ -1,6 +1,6 @@
 //! Processes of a node's own.
 
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -208,7 +208,11 @@ fn the_key_comes_and_goes(session: &Session) {
 fn jobs(session: &Session) {
     let a = format!("{}/a", session.up("nodes: {a: {processes: private}}\n"));
     let time = format!("78{}", std::process::id() * 10 + u32::from(session.is_root));
-    let mut running = Running::start(session.command(["exec", &a, "--", "sleep", &time]));
+    // A job of its own, as shells make them: one that nobody of its session looks after (an orphaned process group, which
+    // this test's own may be) is not stopped by SIGTSTP.
+    let mut command = session.command(["exec", &a, "--", "sleep", &time]);
+    command.process_group(0);
+    let mut running = Running::start(command);
     let state = |pid: i32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit_once(") ").map(|(_, rest)| rest.as_bytes()[0])
@@ -269,8 +273,8 @@ fn a_hidden_proc(session: &Session) {
     let up = session.command(["up", &file]);
     let program = session.program();
     let mut hiding = session.other("unshare");
-    std::os::unix::process::CommandExt::uid(&mut hiding, 0);
-    std::os::unix::process::CommandExt::gid(&mut hiding, 0);
+    hiding.uid(0);
+    hiding.gid(0);
     let script =
         "mount -t tmpfs none /proc/sys && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
     hiding
