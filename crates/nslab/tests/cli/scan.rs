@@ -29,7 +29,7 @@ fn a_lab_is_seen(session: &Session) {
     let red = &node(&json, &lab, "red")["contents"]["state"];
     assert_eq!(red["network"]["links"][1]["name"], "eth0");
     session.ok(["down", &lab]);
-    assert!(!session.ok(["scan"]).contains(&lab));
+    assert!(!session.ok(["scan"]).contains(&format!("{lab}/")));
 }
 
 fn a_file_is_another_host(session: &Session) {

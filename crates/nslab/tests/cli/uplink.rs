@@ -120,7 +120,7 @@ s=socket.create_server((\"::\", int(sys.argv[1])), family=socket.AF_INET6, duals
 while True:
     c,a=s.accept(); c.recv(1); c.sendall(a[0].removeprefix(\"::ffff:\").encode()); c.close()'
         call='import socket,sys,time
-for i in range(40):
+for i in range(300):
     try:
         s=socket.create_connection((sys.argv[1],int(sys.argv[2])),1); s.sendall(b\"x\"); seen=s.recv(100).decode()
         if not seen: raise OSError(\"closed\")
