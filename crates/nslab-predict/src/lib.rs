@@ -6,6 +6,7 @@
 
 mod doubt;
 pub mod l2;
+pub mod nft;
 mod packet;
 
 pub use doubt::{Doubt, Truth};
