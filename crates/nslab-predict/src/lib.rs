@@ -4,10 +4,12 @@
 //! The way of the kernel is followed step by step, each step in a module of its own. What is not known, or is not modelled,
 //! never becomes a guess: it is a [`Doubt`], both of whose sides are followed.
 
+pub mod doctor;
 mod doubt;
 pub mod l2;
 pub mod nft;
 mod packet;
+pub mod segments;
 
 pub use doubt::{Doubt, Truth};
 pub use packet::{Ip, Packet, Tcp, Transport};

@@ -4,6 +4,7 @@
 //! looked at: what a caller knows of them it puts into a [`Style`].
 
 mod diagnostic;
+mod faults;
 mod firewall;
 mod host;
 mod matrix;
@@ -15,6 +16,7 @@ mod style;
 mod table;
 
 pub use diagnostic::diagnostic;
+pub use faults::faults;
 pub use firewall::{FirewallChain, FirewallRow, firewall};
 pub use host::host;
 pub use matrix::{Cell, Matrix, matrix};

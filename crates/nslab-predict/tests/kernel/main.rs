@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "this is all test code")]
 
 mod chance;
+mod doctor;
 mod frames;
 mod tap;

@@ -15,7 +15,7 @@ pub(super) use files::{Completions, Export, Import, Man, ShellName};
 pub(super) use labs::{Down, FileArgs, Ls, Plan, Up};
 pub(super) use look::{Logs, Ping, Show};
 pub(super) use run::{Exec, Shell};
-pub(super) use see::{Scan, SnapshotCommand};
+pub(super) use see::{Doctor, Scan, SnapshotCommand};
 pub(super) use set::{Play, Set};
 
 /// Virtual networks out of Linux network namespaces.
@@ -78,6 +78,12 @@ pub enum Command {
                             nslab scan --snapshot host.nslab    another host, or another time"
     )]
     Scan(Scan),
+    /// Look for faults without being told where: in one lab, or on the whole host
+    #[command(
+        after_help = "Exit status 1 if there is a fault by which packets are lost.\n\nExamples:\n  nslab doctor\n  nslab doctor guide\n  \
+                            nslab doctor --snapshot host.nslab --json"
+    )]
+    Doctor(Doctor),
     /// Keep what `scan` sees in a file
     #[command(subcommand)]
     Snapshot(SnapshotCommand),

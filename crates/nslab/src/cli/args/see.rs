@@ -4,9 +4,22 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::target::complete_labs;
+
 /// `nslab scan`.
 #[derive(Debug, Args)]
 pub struct Scan {
+    /// Look at a saved snapshot instead of this host
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: Option<PathBuf>,
+}
+
+/// `nslab doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Only faults that concern this lab
+    #[arg(add = clap_complete::ArgValueCandidates::new(complete_labs))]
+    pub lab: Option<String>,
     /// Look at a saved snapshot instead of this host
     #[arg(long, value_name = "FILE")]
     pub snapshot: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod doctor;
 mod down;
 mod edit;
 mod exec;
@@ -42,6 +43,7 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Down(args) => down::run(&args, output),
         Command::Ls(args) => ls::run(&args, output),
         Command::Show(args) => show::run(&args, output),
+        Command::Doctor(args) => doctor::run(&args, output),
         Command::Scan(args) => scan::scan(&args, output),
         Command::Snapshot(command) => scan::snapshot(&command, output),
         Command::Exec(args) => exec::run(&args, output),

@@ -54,11 +54,11 @@ pub(super) fn snapshot(command: &SnapshotCommand, output: Output) -> Result<Exit
 }
 
 /// This host, as far as the user may look: without root, from inside the namespaces that hold the user's labs.
-fn take(options: Options, output: Output) -> Result<Snapshot, CliError> {
+pub(super) fn take(options: Options, output: Output) -> Result<Snapshot, CliError> {
     let _context = Context::open(output)?;
     Ok(Snapshot::take(options)?)
 }
 
-fn load(file: &Path) -> Result<Snapshot, CliError> {
+pub(super) fn load(file: &Path) -> Result<Snapshot, CliError> {
     Ok(Snapshot::load(file)?)
 }

@@ -1,0 +1,116 @@
+//! Faults that can be found without being told where to look.
+//!
+//! Each kind of fault has a function of its own, which looks through a [`Host`] and tells what it found. What is normal is
+//! not told.
+
+mod addresses;
+mod fault;
+mod links;
+mod routes;
+mod segments;
+
+use nslab_kernel::link::Link;
+use nslab_snapshot::{Name, Snapshot, State};
+
+pub use fault::{Fault, Place, Severity};
+
+use crate::l2::Port;
+use crate::segments::Segments;
+
+/// A snapshot with what faults are looked up by.
+struct Host<'a> {
+    snapshot: &'a Snapshot,
+    segments: Segments,
+}
+
+/// All faults of a snapshot: the worst first, then by place. `is_meant` says of which namespaces; a fault of several is told
+/// if one of them is meant.
+pub fn examine(snapshot: &Snapshot, is_meant: &dyn Fn(usize) -> bool) -> Vec<Fault> {
+    let host = Host { snapshot, segments: Segments::of(snapshot) };
+    let mut faults = Vec::new();
+    links::loopback_down(&host, &mut faults);
+    links::down(&host, &mut faults);
+    links::no_carrier(&host, &mut faults);
+    links::other_end_unseen(&host, &mut faults);
+    addresses::duplicate(&host, &mut faults);
+    addresses::duplicate_macs(&host, &mut faults);
+    addresses::overlapping(&host, &mut faults);
+    segments::mtu(&host, &mut faults);
+    routes::gateways(&host, &mut faults);
+    faults.retain(|fault| fault.places.iter().any(|place| is_meant(place.namespace)));
+    faults.sort_by(|one, other| {
+        (one.severity, &one.places, one.code).cmp(&(other.severity, &other.places, other.code))
+    });
+    faults
+}
+
+/// Namespaces that belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group<'a> {
+    /// Those of a lab.
+    Lab(&'a str),
+    /// The host and what `ip netns` made.
+    ByHand,
+}
+
+impl<'a> Host<'a> {
+    /// All namespaces that were read.
+    fn states(&self) -> impl Iterator<Item = (usize, &'a State)> + use<'a> {
+        let all = self.snapshot.namespaces.iter().enumerate();
+        all.filter_map(|(place, namespace)| Some((place, namespace.state()?)))
+    }
+
+    fn state(&self, place: usize) -> Option<&'a State> {
+        self.snapshot.namespaces.get(place)?.state()
+    }
+
+    fn link(&self, at: Port) -> Option<&'a Link> {
+        self.state(at.namespace)?.link(at.link)
+    }
+
+    /// An interface in words, as `lab/red:eth0`.
+    fn port(&self, at: Port) -> String {
+        let link = self.link(at).map_or_else(|| format!("number {}", at.link), |link| link.name.to_string());
+        format!("{}:{link}", self.name(at.namespace))
+    }
+
+    fn name(&self, place: usize) -> String {
+        self.snapshot.namespaces.get(place).map_or_else(String::new, |namespace| namespace.name().to_string())
+    }
+
+    /// A command as it is to be typed so that it is run in a namespace.
+    fn command(&self, place: usize, command: &str) -> String {
+        let Some(namespace) = self.snapshot.namespaces.get(place) else { return command.to_owned() };
+        let netns = namespace.names.iter().find_map(|name| match name {
+            Name::Netns(name) => Some(name),
+            _ => None,
+        });
+        match (namespace.name(), netns, command.strip_prefix("ip ")) {
+            (Name::Host, ..) => command.to_owned(),
+            // Of a lab's node that is right with root and without, when names for `ip netns` are seen only from inside.
+            (name @ Name::Node { .. }, ..) => format!("nslab exec {name} -- {command}"),
+            (_, Some(name), Some(rest)) => format!("ip -n {name} {rest}"),
+            (_, Some(name), None) => format!("ip netns exec {name} {command}"),
+            (Name::Process(process), ..) => format!("nslab exec pid:{} -- {command}", process.pid),
+            (Name::Pinned(path), ..) => format!("nsenter --net={} {command}", path.display()),
+            (name, ..) => format!("nslab exec {name} -- {command}"),
+        }
+    }
+
+    /// Who drew a namespace; none of containers and the like, which know nothing of each other.
+    fn group(&self, place: usize) -> Option<Group<'a>> {
+        let names = &self.snapshot.namespaces.get(place)?.names;
+        let lab = names.iter().find_map(|name| match name {
+            Name::Node { lab, .. } => Some(Group::Lab(lab)),
+            _ => None,
+        });
+        let by_hand =
+            || names.iter().any(|name| matches!(name, Name::Host | Name::Netns(_))).then_some(Group::ByHand);
+        lab.or_else(by_hand)
+    }
+
+    /// Whether somebody drew two namespaces together.
+    fn belong_together(&self, one: usize, other: usize) -> bool {
+        self.group(one).is_some_and(|group| Some(group) == self.group(other))
+    }
+}

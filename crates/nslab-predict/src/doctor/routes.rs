@@ -1,0 +1,95 @@
+//! Routes whose next hop nobody is, is elsewhere, or does not forward.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use nslab_kernel::route::RouteAction;
+
+use super::{Fault, Host, Severity};
+use crate::l2::Port;
+
+/// Gateways of all routes.
+pub(super) fn gateways(host: &Host<'_>, faults: &mut Vec<Fault>) {
+    let mut owners: BTreeMap<IpAddr, Vec<Port>> = BTreeMap::new();
+    for (namespace, state) in host.states() {
+        for address in &state.network.addresses {
+            let at = Port { namespace, link: address.link };
+            owners.entry(address.address.addr()).or_default().push(at);
+        }
+    }
+    // Many routes have one gateway, and many namespaces: each fault is told once, by whoever is to blame.
+    let mut asleep: BTreeMap<(usize, bool), BTreeSet<usize>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for (namespace, state) in host.states() {
+        for route in &state.network.routes {
+            let RouteAction::Forward(hops) = &route.action else { continue };
+            for hop in hops {
+                let (Some(via), Some(link)) = (hop.via, hop.link) else { continue };
+                let at = Port { namespace, link };
+                let Some(segment) = host.segments.number(at) else { continue };
+                let everywhere = owners.get(&via).map_or(&[][..], |ports| ports);
+                let here = everywhere.iter().find(|&&owner| host.segments.number(owner) == Some(segment));
+                match here {
+                    Some(owner) if owner.namespace == namespace || forwards(host, *owner, via.is_ipv6()) => {}
+                    Some(owner) => {
+                        asleep.entry((owner.namespace, via.is_ipv6())).or_default().insert(namespace);
+                    }
+                    // Whoever is out there may have it.
+                    None if host.segments.is_open(segment) => {}
+                    None if seen.insert((at, via)) => faults.push(nobody(host, at, via, everywhere)),
+                    None => {}
+                }
+            }
+        }
+    }
+    for ((namespace, ipv6), senders) in asleep {
+        let (key, family) =
+            if ipv6 { ("net.ipv6.conf.all.forwarding", "IPv6") } else { ("net.ipv4.ip_forward", "IPv4") };
+        let names: Vec<String> = senders.iter().take(3).map(|&place| host.name(place)).collect();
+        let more = if senders.len() > 3 { format!(" and {} more", senders.len() - 3) } else { String::new() };
+        let ns = host.name(namespace);
+        faults.push(Fault {
+            severity: Severity::Error,
+            code: "FORWARDING_OFF",
+            text: format!("{ns} is a gateway and does not forward {family}"),
+            places: vec![super::Place { namespace, ns, link: None, object: key.to_owned() }],
+            evidence: vec![format!("{}{more} route by it", names.join(", "))],
+            fix: vec![host.command(namespace, &format!("sysctl -w {key}=1"))],
+        });
+    }
+}
+
+/// Whether packets that come in by an interface are passed on.
+fn forwards(host: &Host<'_>, at: Port, ipv6: bool) -> bool {
+    let Some(state) = host.state(at.namespace) else { return true };
+    let Some(link) = state.link(at.link) else { return true };
+    if ipv6 {
+        state.settings.ipv6_all.forwarding || link.ipv6.is_some_and(|settings| settings.forwarding)
+    } else {
+        link.ipv4.is_none_or(|settings| settings.forwarding)
+    }
+}
+
+/// Nobody on the segment has the gateway's address.
+fn nobody(host: &Host<'_>, at: Port, via: IpAddr, elsewhere: &[Port]) -> Fault {
+    let port = host.port(at);
+    let own_group = |owner: &&Port| host.belong_together(owner.namespace, at.namespace);
+    let owner = elsewhere.iter().find(own_group);
+    let (code, text) = match owner {
+        Some(&owner) => (
+            "WRONG_SEGMENT",
+            format!("the gateway {via}, looked for at {port}, is {} on another segment", host.port(owner)),
+        ),
+        None => ("NEIGHBOUR_FAILED", format!("nobody on the segment of {port} is the gateway {via}")),
+    };
+    let mut places = vec![host.place(at)];
+    places.extend(owner.map(|&owner| host.place(owner)));
+    Fault {
+        severity: Severity::Error,
+        code,
+        text,
+        places,
+        evidence: vec![format!("a route of {} goes by {via}", host.name(at.namespace))],
+        fix: Vec::new(),
+    }
+}

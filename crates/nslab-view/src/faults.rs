@@ -1,0 +1,31 @@
+//! Faults that a diagnosis found.
+
+use nslab_predict::doctor::{Fault, Severity};
+
+use crate::Style;
+use crate::style::Role;
+
+/// Each fault with what shows it and what mends it, and how many there are of how many namespaces.
+pub fn faults(faults: &[Fault], namespaces: usize, style: &Style) -> String {
+    let mut text = String::new();
+    for fault in faults {
+        let (word, role) = match fault.severity {
+            Severity::Error => ("error", Role::Bad),
+            Severity::Warning => ("warning", Role::Switch),
+            Severity::Note => ("note", Role::Faint),
+        };
+        text.extend([&style.paint(role, word), " ", fault.code, ": ", &fault.text, "\n"]);
+        for line in &fault.evidence {
+            text.extend(["  ", line, "\n"]);
+        }
+        for command in &fault.fix {
+            text.extend(["  fix: ", command, "\n"]);
+        }
+    }
+    let s = |count: usize| if count == 1 { "" } else { "s" };
+    let looked = format!("{namespaces} namespace{}", s(namespaces));
+    match faults.len() {
+        0 => text + &format!("no fault found in {looked}\n"),
+        count => text + &format!("{count} fault{} in {looked}\n", s(count)),
+    }
+}
