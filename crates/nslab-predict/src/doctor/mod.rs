@@ -1,6 +1,6 @@
 //! Faults that can be found without being told where to look.
 //!
-//! Each kind of fault has a function of its own, which looks through a [`Host`] and tells what it found. What is normal is
+//! Each kind of fault has a function of its own, which looks through a snapshot and tells what it found. What is normal is
 //! not told.
 
 mod addresses;
