@@ -79,7 +79,7 @@ fn bridged_packets_are_not_for_the_rules_of_routed_ones() {
     privileged(|| {
         let key = "net.bridge.bridge-nf-call-iptables";
         // Nothing asks for this module by itself. Without the program, or the privilege, it may be there already.
-        let _ = std::process::Command::new("modprobe").args(["--quiet", "br_netfilter"]).status();
+        let _ = std::process::Command::new("modprobe").args(["-q", "br_netfilter"]).status();
         if nslab_kernel::sysctl::read(key).is_err() {
             return nslab_testing::kernel_lacks("CONFIG_BRIDGE_NETFILTER, or br_netfilter is not loaded");
         }

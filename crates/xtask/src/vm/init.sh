@@ -37,6 +37,9 @@ $b mount -t bpf bpf sys/fs/bpf
 $b mount -t debugfs debug sys/kernel/debug
 $b mount -t tracefs trace sys/kernel/tracing
 $b mount --bind /lib/modules lib/modules
+# The index that kmod's own wants is not made.
+$b mkdir -p usr/local/sbin
+$b cp $b usr/local/sbin/modprobe
 $b ifconfig lo up
 $b hostname vm
 ulimit -Hn 524288
