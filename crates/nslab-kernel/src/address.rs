@@ -47,6 +47,21 @@ pub struct Address {
     /// The kernel made it itself (`IFA_PROTO` of loopback, router advertisement or link-local; also any address that
     /// follows from the interface coming up).
     pub kernel: bool,
+    /// The far end's address, where the link has one (`IFA_ADDRESS` beside `IFA_LOCAL`): the subnet is of that.
+    #[serde(default)]
+    pub peer: Option<IpAddr>,
+    /// Its preferred lifetime is over (`IFA_F_DEPRECATED`): others are better sources.
+    #[serde(default)]
+    pub deprecated: bool,
+    /// It may be used while duplicate address detection is under way (`IFA_F_OPTIMISTIC`, RFC 4429).
+    #[serde(default)]
+    pub optimistic: bool,
+    /// A temporary one of IPv6 (`IFA_F_TEMPORARY`, RFC 8981).
+    #[serde(default)]
+    pub temporary: bool,
+    /// A home address of Mobile IPv6 (`IFA_F_HOMEADDRESS`).
+    #[serde(default)]
+    pub home: bool,
 }
 
 impl fmt::Display for ChangeAddress {
@@ -151,6 +166,12 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Address> {
         // IFAPROT_KERNEL_LO, _RA, _LL; Linux before 5.18 does not say.
         kernel: (1..=3).contains(&protocol)
             || own.is_loopback() && header.u8(3) == RT_SCOPE_HOST && host(own),
+        peer: attributes.get(IFA_ADDRESS).and_then(|far| far.address()).filter(|&far| far != own),
+        deprecated: flags & IFA_F_DEPRECATED != 0,
+        optimistic: flags & IFA_F_OPTIMISTIC != 0,
+        // The same bit as IFA_F_SECONDARY.
+        temporary: own.is_ipv6() && flags & IFA_F_SECONDARY != 0,
+        home: flags & IFA_F_HOMEADDRESS != 0,
     })
 }
 

@@ -6,6 +6,7 @@
 
 pub mod doctor;
 mod doubt;
+pub mod fib;
 pub mod l2;
 pub mod nft;
 mod packet;

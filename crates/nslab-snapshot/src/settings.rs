@@ -126,7 +126,7 @@ impl Sysctls {
 
 impl Settings {
     /// Reads those of the namespace in which the thread is; `socket` is a routing socket of it.
-    pub(crate) fn read(socket: &mut Socket) -> Self {
+    pub fn read(socket: &mut Socket) -> Self {
         let default = Self::default();
         let (v4, v6) = (Sysctls::open("net.ipv4"), Sysctls::open("net.ipv6"));
         let icmp6 = v6.below("icmp");
@@ -200,5 +200,9 @@ fn ipv6_all(socket: &mut Socket, all: &Sysctls, default: Ipv6Settings) -> Ipv6Se
         accept_source_route: all.number("accept_source_route").unwrap_or(default.accept_source_route),
         ignore_routes_with_linkdown: all
             .on("ignore_routes_with_linkdown", default.ignore_routes_with_linkdown),
+        use_tempaddr: all.number("use_tempaddr").unwrap_or(default.use_tempaddr),
+        use_optimistic: all.on("use_optimistic", default.use_optimistic),
+        use_oif_addrs_only: all.on("use_oif_addrs_only", default.use_oif_addrs_only),
+        force_forwarding: all.on("force_forwarding", default.force_forwarding),
     }
 }

@@ -59,6 +59,14 @@ pub struct Ipv6Settings {
     pub accept_source_route: i32,
     /// `ignore_routes_with_linkdown`.
     pub ignore_routes_with_linkdown: bool,
+    /// `use_tempaddr`: 2 and above prefers temporary addresses as sources.
+    pub use_tempaddr: i32,
+    /// `use_optimistic`.
+    pub use_optimistic: bool,
+    /// `use_oif_addrs_only`: the source of what leaves here is an address from here.
+    pub use_oif_addrs_only: bool,
+    /// `force_forwarding` (Linux 6.17): it forwards also where `all` does not.
+    pub force_forwarding: bool,
 }
 
 /// The values of `IFLA_INET_CONF` or `IFLA_INET6_CONF`, one number of 32 bits each.
@@ -116,6 +124,10 @@ impl Ipv6Settings {
             accept_source_route: values.at(24),
             disabled: values.on(26),
             ignore_routes_with_linkdown: values.on(39),
+            use_tempaddr: values.at(10),
+            use_optimistic: values.on(34),
+            use_oif_addrs_only: values.on(37),
+            force_forwarding: values.on(59),
         }
     }
 }

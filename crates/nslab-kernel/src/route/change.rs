@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{ChangeRoute, NextHop, Route, RouteAction};
+use super::{ChangeRoute, NextHop, Preference, Route, RouteAction};
 use crate::abi::*;
 use crate::address::no_ipv6;
 use crate::error::{Error, Refusal};
@@ -53,8 +53,8 @@ impl Request for ChangeRoute {
         let header = [
             family_of(route.to.addr()),
             route.to.prefix_len(),
-            0,
-            0,
+            route.from.map_or(0, |from| from.prefix_len()),
+            route.tos,
             u8::try_from(route.table).unwrap_or(0),
             route.protocol,
             scope(route, self.delete),
@@ -63,6 +63,14 @@ impl Request for ChangeRoute {
         message.header(&header);
         message.header(&u32::from(if onlink { RTNH_F_ONLINK } else { 0 }).to_ne_bytes());
         message.address(RTA_DST, route.to.network());
+        if let Some(from) = route.from {
+            message.address(RTA_SRC, from.network());
+        }
+        match route.preference {
+            Preference::Medium => {}
+            Preference::High => message.u8(RTA_PREF, 1),
+            Preference::Low => message.u8(RTA_PREF, 3),
+        }
         if route.table > 255 {
             message.u32(RTA_TABLE, route.table);
         }

@@ -5,7 +5,7 @@ mod lookup;
 mod nexthop;
 mod read;
 
-pub use lookup::is_local;
+pub use lookup::{Answer, Lookup, is_local};
 pub use read::list;
 #[cfg(test)]
 pub(crate) use {nexthop::parse as parse_nexthop, read::parse};
@@ -52,6 +52,32 @@ pub struct Route {
     /// The nexthop object it goes by (`RTA_NH_ID`, ip-nexthop(8)); its ways out are in [`Route::action`] too. When
     /// adding, those are passed over if this is given.
     pub nexthop: Option<u32>,
+    /// IPv4: for packets with this type of service only; 0 is any (`rtm_tos`).
+    #[serde(default)]
+    pub tos: u8,
+    /// IPv6: for packets from here only (`RTA_SRC`).
+    #[serde(default)]
+    pub from: Option<IpNet>,
+    /// IPv6: which of equal routes is better (`RTA_PREF`, RFC 4191).
+    #[serde(default)]
+    pub preference: Preference,
+    /// Attributes that the kernel showed and that are in no other field (`RTA_*`), such as an encapsulation. Not
+    /// written.
+    #[serde(default)]
+    pub unknown: Vec<u16>,
+}
+
+/// A router's preference (RFC 4191, section 2.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preference {
+    /// Low.
+    Low,
+    /// Medium.
+    #[default]
+    Medium,
+    /// High.
+    High,
 }
 
 impl Route {
@@ -67,6 +93,10 @@ impl Route {
             protocol: PROTOCOL_BOOT,
             scope: None,
             nexthop: None,
+            tos: 0,
+            from: None,
+            preference: Preference::Medium,
+            unknown: Vec::new(),
         }
     }
 }

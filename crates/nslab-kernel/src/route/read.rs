@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::{NextHop, Route, RouteAction, nexthop};
+use super::{NextHop, Preference, Route, RouteAction, nexthop};
 use crate::abi::*;
 use crate::error::Result;
 use crate::link::IfIndex;
@@ -57,6 +57,12 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Route>> {
 
 /// Reads the payload of `RTM_NEWROUTE`; none if it is of another family, cached, or makes no sense.
 pub(crate) fn parse(payload: &[u8]) -> Option<Route> {
+    let cached = Reader::new(payload).u32(8) & RTM_F_CLONED != 0;
+    if cached { None } else { parse_any(payload) }
+}
+
+/// As [`parse`], also if it is cached, as the answer to a lookup is.
+pub(super) fn parse_any(payload: &[u8]) -> Option<Route> {
     let header = Reader::new(payload);
     let unspecified: IpAddr = match header.u8(0) {
         AF_INET => Ipv4Addr::UNSPECIFIED.into(),
@@ -64,10 +70,8 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Route> {
         _ => return None,
     };
     let flags = header.u32(8);
-    if flags & RTM_F_CLONED != 0 {
-        return None;
-    }
     let mut to = unspecified;
+    let mut from = None;
     let mut route = Route {
         to: IpNet::from(unspecified),
         action: RouteAction::Other(0),
@@ -78,6 +82,10 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Route> {
         protocol: header.u8(5),
         scope: Some(header.u8(6)),
         nexthop: None,
+        tos: header.u8(3),
+        from: None,
+        preference: Preference::Medium,
+        unknown: Vec::new(),
     };
     let mut single =
         NextHop { via: None, link: None, weight: 1, onlink: flags & u32::from(RTNH_F_ONLINK) != 0 };
@@ -94,13 +102,25 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Route> {
             RTA_OIF => single.link = attribute.u32(),
             RTA_MULTIPATH => several = Some(hops(attribute.payload)),
             RTA_NH_ID => route.nexthop = attribute.u32(),
-            _ => {}
+            RTA_SRC => from = attribute.address(),
+            RTA_PREF => {
+                // ICMPV6_ROUTER_PREF_* (include/uapi/linux/icmpv6.h).
+                route.preference = match attribute.u8()? {
+                    1 => Preference::High,
+                    3 => Preference::Low,
+                    _ => Preference::Medium,
+                };
+            }
+            RTA_IIF | RTA_FLOW | RTA_CACHEINFO | RTA_MARK | RTA_EXPIRES | RTA_PAD | RTA_UID
+            | RTA_IP_PROTO | RTA_SPORT | RTA_DPORT => {}
+            unknown => route.unknown.push(unknown),
         }
     }
     if to.is_ipv4() != unspecified.is_ipv4() {
         return None;
     }
     route.to = IpNet::new(to, header.u8(1)).ok()?.trunc();
+    route.from = from.and_then(|from| IpNet::new(from, header.u8(2)).ok()).map(|net| net.trunc());
     // A nexthop object in place of ways out.
     let bare = route.nexthop.is_some() && several.is_none() && single.via.is_none() && single.link.is_none();
     let single = (!bare).then_some(single);

@@ -49,6 +49,17 @@ pub struct Rule {
     pub suppress_group: Option<u32>,
     /// Who made it (`RTPROT_*`).
     pub protocol: u8,
+    /// Packets whose DSCP is this under the mask, all six bits being compared (`FRA_DSCP`, Linux 6.13).
+    #[serde(default)]
+    pub dscp: Option<(u8, u8)>,
+    /// Attributes that the kernel showed and that are in no other field (`FRA_*`): conditions which nslab does not
+    /// know. Not written.
+    #[serde(default)]
+    pub unknown: Vec<u16>,
+    /// An IPv6 packet without a source address yet is tried with the one it would get (`FIB_RULE_FIND_SADDR`). Not
+    /// written.
+    #[serde(default)]
+    pub finds_source: bool,
 }
 
 impl Rule {
@@ -72,6 +83,9 @@ impl Rule {
             suppress_prefix_length: None,
             suppress_group: None,
             protocol: crate::route::PROTOCOL_BOOT,
+            dscp: None,
+            unknown: Vec::new(),
+            finds_source: false,
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::netlink::{Attribute, MessageWriter, Reader, Request, Socket};
 
 /// The bytes of `struct fib_rule_hdr` (`include/uapi/linux/fib_rules.h`).
 const HEADER_LEN: usize = 12;
+/// All bits of a DSCP.
+const DSCP_ALL: u8 = 0x3f;
 
 impl fmt::Display for ChangeRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,6 +84,12 @@ impl Request for ChangeRule {
         if let Some((mark, mask)) = rule.fwmark {
             message.u32(FRA_FWMARK, mark);
             message.u32(FRA_FWMASK, mask);
+        }
+        if let Some((dscp, mask)) = rule.dscp {
+            message.u8(FRA_DSCP, dscp);
+            if mask != DSCP_ALL {
+                message.u8(FRA_DSCP_MASK, mask);
+            }
         }
         if let Some(protocol) = rule.ip_protocol {
             message.u8(FRA_IP_PROTO, protocol);
@@ -180,7 +188,9 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Rule> {
     rule.invert = header.u32(8) & FIB_RULE_INVERT != 0;
     let mut table = u32::from(header.u8(4));
     let (mut target, mut vrf) = (0, false);
+    rule.finds_source = header.u32(8) & FIB_RULE_FIND_SADDR != 0;
     let (mut mark, mut mask) = (None, None);
+    let (mut dscp, mut dscp_mask) = (None, DSCP_ALL);
     let net = |attribute: &Attribute<'_>, length: u8| -> Option<IpNet> {
         let address = attribute.address().filter(|address| address.is_ipv6() == ipv6)?;
         Some(IpNet::new(address, length).ok()?.trunc())
@@ -207,9 +217,16 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Rule> {
             // Always there, -1 for none.
             FRA_SUPPRESS_PREFIXLEN => rule.suppress_prefix_length = unless_all_ones(&attribute),
             FRA_SUPPRESS_IFGROUP => rule.suppress_group = unless_all_ones(&attribute),
-            _ => {}
+            FRA_DSCP => dscp = attribute.u8(),
+            FRA_DSCP_MASK => dscp_mask = attribute.u8()?,
+            // A realm changes accounts, not ways.
+            FRA_FLOW | FRA_PAD => {}
+            // A mask of all bits is what a single port has (Linux 6.15).
+            FRA_SPORT_MASK | FRA_DPORT_MASK if attribute.u16() == Some(u16::MAX) => {}
+            unknown => rule.unknown.push(unknown),
         }
     }
+    rule.dscp = dscp.map(|dscp| (dscp, dscp_mask));
     // The kernel leaves a mark or a mask that is 0 out.
     rule.fwmark = (mark.is_some() || mask.is_some()).then(|| (mark.unwrap_or(0), mask.unwrap_or(0)));
     rule.action = match header.u8(7) {

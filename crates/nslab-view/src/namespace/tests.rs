@@ -41,7 +41,21 @@ fn link(index: u32, name: &str, kind: Option<LinkKind>) -> Link {
 fn address(link: u32, address: &str, scope: u8) -> Address {
     let address = address.parse().unwrap();
     let (permanent, tentative, duplicate, secondary, kernel) = (true, false, false, false, false);
-    Address { link, address, scope, permanent, tentative, duplicate, secondary, kernel }
+    Address {
+        link,
+        address,
+        scope,
+        permanent,
+        tentative,
+        duplicate,
+        secondary,
+        kernel,
+        peer: None,
+        deprecated: false,
+        optimistic: false,
+        temporary: false,
+        home: false,
+    }
 }
 
 fn ip(text: &str) -> IpAddr {
