@@ -8,6 +8,7 @@ pub mod doctor;
 mod doubt;
 pub mod fib;
 pub mod l2;
+pub mod neighbour;
 pub mod nft;
 mod packet;
 pub mod segments;

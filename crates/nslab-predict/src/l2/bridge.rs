@@ -3,9 +3,10 @@
 use nslab_kernel::link::{Bridge, IfIndex, Link, LinkKind};
 use nslab_kernel::neighbour::{BridgeVlan, FdbEntry};
 use nslab_snapshot::State;
+use nslab_types::MacAddr;
 
 use super::transmit::too_long;
-use super::{Did, Frame, Lost, Passage, Port, Walk};
+use super::{Did, Frame, Learned, Lost, Passage, Port, Walk};
 
 /// A port's STP state in which it passes frames (`BR_STATE_FORWARDING`, `include/uapi/linux/if_bridge.h`).
 const FORWARDING: u8 = 3;
@@ -25,15 +26,49 @@ struct Inside<'a> {
     vlan: Option<u16>,
 }
 
+/// Where a bridge knows an address to be.
+enum Known {
+    /// The bridge's own: that of the bridge itself, or of this port.
+    Own(IfIndex),
+    /// Behind a port.
+    Behind(IfIndex),
+    /// It does not.
+    Nowhere,
+}
+
 impl Inside<'_> {
-    /// What the bridge knows of an address.
-    fn entry(&self, frame: &Frame) -> Option<&FdbEntry> {
+    fn at(&self) -> Port {
+        self.port(self.bridge.index)
+    }
+
+    fn entry(&self, mac: MacAddr) -> Option<&FdbEntry> {
         let mut entries = self.state.network.fdb.iter();
         entries.find(|entry| {
             let is_here = entry.master == Some(self.bridge.index) || entry.link == self.bridge.index;
-            // An entry for no VLAN is an address of the bridge's or a port's own, and counts where there is no filtering.
-            is_here && entry.mac == frame.destination && entry.vlan == self.vlan
+            // An entry for no VLAN counts where there is no filtering.
+            is_here && entry.mac == mac && entry.vlan == self.vlan
         })
+    }
+
+    /// What the bridge knows of the destination. What it learned since moves what it knew before, also what was put there by
+    /// hand (unless that is sticky, which is not read).
+    fn known(&self, learned: &Learned, frame: &Frame) -> Known {
+        let entry = self.entry(frame.destination);
+        if let Some(entry) = entry.filter(|entry| entry.local) {
+            return Known::Own(entry.link);
+        }
+        let since = learned.ports.get(&(self.at(), self.vlan, frame.destination)).copied();
+        since.or(entry.map(|entry| entry.link)).map_or(Known::Nowhere, Known::Behind)
+    }
+
+    /// Takes note of where a frame came from (`br_fdb_update`).
+    fn learn(&self, learned: &mut Learned, frame: &Frame) {
+        let Some(from) = self.from.filter(|from| from.bridge_port.is_none_or(|port| port.learning)) else {
+            return;
+        };
+        if frame.source.is_unicast() {
+            learned.ports.insert((self.at(), self.vlan, frame.source), from.index);
+        }
     }
 
     fn port(&self, link: IfIndex) -> Port {
@@ -87,6 +122,7 @@ impl Walk<'_> {
             Err(lost) => return self.lose(at, lost, passage),
         };
         let inside = Inside { state, bridge, namespace: at.namespace, from: Some(port), vlan };
+        inside.learn(self.learned, &passage.frame);
         if passage.frame.destination.0[..5] == LINK_LOCAL {
             return self.bridge_takes(inside, passage);
         }
@@ -94,10 +130,10 @@ impl Walk<'_> {
             self.bridge_takes(inside, passage);
             return self.flood(inside, passage);
         }
-        match inside.entry(&passage.frame) {
-            Some(entry) if entry.local => self.bridge_takes(inside, passage),
-            Some(entry) => self.forward(inside, entry.link, true, passage),
-            None => self.flood(inside, passage),
+        match inside.known(self.learned, &passage.frame) {
+            Known::Own(_) => self.bridge_takes(inside, passage),
+            Known::Behind(port) => self.forward(inside, port, true, passage),
+            Known::Nowhere => self.flood(inside, passage),
         }
     }
 
@@ -108,13 +144,13 @@ impl Walk<'_> {
             Err(lost) => return self.lose(at, lost, passage),
         };
         let inside = Inside { state, bridge, namespace: at.namespace, from: None, vlan };
-        match inside.entry(&passage.frame) {
+        match inside.known(self.learned, &passage.frame) {
             _ if passage.frame.is_for_a_group() => self.flood(inside, passage),
             // Its own, which is no port's: the kernel has nobody to hand the frame to.
-            Some(entry) if entry.link == bridge.index => self.lose(at, Lost::SamePort, passage),
+            Known::Own(link) if link == bridge.index => self.lose(at, Lost::SamePort, passage),
             // The address of a port goes out by that port.
-            Some(entry) => self.forward(inside, entry.link, true, passage),
-            None => self.flood(inside, passage),
+            Known::Own(port) | Known::Behind(port) => self.forward(inside, port, true, passage),
+            Known::Nowhere => self.flood(inside, passage),
         }
     }
 

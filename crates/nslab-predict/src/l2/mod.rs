@@ -7,6 +7,8 @@ mod receive;
 mod transmit;
 mod wiring;
 
+use std::collections::HashMap;
+
 use nslab_kernel::link::{IfIndex, Link};
 use nslab_snapshot::{Snapshot, State};
 use nslab_types::MacAddr;
@@ -159,9 +161,22 @@ pub enum Lost {
 /// No frame passes so many interfaces without having gone in circles.
 const MOST_HOPS: usize = 128;
 
-/// Everywhere that a frame gets to which is sent by an interface, in the order in which the kernel hands it on.
-pub fn send(snapshot: &Snapshot, wiring: &Wiring, from: Port, frame: Frame) -> Vec<End> {
-    let mut walk = Walk { snapshot, wiring, ends: Vec::new() };
+/// What bridges have learned since the snapshot was taken, from frames that were sent since: by bridge, VLAN and MAC the port.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Learned {
+    ports: HashMap<(Port, Option<u16>, MacAddr), IfIndex>,
+}
+
+/// Everywhere that a frame gets to which is sent by an interface, in the order in which the kernel hands it on. What bridges
+/// learn from it they know for those that are sent after it.
+pub fn send(
+    snapshot: &Snapshot,
+    wiring: &Wiring,
+    learned: &mut Learned,
+    from: Port,
+    frame: Frame,
+) -> Vec<End> {
+    let mut walk = Walk { snapshot, wiring, learned, ends: Vec::new() };
     walk.transmit(from, &Passage { frame, hops: Vec::new(), doubts: Vec::new() });
     walk.ends
 }
@@ -190,6 +205,7 @@ impl Passage {
 struct Walk<'a> {
     snapshot: &'a Snapshot,
     wiring: &'a Wiring,
+    learned: &'a mut Learned,
     ends: Vec<End>,
 }
 

@@ -9,7 +9,7 @@ use nslab_kernel::link::{
 };
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::{Namespace, NamespaceId, sysctl};
-use nslab_predict::l2::{self, Frame, Lost, Outcome, Port, Wiring};
+use nslab_predict::l2::{self, Frame, Learned, Lost, Outcome, Port, Wiring};
 use nslab_snapshot::{Options, Snapshot};
 use nslab_testing::{privileged, times};
 use nslab_types::{IfName, MacAddr};
@@ -18,10 +18,10 @@ use crate::chance::Chance;
 use crate::tap::{Seen, Tap};
 
 /// A namespace of the network.
-struct Space {
-    namespace: Namespace,
-    id: NamespaceId,
-    socket: Socket,
+pub(crate) struct Space {
+    pub(crate) namespace: Namespace,
+    pub(crate) id: NamespaceId,
+    pub(crate) socket: Socket,
     tap: Tap,
 }
 
@@ -37,10 +37,10 @@ impl Space {
 }
 
 /// A network without circles: switches in a tree, hosts at their ports, some with macvlans on top.
-struct Network {
-    spaces: Vec<Space>,
+pub(crate) struct Network {
+    pub(crate) spaces: Vec<Space>,
     /// What frames are sent by: place and number.
-    senders: Vec<(usize, u32)>,
+    pub(crate) senders: Vec<(usize, u32)>,
     macs: Vec<MacAddr>,
 }
 
@@ -99,7 +99,7 @@ fn cable(
 }
 
 impl Network {
-    fn build(chance: &mut Chance) -> Self {
+    pub(crate) fn build(chance: &mut Chance) -> Self {
         let switches = 1 + chance.below(3);
         let hosts = 2 + chance.below(4);
         let mut spaces: Vec<Space> = (0..switches + hosts).map(|_| Space::new()).collect();
@@ -138,6 +138,12 @@ impl Network {
         Self { spaces, senders, macs }
     }
 
+    /// The network's namespaces in a snapshot: their places there and here.
+    pub(crate) fn places(&self, snapshot: &Snapshot) -> BTreeMap<usize, usize> {
+        let place = |space: &Space| snapshot.namespaces.iter().position(|other| other.id == space.id);
+        self.spaces.iter().enumerate().map(|(own, space)| (place(space).unwrap(), own)).collect()
+    }
+
     /// Sends a frame, and says where prediction and kernel differ.
     fn try_one(&self, chance: &mut Chance, nonce: u32) -> Result<usize, String> {
         let &(place, link) = chance.pick(&self.senders);
@@ -149,28 +155,17 @@ impl Network {
         };
         let size = *chance.pick(&[50, 50, 1400, 1404, 1405, 1500]);
         let snapshot = Snapshot::take(Options::default()).unwrap();
-        let places: BTreeMap<usize, usize> = self
-            .spaces
-            .iter()
-            .enumerate()
-            .map(|(own, space)| {
-                (snapshot.namespaces.iter().position(|other| other.id == space.id).unwrap(), own)
-            })
-            .collect();
+        let places = self.places(&snapshot);
         let namespace = *places.iter().find(|(_, own)| **own == place).unwrap().0;
         let from = Port { namespace, link };
         let source = snapshot.namespaces[namespace].state().unwrap().link(link).unwrap().mac.unwrap();
         let frame = Frame { source, destination, vlan: None, size };
-        // Nobody sends to himself by an interface; a bridge would learn from the frame itself where that is.
-        if source == destination {
-            return Ok(0);
-        }
         // More than its own MTU an interface is never handed.
         let mtu = snapshot.namespaces[namespace].state().unwrap().link(link).unwrap().mtu;
         if size > mtu {
             return Ok(0);
         }
-        let ends = l2::send(&snapshot, &Wiring::of(&snapshot), from, frame);
+        let ends = l2::send(&snapshot, &Wiring::of(&snapshot), &mut Learned::default(), from, frame);
         let mut expected: Vec<(usize, Seen)> = Vec::new();
         for end in &ends {
             let is_others = match &end.outcome {

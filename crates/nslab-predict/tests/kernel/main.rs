@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "this is all test code")]
 
+mod answers;
 mod chance;
 mod doctor;
 mod frames;

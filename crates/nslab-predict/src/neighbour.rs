@@ -1,0 +1,176 @@
+//! Who on a segment answers for an address: ARP (`arp_process`, `net/ipv4/arp.c`) and neighbour discovery (`ndisc_recv_ns`,
+//! `net/ipv6/ndisc.c`), played through question and answer.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use nslab_kernel::address::Address;
+use nslab_kernel::link::Link;
+use nslab_snapshot::{Snapshot, State};
+use nslab_types::MacAddr;
+use serde::Serialize;
+
+use crate::Doubt;
+use crate::l2::{self, End, Frame, Learned, Outcome, Port, Wiring};
+
+/// The bytes of an ARP packet for Ethernet and IPv4 (RFC 826), and of a neighbour solicitation with its option (RFC 4861).
+const ARP_SIZE: u32 = 28;
+const SOLICITATION_SIZE: u32 = 72;
+/// The scopes of addresses (`RT_SCOPE_…`, `include/uapi/linux/rtnetlink.h`) that leave a host.
+const SCOPE_LINK: u8 = 253;
+
+/// What becomes of a question for an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Resolution {
+    /// Who answers, in the order in which the question gets there. The first answer counts; if there are several, chance
+    /// decides which one is the first.
+    pub answers: Vec<Answer>,
+    /// Where the question got to besides, or was lost.
+    pub unanswered: Vec<End>,
+}
+
+/// An answer that comes back to whoever asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// Which interface gives it.
+    pub at: Port,
+    /// The MAC in it.
+    pub mac: MacAddr,
+    /// Whether the address is one of that host's own, or it stands in for somebody else (`proxy_arp`, `proxy_ndp`).
+    pub is_own: bool,
+    /// What that hangs on.
+    pub doubts: Vec<Doubt>,
+}
+
+/// Whether a host says that it is somebody.
+enum Says {
+    Itself,
+    StandsIn(Option<Doubt>),
+    Nothing,
+}
+
+/// Asks for `target` at the interface `from`, as the address `source` there.
+pub fn ask(snapshot: &Snapshot, wiring: &Wiring, from: Port, source: IpAddr, target: IpAddr) -> Resolution {
+    let mut resolution = Resolution { answers: Vec::new(), unanswered: Vec::new() };
+    let look = |at: Port| -> Option<(&State, &Link)> {
+        let state = snapshot.namespaces.get(at.namespace)?.state()?;
+        Some((state, state.link(at.link)?))
+    };
+    let Some(mac) = look(from).and_then(|(_, link)| link.mac) else { return resolution };
+    let (destination, size) = match target {
+        IpAddr::V4(_) => (MacAddr([0xff; 6]), ARP_SIZE),
+        IpAddr::V6(target) => (solicited_node(target), SOLICITATION_SIZE),
+    };
+    let question = Frame { source: mac, destination, vlan: None, size };
+    // The question teaches bridges the way of the answer.
+    let mut learned = Learned::default();
+    for end in l2::send(snapshot, wiring, &mut learned, from, question) {
+        let says = match (&end.outcome, look(end.at)) {
+            (Outcome::Taken, Some((state, link))) => says(state, link, source, target),
+            _ => Says::Nothing,
+        };
+        let own = look(end.at).and_then(|(_, link)| link.mac);
+        let (is_own, doubt) = match says {
+            Says::Itself => (true, None),
+            Says::StandsIn(doubt) => (false, doubt),
+            Says::Nothing => {
+                resolution.unanswered.push(end);
+                continue;
+            }
+        };
+        let Some(own) = own else { continue };
+        // The answer goes back to the one who asked, and has to get there.
+        let answer = Frame { source: own, destination: mac, vlan: None, size };
+        let back = l2::send(snapshot, wiring, &mut learned.clone(), end.at, answer);
+        match back.into_iter().find(|back| back.at == from && back.outcome == Outcome::Taken) {
+            Some(back) => {
+                let mut doubts = end.doubts;
+                doubts.extend(back.doubts);
+                doubts.extend(doubt);
+                resolution.answers.push(Answer { at: end.at, mac: own, is_own, doubts });
+            }
+            None => resolution.unanswered.push(end),
+        }
+    }
+    resolution
+}
+
+/// The group that is asked for an address, as a MAC (RFC 4291, section 2.7.1; RFC 2464, section 7).
+fn solicited_node(target: Ipv6Addr) -> MacAddr {
+    let low = target.octets();
+    MacAddr([0x33, 0x33, 0xff, low[13], low[14], low[15]])
+}
+
+/// What a host says that was asked at one of its interfaces.
+fn says(state: &State, link: &Link, source: IpAddr, target: IpAddr) -> Says {
+    let owners: Vec<&Address> =
+        state.network.addresses.iter().filter(|address| address.address.addr() == target).collect();
+    match target {
+        IpAddr::V4(_) if link.ipv4.is_none() || is_own(state, link, source) => Says::Nothing,
+        IpAddr::V4(_) if owners.is_empty() => proxy_arp(state, link),
+        IpAddr::V4(_) => {
+            if ignores(state, link, source, &owners) {
+                Says::Nothing
+            } else {
+                Says::Itself
+            }
+        }
+        IpAddr::V6(_) => {
+            // An IPv6 address is answered for at its own interface only, and not before it is known to be nobody else's.
+            let is_here = owners
+                .iter()
+                .any(|address| address.link == link.index && !address.tentative && !address.duplicate);
+            let disabled = link.ipv6.is_none_or(|settings| settings.disabled);
+            if is_here && !disabled { Says::Itself } else { proxy_ndp(state, link, target) }
+        }
+    }
+}
+
+/// Whether a question says it is from the host itself, to which it does not listen (`accept_local`; `arp_process` asks
+/// the routing table, which calls such a source a martian).
+fn is_own(state: &State, link: &Link, source: IpAddr) -> bool {
+    let listens = state.settings.ipv4_all.accept_local || link.ipv4.is_some_and(|own| own.accept_local);
+    !listens && state.network.addresses.iter().any(|address| address.address.addr() == source)
+}
+
+/// Whether a host keeps quiet about an address of its own (`arp_ignore`).
+fn ignores(state: &State, link: &Link, source: IpAddr, owners: &[&Address]) -> bool {
+    let own = link.ipv4.map_or(0, |settings| settings.arp_ignore);
+    let here = |address: &&&Address| address.link == link.index;
+    match own.max(state.settings.ipv4_all.arp_ignore) {
+        1 => !owners.iter().any(|address| here(&address)),
+        // The sender must be in the subnet of that address as well.
+        2 => !owners.iter().any(|address| here(&address) && address.address.contains(&source)),
+        // Addresses of scope host are kept quiet about.
+        3 => !owners.iter().any(|address| address.scope <= SCOPE_LINK),
+        8 => true,
+        _ => false,
+    }
+}
+
+/// Whether a router stands in for those behind it (`arp_fwd_proxy`, `proxy_arp`).
+fn proxy_arp(state: &State, link: &Link) -> Says {
+    let Some(own) = link.ipv4 else { return Says::Nothing };
+    let all = &state.settings.ipv4_all;
+    let stands_in = own.proxy_arp || all.proxy_arp || own.proxy_arp_pvlan;
+    let listed = state.network.neighbours.iter().any(|entry| entry.proxy && entry.address.is_ipv4());
+    if own.forwarding && (stands_in || listed) {
+        return Says::StandsIn(Some(Doubt::new(
+            format!("whether {} stands in for the address (proxy_arp)", link.name),
+            "ask, and look at the neighbour table",
+        )));
+    }
+    Says::Nothing
+}
+
+/// Whether a router stands in for one that it was told of (`pndisc`, `proxy_ndp`).
+fn proxy_ndp(state: &State, link: &Link, target: IpAddr) -> Says {
+    let on = link.ipv6.is_some_and(|settings| settings.proxy_ndp) || state.settings.ipv6_all.proxy_ndp;
+    let is_listed = |entry: &nslab_kernel::neighbour::Neighbour| {
+        entry.proxy && entry.address == target && entry.link == link.index
+    };
+    let forwards = link.ipv6.is_some_and(|settings| settings.forwarding);
+    if on && forwards && state.network.neighbours.iter().any(is_listed) {
+        return Says::StandsIn(None);
+    }
+    Says::Nothing
+}
