@@ -107,7 +107,8 @@ pub struct FibQuestion<'a> {
 /// The implementations here know nothing.
 pub trait Surroundings {
     /// The type of the packet's source or destination address (`RTN_UNICAST` 1, `RTN_LOCAL` 2, …), as `fib … type` gives it
-    /// (`nft_fib4_eval_type`, `nft_fib6_eval_type`).
+    /// (`nft_fib4_eval_type`, `nft_fib6_eval_type`). Of IPv4 only the table `local` is asked: what is not in it is unicast,
+    /// whether there is a route or not.
     fn address_type(&self, _question: &FibQuestion<'_>) -> Result<u32, Doubt> {
         Err(Doubt::new("fib type", "The routing tables."))
     }

@@ -152,10 +152,19 @@ impl Header {
         Some(())
     }
 
-    /// Whether a write there would turn it into another kind of packet: version, length, fragments, protocol.
-    pub(super) fn is_shape(&self, offset: usize, len: usize) -> bool {
+    /// Whether a write there would turn it into another kind of packet: version, length, fragments, protocol. nft writes
+    /// whole words, so mostly what was there already.
+    pub(super) fn changes_shape(&self, offset: usize, bits: &Bits) -> bool {
         let shape: &[usize] = if self.ipv6 { &[0, 4, 5, 6] } else { &[0, 2, 3, 7, 9] };
-        shape.iter().any(|at| (offset..offset.saturating_add(len)).contains(at))
+        // Of IPv6 the first byte is half traffic class.
+        let counts = |at: usize| if self.ipv6 && at == 0 { 0xf0 } else { 0xff };
+        shape
+            .iter()
+            .filter_map(|at| Some((*at, at.checked_sub(offset).filter(|within| *within < bits.len())?)))
+            .any(|(at, within)| {
+                let known = self.known[at] & bits.mask()[within];
+                (self.value[at] ^ bits.value()[within] | !known) & counts(at) != 0
+            })
     }
 
     fn reason(&self, at: usize) -> Rc<Doubt> {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use nslab_kernel::nftables::{ChainKind, Family, Hook, Policy, Ruleset, Table, TableFlags, priority};
 
 use super::chain::{Evaluator, Place};
-use super::connection::{State, Tracking};
+use super::connection::{State, Tracking, tuple};
 use super::context::{Context, Surroundings};
 use super::logic::doubt;
 use super::nat;
@@ -248,12 +248,25 @@ impl Evaluator<'_> {
         }
         run.core.tracking = match (&self.context.tracking, run.core.zone) {
             _ if run.core.untracked => Tracking::Untracked,
+            // The context's connection is that of the packet as it came.
+            (Tracking::Connection(_), _) if self.changed_before_tracking(&run) => {
+                Tracking::Unknown(Doubt::new(
+                    "ct of a packet whose addresses a rule changed",
+                    "The connection that the kernel takes it for.",
+                ))
+            }
             (Tracking::Connection(connection), Some(zone)) if connection.zone != zone => Tracking::Unknown(
                 Doubt::new(format!("ct zone {zone}"), "The connections that are known in that zone."),
             ),
             (tracking, _) => tracking.clone(),
         };
         run
+    }
+
+    /// Whether what connections are told apart by is not what it was.
+    fn changed_before_tracking(&self, run: &Run) -> bool {
+        let (now, vague) = run.core.header.packet(self.context.packet);
+        tuple(&now) != tuple(self.context.packet) || vague.len() > self.context.vague.len()
     }
 
     /// NAT (`nf_nat_inet_fn`, `nf_nat_ipv4_fn`).

@@ -15,6 +15,10 @@ use super::registers::Registers;
 use super::run::Core;
 use crate::Doubt;
 
+/// `IPS_SRC_NAT_DONE` and `IPS_DST_NAT_DONE`.
+const SOURCE_DONE: CtStatus = CtStatus(1 << 7);
+const DESTINATION_DONE: CtStatus = CtStatus(1 << 8);
+
 /// Which end of a connection is translated (`enum nf_nat_manip_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -108,30 +112,43 @@ pub(super) fn decide(connection: &mut Connection, end: End, choice: &Choice) {
         End::Destination => &mut connection.destination_decided,
     };
     *decided = true;
+    let done = if end == End::Source { SOURCE_DONE } else { DESTINATION_DONE };
+    connection.status = connection.status.map(|status| status | done);
     let Some(now) = inverted(&connection.reply) else { return };
     let mut new = now.clone();
+    let doubted = (connection.address_doubt.take(), connection.port_doubt.take());
+    // Whether the kernel may also choose what was there before.
+    let mut perhaps_same = true;
     if let Some((first, last)) = choice.addresses {
         let address = match end {
             End::Source => &mut new.source,
             End::Destination => &mut new.destination,
         };
+        let within = (first..=last).contains(address);
+        perhaps_same = within;
         // A source that is in the range already stays; else another connection's choice may be taken again.
-        let stays = end == End::Source && (first..=last).contains(address) && !is_random(choice);
-        if !stays {
+        if end == End::Destination || !within || is_random(choice) {
             if first != last {
                 let what = if end == End::Source { "snat to a range" } else { "dnat to a range" };
-                connection.address_doubt.get_or_insert_with(|| chance(what));
+                connection.address_doubt = Some(chance(what));
             }
             *address = first;
         }
     }
     port(connection, end, choice, &mut new);
-    if new != now {
-        if let Some(reply) = inverted(&new) {
-            connection.reply = reply;
-        }
-        let bit = if end == End::Source { CtStatus::SNAT } else { CtStatus::DNAT };
+    let by_chance = connection.address_doubt.is_some() || connection.port_doubt.is_some();
+    connection.address_doubt = doubted.0.or(connection.address_doubt.take());
+    connection.port_doubt = doubted.1.or(connection.port_doubt.take());
+    let bit = if end == End::Source { CtStatus::SNAT } else { CtStatus::DNAT };
+    if by_chance && perhaps_same {
+        connection.status = None;
+    } else if by_chance || new != now {
         connection.status = connection.status.map(|status| status | bit);
+    }
+    if new != now
+        && let Some(reply) = inverted(&new)
+    {
+        connection.reply = reply;
     }
 }
 

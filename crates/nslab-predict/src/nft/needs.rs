@@ -36,7 +36,7 @@ pub fn tracks_connections(ruleset: &Ruleset, family: Family) -> bool {
         let in_sets = table.sets.iter().flat_map(|set| {
             set.expressions.iter().chain(set.elements.iter().flat_map(|element| &element.expressions))
         });
-        rules.flat_map(|rule| &rule.expressions).chain(in_sets).any(needs_connections)
+        rules.flat_map(|rule| &rule.expressions).chain(in_sets).any(|expr| needs_connections(expr, family))
             || table.objects.iter().any(|object| {
                 matches!(
                     object.content,
@@ -65,18 +65,19 @@ fn concerns(table: &Table, family: Family) -> bool {
     table.id.family == family || matches!(table.id.family, Family::Inet | Family::Bridge)
 }
 
-fn needs_connections(expr: &Expr) -> bool {
+fn needs_connections(expr: &Expr, family: Family) -> bool {
     match expr {
+        // Of the family of the addresses, in tables of both too (`nft_nat_init`).
+        Expr::Nat(nat) => nat.family == Family::Inet || nat.family == family,
         Expr::Ct { .. }
         | Expr::CtSet { .. }
-        | Expr::Nat(_)
         | Expr::Masquerade { .. }
         | Expr::Redirect { .. }
         | Expr::Connlimit { .. }
         | Expr::Synproxy(_)
         | Expr::FlowOffload { .. } => true,
         Expr::Xt { name, .. } => XT.contains(&name.as_str()),
-        Expr::Dynset(dynset) => dynset.expressions.iter().any(needs_connections),
+        Expr::Dynset(dynset) => dynset.expressions.iter().any(|expr| needs_connections(expr, family)),
         _ => false,
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn store(header: &mut Header, base: PayloadBase, offset: u32, term: &
         // Nothing here loads the link-layer header afterwards but what is written there, which is rare.
         return Write::Strange;
     };
-    if header.is_shape(at, term.bits.len()) {
+    if header.changes_shape(at, &term.bits) {
         return Write::Strange;
     }
     header.write(at, term).map_or(Write::Break, |()| Write::Done)

@@ -6,4 +6,5 @@ mod answers;
 mod chance;
 mod doctor;
 mod frames;
+mod nft;
 mod tap;
