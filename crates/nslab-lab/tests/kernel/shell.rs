@@ -136,7 +136,7 @@ fn full_kernel_makes_the_same_network_of_every_kind() {
         let site = Site::new();
         // What this kernel lacks is told of before anything is touched.
         if let Err(error) = site.labs(|labs| labs.plan(&wanted(MORE_KINDS))) {
-            assert!(matches!(error, Error::Machine { .. }), "{error}");
+            assert!(matches!(error, nslab_lab::Error::Machine { .. }), "{error}");
             return nslab_testing::kernel_lacks(&error.to_string());
         }
         same_network(MORE_KINDS, &[]);
