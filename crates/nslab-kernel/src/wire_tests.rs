@@ -194,6 +194,39 @@ fn routes_are_read_as_they_are_written() {
 }
 
 #[test]
+fn what_tells_routes_of_one_prefix_apart_is_read_as_it_is_written() {
+    let four = Route { tos: 0x10, ..Route::new(net("10.0.0.0/8"), RouteAction::Blackhole) };
+    let six = |preference| Route {
+        from: Some(net("2001:db8:1::/48")),
+        preference,
+        ..Route::new(net("2001:db8::/32"), RouteAction::Blackhole)
+    };
+    let high = six(route::Preference::High);
+    for route in [four, high, six(route::Preference::Low), six(route::Preference::Medium)] {
+        let mut route = route;
+        route.scope = Some(0);
+        let written = ChangeRoute { route: route.clone(), delete: false };
+        assert_eq!(route::parse(&Batch::payload(&written)), Some(route));
+    }
+}
+
+#[test]
+fn what_is_not_known_of_routes_and_rules_is_named() {
+    let attribute = |bytes: &mut Vec<u8>, kind: u16| {
+        bytes.extend(8_u16.to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend([0; 4]);
+    };
+    let route = Route::new(net("10.0.0.0/8"), RouteAction::Blackhole);
+    let mut bytes = Batch::payload(&ChangeRoute { route, delete: false });
+    attribute(&mut bytes, 22); // RTA_ENCAP
+    assert_eq!(route::parse(&bytes).unwrap().unknown, [22]);
+    let mut bytes = Batch::payload(&ChangeRule { rule: Rule::new(false, 7, RuleAction::Nop), delete: false });
+    attribute(&mut bytes, 12); // FRA_TUN_ID
+    assert_eq!(rule::parse(&bytes).unwrap().unknown, [12]);
+}
+
+#[test]
 fn routes_of_other_families_and_cached_ones_are_passed_over() {
     let route = Route::new(net("10.0.0.0/8"), RouteAction::Blackhole);
     let mut bytes = Batch::payload(&ChangeRoute { route, delete: false });
@@ -217,6 +250,7 @@ fn rules_are_read_as_they_are_written() {
         oif: Some(name("b")),
         fwmark: Some((1, 0xff)),
         tos: 8,
+        dscp: Some((0x2e, 0x3c)),
         ip_protocol: Some(6),
         source_ports: Some((1, 65535)),
         destination_ports: Some((80, 80)),
