@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use nslab_kernel::link::{IfIndex, Link};
-use nslab_kernel::route::RouteAction;
+use nslab_kernel::route::{NextHop, RouteAction};
 use nslab_snapshot::State;
 
 use super::arrival::{Arrival, DropReason, Fate};
 use super::decision::{Cast, Decision, Reason, Way};
 use super::flow::Flow;
-use super::output4::is_zeronet;
+use super::output4::{IGMP, is_zeronet};
 use super::rules::{Asked, Ruled};
 use super::table4::{self, Hops, How};
 use super::validate;
@@ -89,37 +89,62 @@ fn found(
     }
     // `ip_mkroute_input`: the source is checked for the way that is taken.
     let mtu = state.network.routes.get(hit.route).and_then(|route| route.mtu);
-    let way = |link, hop: &nslab_kernel::route::NextHop| Way {
+    let way = |link, hop: &NextHop, own: bool| Way {
         link,
-        gateway: table4::gateway(state, hop),
+        gateway: hop.via.filter(|_| !(own && table4::is_own_gateway(state, hop))),
         weight: hop.weight,
         cast: if matches!(action, Some(RouteAction::Broadcast(_))) { Cast::Broadcast } else { Cast::Unicast },
         source: None,
         mtu,
     };
-    let ways: Vec<Way> = hit.detail.iter().filter_map(|hop| Some(way(hop.link?, hop))).collect();
-    let alike = |way: &Way| way.link == device.index;
-    let (back, on): (Vec<Way>, Vec<Way>) = ways.into_iter().partition(alike);
+    let ways = |own: bool| -> Vec<Way> {
+        hit.detail.iter().filter_map(|hop| Some(way(hop.link?, hop, own))).collect()
+    };
+    let mut joined = forwarded(state, flow, device, to, &reason, ways(true));
+    if hit.detail.iter().any(|hop| table4::is_own_gateway(state, hop)) {
+        joined.outcomes.extend(forwarded(state, flow, device, to, &reason, ways(false)).outcomes);
+        joined.doubts.push(table4::own_gateway());
+    }
+    joined.settled()
+}
+
+/// By those of the ways for which the source passes (`ip_mkroute_input`).
+fn forwarded(
+    state: &State,
+    flow: &Flow,
+    device: &Link,
+    to: Ipv4Addr,
+    reason: &Reason,
+    ways: Vec<Way>,
+) -> Decision<Arrival> {
     let mut joined = Decision { outcomes: Vec::new(), doubts: Vec::new() };
     let mut passing: Vec<Way> = Vec::new();
-    for ways in [on, back].into_iter().filter(|ways| !ways.is_empty()) {
-        let arrival = Arrival { fate: Fate::Forward(ways.clone()), reason: reason.clone() };
-        let out = ways.first().map(|way| way.link);
-        let checked = valid(state, flow, device, to, out, &arrival);
-        if checked.only() == Some(&arrival) {
-            passing.extend(ways);
+    let mut checks: Vec<(IfIndex, Decision<Arrival>)> = Vec::new();
+    for way in ways {
+        let arrival = Arrival { fate: Fate::Forward(vec![way.clone()]), reason: reason.clone() };
+        let known = checks.iter().position(|(link, _)| *link == way.link).unwrap_or_else(|| {
+            checks.push((way.link, valid(state, flow, device, to, Some(way.link), &arrival)));
+            checks.len() - 1
+        });
+        let (_, checked) = &checks[known];
+        if checked.only().is_some_and(|checked| matches!(checked.fate, Fate::Forward(_))) {
+            passing.push(way);
         } else {
-            joined.outcomes.extend(checked.outcomes);
-            joined.doubts.extend(checked.doubts);
+            let by_this = checked.outcomes.iter().map(|outcome| match outcome.fate {
+                Fate::Forward(_) => arrival.clone(),
+                _ => outcome.clone(),
+            });
+            joined.outcomes.extend(by_this);
+            joined.doubts.extend(checked.doubts.iter().cloned());
         }
     }
     if !passing.is_empty() {
-        let arrival = Arrival { fate: Fate::Forward(passing), reason };
+        let arrival = Arrival { fate: Fate::Forward(passing), reason: reason.clone() };
         joined.outcomes.insert(0, arrival);
     }
-    if joined.outcomes.len() > 1 && joined.doubts.is_empty() {
+    if joined.doubts.is_empty() {
         joined.doubts.push(crate::Doubt::new(
-            "which of the route's ways the packet's hash chooses: its source is checked for some of them only",
+            "which of the route's ways the packet's hash chooses: its source passes for some of them only",
             "send the packet",
         ));
     }
@@ -172,7 +197,7 @@ fn group(state: &State, flow: &Flow, device: &Link, source: Ipv4Addr, to: Ipv4Ad
     let arrival = Arrival { fate: Fate::Multicast, reason: Reason::default() };
     let mut decision = if is_zeronet(source) {
         let local = to.octets()[..3] == [224, 0, 0];
-        if !local && flow.protocol != 2 {
+        if !local && flow.protocol != IGMP {
             return dropped(DropReason::ImpossibleSource);
         }
         Decision::certain(arrival)

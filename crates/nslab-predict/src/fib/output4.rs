@@ -73,7 +73,7 @@ fn by_rules(state: &State, flow: &Flow, to: Ipv4Addr) -> Decision<Outcome> {
         }
         // Which of several is not followed up: the lookup that follows asks for a source in a rule or two at most.
         let select = |scope| source4::select(state, oif, None, scope).first().copied();
-        if is_local_group(to) || to.is_broadcast() || flow.protocol == libc_igmp() {
+        if is_local_group(to) || to.is_broadcast() || flow.protocol == IGMP {
             return straight_from(state, oif, to, source, SCOPE_LINK);
         }
         if source.is_none() {
@@ -96,9 +96,7 @@ fn by_rules(state: &State, flow: &Flow, to: Ipv4Addr) -> Decision<Outcome> {
 }
 
 /// `IPPROTO_IGMP`.
-fn libc_igmp() -> u8 {
-    2
-}
+pub(super) const IGMP: u8 = 2;
 
 /// The links that have an address (`__ip_dev_find`).
 fn owners(state: &State, address: Ipv4Addr) -> Vec<IfIndex> {
@@ -124,7 +122,6 @@ fn straight_by(state: &State, links: &[IfIndex], to: Ipv4Addr, source: Ipv4Addr)
 
 /// By a link, without a route.
 fn straight(state: &State, link: IfIndex, to: Ipv4Addr, source: Option<Ipv4Addr>) -> Decision<Outcome> {
-    let hop = NextHop::on(link);
     let way = Way {
         link,
         gateway: None,
@@ -133,8 +130,9 @@ fn straight(state: &State, link: IfIndex, to: Ipv4Addr, source: Option<Ipv4Addr>
         source: source.map(IpAddr::V4),
         mtu: None,
     };
-    let verdict = checked(state, to, vec![(hop, way)]);
-    Decision::certain(Outcome { verdict, reason: Reason::default() })
+    let verdicts = checked(state, to, vec![way]).into_iter();
+    let outcomes = verdicts.map(|verdict| Outcome { verdict, reason: Reason::default() }).collect();
+    Decision { outcomes, doubts: Vec::new() }
 }
 
 /// As [`straight`], with a source of the link's if there is none yet.
@@ -217,24 +215,23 @@ fn found(
             (None, Some(link)) => source4::select(state, link, neighbour, route.scope.unwrap_or(0)),
         }
     };
-    // `place`: which of the sources that are possible.
-    let ways = |hops: Hops, place: usize| -> Verdict {
+    // `place`: which of the sources that are possible. `own`: gateways that are addresses of this namespace are none.
+    let ways = |hops: &Hops, place: usize, own: bool| -> Vec<Verdict> {
         let cast = cast(to, Some(&route.action));
-        let ways = hops.into_iter().filter_map(|hop| {
+        let ways = hops.iter().filter_map(|hop| {
             let link = hop.link?;
-            let sources = sources(&hop);
+            let sources = sources(hop);
             let chosen = sources.get(place).or(sources.last()).copied();
             // No gateway for groups, unless a route is for groups (`__mkroute_output`).
             let direct = cast == Cast::Broadcast || cast == Cast::Multicast && route.to.prefix_len() < 4;
-            let way = Way {
+            Some(Way {
                 link,
-                gateway: table4::gateway(state, &hop).filter(|_| !direct),
+                gateway: hop.via.filter(|_| !(direct || own && table4::is_own_gateway(state, hop))),
                 weight: hop.weight,
                 cast,
                 source: chosen.map(IpAddr::V4),
                 mtu: route.mtu,
-            };
-            Some((hop, way))
+            })
         });
         checked(state, to, ways.collect())
     };
@@ -244,16 +241,31 @@ fn found(
         Vec::new()
     };
     let most = hit.detail.iter().map(|hop| sources(hop).len()).max().unwrap_or(0).max(1);
-    let mut outcomes: Vec<Outcome> = (0..most)
-        .map(|place| Outcome { verdict: ways(hit.detail.clone(), place), reason: reason.clone() })
-        .collect();
     let mut doubts = Vec::new();
     if most > 1 {
         doubts.push(Doubt::new(ORDER_OF_LINKS.0, ORDER_OF_LINKS.1));
     }
+    let own: &[bool] = if hit.detail.iter().any(|hop| table4::is_own_gateway(state, hop)) {
+        doubts.push(table4::own_gateway());
+        &[true, false]
+    } else {
+        &[false]
+    };
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for (place, &own) in (0..most).flat_map(|place| own.iter().map(move |own| (place, own))) {
+        let verdicts = ways(&hit.detail, place, own);
+        if verdicts.len() > 1 {
+            doubts.push(Doubt::new(
+                "which of the route's ways the packet's hash chooses: only some of them let a loopback source out",
+                "send the packet",
+            ));
+        }
+        outcomes.extend(verdicts.into_iter().map(|verdict| Outcome { verdict, reason: reason.clone() }));
+    }
     for (place, hops) in rivals {
         let reason = Reason { route: Some(place), ..reason.clone() };
-        outcomes.push(Outcome { verdict: ways(hops, 0), reason });
+        let verdicts = ways(&hops, 0, true).into_iter();
+        outcomes.extend(verdicts.map(|verdict| Outcome { verdict, reason: reason.clone() }));
         doubts.push(Doubt::new(
             "which of several default routes of one metric is taken: the kernel prefers gateways that answer",
             "give the routes different metrics",
@@ -262,12 +274,11 @@ fn found(
     Decision { outcomes, doubts }.settled()
 }
 
-/// What is checked last (`__mkroute_output`).
-fn checked(state: &State, to: Ipv4Addr, ways: Vec<(NextHop, Way)>) -> Verdict {
+/// What is checked last (`__mkroute_output`). There are two verdicts if only some of the ways pass.
+fn checked(state: &State, to: Ipv4Addr, ways: Vec<Way>) -> Vec<Verdict> {
     if is_zeronet(to) {
-        return Verdict::Stop(Stop::ImpossibleDestination);
+        return vec![Verdict::Stop(Stop::ImpossibleDestination)];
     }
-    let ways: Vec<Way> = ways.into_iter().map(|(_, way)| way).collect();
     let from_loopback = |way: &Way| {
         let Some(link) = state.link(way.link) else { return false };
         let localnet =
@@ -275,8 +286,7 @@ fn checked(state: &State, to: Ipv4Addr, ways: Vec<(NextHop, Way)>) -> Verdict {
         way.source.is_some_and(|source| source.is_loopback()) && !link.loopback && !localnet
     };
     let (bad, good): (Vec<Way>, Vec<Way>) = ways.into_iter().partition(from_loopback);
-    match (bad.is_empty(), good.is_empty()) {
-        (false, true) => Verdict::Stop(Stop::LoopbackSource),
-        _ => Verdict::Leave(good),
-    }
+    let stopped = (!bad.is_empty()).then_some(Verdict::Stop(Stop::LoopbackSource));
+    let leaving = (!good.is_empty() || bad.is_empty()).then_some(Verdict::Leave(good));
+    leaving.into_iter().chain(stopped).collect()
 }

@@ -83,16 +83,24 @@ pub(super) fn local_link(state: &State, asked: &Asked<'_>) -> Decision<Option<If
     Decision { outcomes, doubts: vec![history()] }.settled()
 }
 
-/// The gateway of a way. An address of the namespace itself is none, in the manner of old BSD: it says that the destination is
-/// on the link (`fib_check_nh_v4_gw`, `net/ipv4/fib_semantics.c`, gives such a way the scope of a host, and
-/// `rt_set_nexthop`, `net/ipv4/route.c`, heeds gateways of scope link alone).
-pub(super) fn gateway(state: &State, hop: &NextHop) -> Option<IpAddr> {
-    let flow = Flow::to(hop.via?);
-    let local = || {
-        let by_table = local_link(state, &Asked::new(state, &flow));
-        source4::is_own(state, flow.destination) || by_table.outcomes.iter().any(Option::is_some)
-    };
-    hop.via.filter(|via| hop.onlink || via.is_ipv6() || !local())
+/// Whether a gateway is an address of the namespace itself, or delivered here by the local table. In the manner of old BSD that
+/// says that the destination is on the link, if it was so when the route was made (`fib_check_nh_v4_gw`,
+/// `net/ipv4/fib_semantics.c`, gives such a way the scope of a host, and `rt_set_nexthop`, `net/ipv4/route.c`, heeds gateways of
+/// scope link alone). The kernel does not tell whether it was.
+pub(super) fn is_own_gateway(state: &State, hop: &NextHop) -> bool {
+    let Some(via) = hop.via.filter(|via| via.is_ipv4() && !hop.onlink) else { return false };
+    let flow = Flow::to(via);
+    source4::is_own(state, via)
+        || local_link(state, &Asked::new(state, &flow)).outcomes.iter().any(Option::is_some)
+}
+
+/// The doubt about [such a gateway](is_own_gateway).
+pub(super) fn own_gateway() -> Doubt {
+    Doubt::new(
+        "whether the gateway was an address of this namespace already when the route was made: then the destination counts \
+         as being on the link",
+        "add the route anew, without a gateway or with another host's address",
+    )
 }
 
 /// What is not known of a namespace that has the usual rules alone.
