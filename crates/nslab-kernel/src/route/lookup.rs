@@ -26,7 +26,7 @@ pub struct Lookup {
     pub oif: Option<IfIndex>,
     /// Its mark; 0 for none.
     pub mark: u32,
-    /// Its type of service. IPv6 lookups do not heed it (Linux 6.18).
+    /// Its type of service, or traffic class.
     pub tos: u8,
     /// Its protocol: the kernel knows TCP, UDP and ICMP here, and takes 0 for UDP.
     pub protocol: u8,
