@@ -178,7 +178,7 @@ impl Maker<'_> {
                 if ipv6 { "fd00:0::" } else { "10.0.0.0" },
                 if ipv6 { "fd00:5::" } else { "10.5.0.0" }
             ),
-            (22, _) if tracked => {
+            (22, _) if tracked && !self.rejects => {
                 let end = *self.chance.pick(&["saddr", "daddr"]);
                 format!("{ip} {end} set {}", outside(self.chance, ipv6))
             }
@@ -215,23 +215,23 @@ impl Maker<'_> {
         let host = if ipv6 { format!("[{new}]") } else { new.clone() };
         let port = self.port();
         let statement = match (hook, self.chance.below(10)) {
-            ("prerouting", 3) => {
+            ("prerouting" | "output", 3) => {
                 let net = if ipv6 { "fd00:2::" } else { "10.2.0." };
                 format!(
                     "tcp dport {{ 80, 443 }} counter dnat{family} to tcp dport map {{ 80 : {net}5, 443 : {net}6 }}"
                 )
             }
-            ("prerouting", 6) if !ipv6 => {
+            ("prerouting" | "output", 6) if !ipv6 => {
                 let map = "ip daddr map { 10.2.0.0/24 : 10.2.7.0/24 }";
                 format!("ip daddr 10.2.0.0/24 counter dnat{family} prefix to {map}")
             }
-            ("prerouting", 0..=2) => format!("dnat{family} to {new}"),
-            ("prerouting", 4) => {
+            ("prerouting" | "output", 0..=2) => format!("dnat{family} to {new}"),
+            ("prerouting" | "output", 4) => {
                 let protocol = *self.chance.pick(&["tcp", "udp"]);
                 format!("meta l4proto {protocol} counter dnat{family} to {host}:{port}")
             }
             ("prerouting", 5) => format!("meta l4proto tcp counter redirect to :{port}"),
-            ("prerouting", _) => format!("dnat{family} to {new}-{last}"),
+            ("prerouting" | "output", _) => format!("dnat{family} to {new}-{last}"),
             (_, 0..=2) => format!("snat{family} to {new}"),
             (_, 3) => "masquerade".into(),
             (_, 4) => format!("meta l4proto udp counter snat{family} to {host}:2000-60000"),
@@ -311,11 +311,12 @@ pub(super) fn ruleset(chance: &mut Chance) -> String {
             text += &format!("\tchain r{chain} {{\n{rules}\t}}\n");
         }
         for base in 0..=maker.chance.below(4) {
-            let hook = *maker.chance.pick(&["prerouting", "input", "forward", "forward", "postrouting"]);
-            if rejects && hook == "postrouting" {
+            let hook =
+                *maker.chance.pick(&["prerouting", "input", "forward", "forward", "postrouting", "output"]);
+            if rejects && matches!(hook, "postrouting" | "output") {
                 continue;
             }
-            let raw = hook == "prerouting" && maker.chance.once_in(3);
+            let raw = matches!(hook, "prerouting" | "output") && maker.chance.once_in(3);
             let priority = if raw { -300 } else { *maker.chance.pick(&[-150, -50, 0, 0, 10, 120]) };
             let policy = *maker.chance.pick(&["accept", "accept", "accept", "drop"]);
             let at = if raw { At::Raw } else { At::Hook(hook) };
@@ -324,9 +325,11 @@ pub(super) fn ruleset(chance: &mut Chance) -> String {
                 "\tchain b{base} {{\n\t\ttype filter hook {hook} priority {priority}; policy {policy};\n{rules}\t}}\n"
             );
         }
-        for (hook, priority) in [("prerouting", -100), ("postrouting", 100), ("postrouting", 90)] {
+        for (hook, priority) in
+            [("prerouting", -100), ("postrouting", 100), ("postrouting", 90), ("output", -100)]
+        {
             // A reset is related to what it answers, and so asked of these.
-            if maker.chance.once_in(3) && (!rejects || hook != "postrouting") {
+            if maker.chance.once_in(3) && (!rejects || hook == "prerouting") {
                 let priority = priority + i32::try_from(maker.chance.below(3)).unwrap() * 30;
                 let rules: String = (0..=maker.chance.below(3)).map(|_| maker.nat_rule(hook)).collect();
                 text += &format!(
@@ -377,4 +380,13 @@ pub(super) fn packet(chance: &mut Chance, number: u16) -> Packet {
         size,
     };
     Packet { ip, transport, mark: 0 }
+}
+
+/// The packet, for somewhere behind the outer cable, from the router.
+pub(super) fn to_outside(chance: &mut Chance, packet: &Packet) -> Packet {
+    let ipv6 = packet.is_ipv6();
+    let source = if ipv6 { "fd00:1::fe" } else { "10.1.0.254" }.parse().unwrap();
+    let destination = outside(chance, ipv6).parse().unwrap();
+    let ip = Ip { source, destination, ..packet.ip.clone() };
+    Packet { ip, ..packet.clone() }
 }

@@ -14,7 +14,7 @@ use nslab_testing::{Nft, Oracle, privileged, times};
 
 use crate::chance::Chance;
 use network::Network;
-use predict::{End, Outcome, Way, predict};
+use predict::{End, Outcome, Way, predict, predict_sent};
 
 /// Rulesets, and packets for each.
 const RULESETS: usize = 60;
@@ -32,6 +32,8 @@ struct Figures {
     several: usize,
     /// Not known.
     unknown: BTreeMap<String, usize>,
+    /// By the router itself.
+    sent: usize,
     forwarded: usize,
     dropped: usize,
     rejected: usize,
@@ -71,9 +73,30 @@ fn is_test(packet: &Packet) -> bool {
     }
 }
 
-fn run(network: &mut Network, cable: usize, packet: &Packet, before: &Ruleset) -> (Actual, Ruleset) {
-    let mac = if cable == 0 { network.inner.1 } else { network.outer.1 };
-    let out = network.send(cable, &wire::frame(packet, mac));
+/// Where a packet is sent: into one of the cables, or by the router itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    Cable(usize),
+    Router,
+}
+
+impl From {
+    /// By which cable it came, or would have come.
+    fn cable(self) -> usize {
+        match self {
+            Self::Cable(cable) => cable,
+            Self::Router => 0,
+        }
+    }
+}
+
+fn run(network: &mut Network, from: From, packet: &Packet, before: &Ruleset) -> (Actual, Ruleset) {
+    let mac = if from.cable() == 0 { network.inner.1 } else { network.outer.1 };
+    let frame = wire::frame(packet, mac);
+    let out = match from {
+        From::Cable(cable) => network.send(cable, &frame),
+        From::Router => network.send_from_router(&frame[14..]),
+    };
     let after = network.read();
     let old = counters(before);
     let counted = counters(&after).into_iter().map(|(at, packets)| (at, packets - old[&at]));
@@ -169,6 +192,10 @@ fn judge<'a>(
 /// The answer to a packet that came out, and how it is tracked.
 fn answer(out: &Packet, connection: &Connection) -> Option<(Packet, Tracking)> {
     let turned = inverted(&tuple(out))?;
+    // Where a rule wrote a port by itself, answers belong to no connection.
+    if turned != connection.reply {
+        return None;
+    }
     let transport = match out.transport {
         Transport::Udp { source, destination } => Transport::Udp { source: destination, destination: source },
         Transport::Icmp { kind, code, id } if connection.original.source.is_ipv4() => {
@@ -225,8 +252,14 @@ fn compare(seed: u64, rulesets: usize) -> (Figures, Vec<String>) {
         for _ in 0..PACKETS {
             number = number.checked_add(1).unwrap_or(1024);
             let packet = generate::packet(chance, number);
-            let outcomes = predict(&ruleset, &packet, Way::in_by(&network, 0), None);
-            let (actual, after) = run(&mut network, 0, &packet, &ruleset);
+            let from = if chance.once_in(4) { From::Router } else { From::Cable(0) };
+            let packet = if from == From::Router { generate::to_outside(chance, &packet) } else { packet };
+            let outcomes = match from {
+                From::Cable(cable) => predict(&ruleset, &packet, Way::in_by(&network, cable), None),
+                From::Router => predict_sent(&ruleset, &packet, &network),
+            };
+            let (actual, after) = run(&mut network, from, &packet, &ruleset);
+            figures.sent += usize::from(from == From::Router);
             let judged = judge(&outcomes, &actual, 0, &mut figures);
             let mut tell = |packet: &Packet, outcomes: &[Outcome], why: String| {
                 let steps: Vec<String> = outcomes.iter().map(|outcome| outcome.words(&ruleset)).collect();
@@ -241,11 +274,11 @@ fn compare(seed: u64, rulesets: usize) -> (Figures, Vec<String>) {
                     ..
                 })) if vague.is_empty() => {
                     figures.translated += usize::from(tuple(out) != tuple(&packet));
-                    if let Some((answer, tracking)) =
-                        answer(out, connection).filter(|_| answered && chance.once_in(2))
+                    if let Some((answer, tracking)) = answer(out, connection)
+                        .filter(|_| answered && from != From::Router && chance.once_in(2))
                     {
-                        let outcomes = predict(&after, &answer, Way::in_by(&network, 1), Some(tracking));
-                        let (actual, last) = run(&mut network, 1, &answer, &after);
+                        let outcomes = predict(&after, &answer, Way::in_by(&network, 1), Some(&tracking));
+                        let (actual, last) = run(&mut network, From::Cable(1), &answer, &after);
                         figures.answers += 1;
                         if let Err(why) = judge(&outcomes, &actual, 1, &mut figures) {
                             tell(&answer, &outcomes, format!("the answer to {packet:?}: {why}"));

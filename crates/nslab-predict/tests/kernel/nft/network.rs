@@ -5,7 +5,7 @@ use nslab_kernel::nftables::Ruleset;
 use nslab_kernel::{Namespace, link, sysctl};
 use nslab_testing::{Nft, Oracle};
 
-use super::wire::Wire;
+use super::wire::{Raw, Wire};
 
 /// What is at the end of input: everything that comes so far is counted and dropped, so that the router answers nothing. What
 /// it says to groups by itself is dropped before other chains see it.
@@ -33,6 +33,8 @@ pub(super) struct Network {
     /// Far ends and near ends of their cables.
     pub(super) near: [Wire; 2],
     pub(super) far: [Wire; 2],
+    /// For IPv4 and IPv6.
+    raw: [Raw; 2],
     marker: std::cell::Cell<u32>,
 }
 
@@ -94,6 +96,7 @@ impl Network {
             netfilter: router.run(|| Socket::open(Protocol::Netfilter)).unwrap().unwrap(),
             near: [Wire::open(&router, inner.0), Wire::open(&router, outer.0)],
             far: [Wire::open(&outside, find(&outside, "a0").0), Wire::open(&outside, find(&outside, "b0").0)],
+            raw: [Raw::open(&router, false), Raw::open(&router, true)],
             router,
             nft,
             _outside: outside,
@@ -137,10 +140,21 @@ impl Network {
     /// same cable the first one has been wholly worked on.
     pub(super) fn send(&self, cable: usize, frame: &[u8]) -> [Vec<Vec<u8>>; 2] {
         let number = self.marker.get() + 1;
-        self.marker.set(number);
         self.far[cable].send(frame);
         self.far[cable].mark(number);
         self.near[cable].until(number);
+        self.come_out()
+    }
+
+    /// The same for a packet that the router itself sends, from its IP header on.
+    pub(super) fn send_from_router(&self, packet: &[u8]) -> [Vec<Vec<u8>>; 2] {
+        self.raw[usize::from(packet[0] >> 4 == 6)].send(packet);
+        self.come_out()
+    }
+
+    fn come_out(&self) -> [Vec<Vec<u8>>; 2] {
+        let number = self.marker.get() + 1;
+        self.marker.set(number);
         self.near.iter().for_each(|wire| wire.mark(number));
         [self.far[0].until(number), self.far[1].until(number)]
     }

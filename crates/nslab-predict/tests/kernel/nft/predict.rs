@@ -132,26 +132,8 @@ pub(super) fn predict(
     way: Way,
     tracking: Option<Tracking>,
 ) -> Vec<Outcome> {
-    let family = if packet.is_ipv6() { Family::Ip6 } else { Family::Ip };
-    let tracking = tracking.unwrap_or_else(|| {
-        let new = Connection::begun_by(packet).filter(|_| tracks_connections(ruleset, family));
-        new.map_or(Tracking::None, Tracking::Connection)
-    });
     let mut outcomes = Vec::new();
-    let here = |hook| Context {
-        family,
-        hook,
-        packet,
-        vague: &[],
-        input: Some(way.input),
-        output: None,
-        tracking: tracking.clone(),
-        tracked_before: false,
-        link_header: LinkHeader::Unknown,
-        packet_type: Some(0),
-        socket: Socket::Absent,
-        priority: None,
-    };
+    let here = |hook| context(ruleset, hook, packet, way, tracking);
     for branch in evaluate(ruleset, &here(Hook::Prerouting), &Router) {
         let steps = branch.trail.clone();
         let Some(branch) = passes(branch, steps.clone(), &mut outcomes) else { continue };
@@ -178,23 +160,79 @@ pub(super) fn predict(
                 outcomes.push(Outcome { end: End::Local, steps, vague, tracking });
                 continue;
             }
-            let last = Context {
-                packet: &branch.packet,
-                vague: &branch.vague,
-                output: Some(way.output),
-                tracking: branch.tracking,
-                ..here(Hook::Postrouting)
-            };
-            for branch in evaluate(ruleset, &last, &Router) {
-                let steps = [steps.clone(), branch.trail.clone()].concat();
-                let Some(branch) = passes(branch, steps.clone(), &mut outcomes) else { continue };
-                let (mut out, vague, tracking) = (branch.packet, branch.vague, branch.tracking);
-                out.mark = 0;
-                outcomes.push(Outcome { end: End::Out(out), steps, vague, tracking });
-            }
+            leave(ruleset, branch, &steps, &here(Hook::Postrouting), way, &mut outcomes);
         }
     }
     outcomes
+}
+
+/// All that may become of a packet that the router itself sends by its outer cable.
+pub(super) fn predict_sent(ruleset: &Ruleset, packet: &Packet, network: &Network) -> Vec<Outcome> {
+    let way = Way::in_by(network, 0);
+    let mut outcomes = Vec::new();
+    let here =
+        |hook| Context { input: None, socket: Socket::Unknown, ..context(ruleset, hook, packet, way, None) };
+    let first = Context { output: Some(way.output), ..here(Hook::Output) };
+    for branch in evaluate(ruleset, &first, &Router) {
+        let steps = branch.trail.clone();
+        let Some(branch) = passes(branch, steps.clone(), &mut outcomes) else { continue };
+        leave(ruleset, branch, &steps, &here(Hook::Postrouting), way, &mut outcomes);
+    }
+    outcomes
+}
+
+/// The last hook.
+fn leave(
+    ruleset: &Ruleset,
+    branch: Branch,
+    steps: &[Step],
+    here: &Context<'_>,
+    way: Way,
+    outcomes: &mut Vec<Outcome>,
+) {
+    let last = Context {
+        packet: &branch.packet,
+        vague: &branch.vague,
+        output: Some(way.output),
+        tracking: branch.tracking,
+        ..here.clone()
+    };
+    for branch in evaluate(ruleset, &last, &Router) {
+        let steps = [steps, &branch.trail].concat();
+        let Some(branch) = passes(branch, steps.clone(), outcomes) else { continue };
+        let (mut out, vague, tracking) = (branch.packet, branch.vague, branch.tracking);
+        out.mark = 0;
+        outcomes.push(Outcome { end: End::Out(out), steps, vague, tracking });
+    }
+}
+
+/// A packet at a hook, just come in.
+fn context<'a>(
+    ruleset: &Ruleset,
+    hook: Hook,
+    packet: &'a Packet,
+    way: Way,
+    tracking: Option<&Tracking>,
+) -> Context<'a> {
+    let family = if packet.is_ipv6() { Family::Ip6 } else { Family::Ip };
+    let tracking = tracking.cloned().unwrap_or_else(|| {
+        let new = Connection::begun_by(packet).filter(|_| tracks_connections(ruleset, family));
+        new.map_or(Tracking::None, Tracking::Connection)
+    });
+    Context {
+        family,
+        hook,
+        packet,
+        vague: &[],
+        input: Some(way.input),
+        output: None,
+        tracking,
+        tracked_before: false,
+        link_header: LinkHeader::Unknown,
+        packet_type: Some(0),
+        socket: Socket::Absent,
+        priority: None,
+    }
 }
 
 /// The branch, if it goes on; else it is an outcome.

@@ -14,6 +14,13 @@ pub(super) struct Wire {
     fd: OwnedFd,
 }
 
+fn set<T>(fd: &OwnedFd, level: i32, option: i32, value: &T) {
+    let len = u32::try_from(size_of_val(value)).unwrap();
+    // SAFETY: the value lives and has this length.
+    let set = unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const *value).cast(), len) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
 impl Wire {
     pub(super) fn open(namespace: &Namespace, link: u32) -> Self {
         namespace
@@ -34,18 +41,9 @@ impl Wire {
                 let bound = unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), len) };
                 assert_eq!(bound, 0, "{}", std::io::Error::last_os_error());
                 let limit = libc::timeval { tv_sec: 20, tv_usec: 0 };
-                let len = u32::try_from(size_of_val(&limit)).unwrap();
-                // SAFETY: the option lives and has this length.
-                let set = unsafe {
-                    libc::setsockopt(
-                        fd.as_raw_fd(),
-                        libc::SOL_SOCKET,
-                        libc::SO_RCVTIMEO,
-                        (&raw const limit).cast(),
-                        len,
-                    )
-                };
-                assert_eq!(set, 0);
+                set(&fd, libc::SOL_SOCKET, libc::SO_RCVTIMEO, &limit);
+                // What is sent here is not read here, and would fill the queue (packet(7), Linux 4.20).
+                set(&fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &1_i32);
                 Self { fd }
             })
             .unwrap()
@@ -95,6 +93,47 @@ impl Wire {
                 0x0800 | 0x86dd => packets.push(frame.split_off(14)),
                 _ => {}
             }
+        }
+    }
+}
+
+/// A socket that sends whole IP packets (raw(7)).
+pub(super) struct Raw {
+    fd: OwnedFd,
+}
+
+impl Raw {
+    pub(super) fn open(namespace: &Namespace, ipv6: bool) -> Self {
+        let family = if ipv6 { libc::AF_INET6 } else { libc::AF_INET };
+        let open = || {
+            // SAFETY: no memory is passed; the descriptor is ours alone.
+            unsafe {
+                let fd = libc::socket(family, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::IPPROTO_RAW);
+                assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+                OwnedFd::from_raw_fd(fd)
+            }
+        };
+        Self { fd: namespace.run(open).unwrap() }
+    }
+
+    /// Sends a packet, or has the kernel refuse it, as it does what rules drop.
+    pub(super) fn send(&self, packet: &[u8]) {
+        let mut to = vec![0; if packet[0] >> 4 == 6 { 28 } else { 16 }];
+        let (family, at) = if to.len() == 28 { (libc::AF_INET6, 8) } else { (libc::AF_INET, 4) };
+        to[..2].copy_from_slice(&u16::try_from(family).unwrap().to_ne_bytes());
+        let destination = if to.len() == 28 { &packet[24..40] } else { &packet[16..20] };
+        to[at..at + destination.len()].copy_from_slice(destination);
+        let len = u32::try_from(to.len()).unwrap();
+        // SAFETY: packet and address live and have these lengths; the address has the bytes of a `sockaddr_in` or `sockaddr_in6`.
+        unsafe {
+            libc::sendto(
+                self.fd.as_raw_fd(),
+                packet.as_ptr().cast(),
+                packet.len(),
+                0,
+                to.as_ptr().cast(),
+                len,
+            );
         }
     }
 }
