@@ -130,7 +130,7 @@ pub(super) fn predict(
     ruleset: &Ruleset,
     packet: &Packet,
     way: Way,
-    tracking: Option<Tracking>,
+    tracking: Option<&Tracking>,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let here = |hook| context(ruleset, hook, packet, way, tracking);
