@@ -54,7 +54,7 @@ fn run(seed: u64, figures: &mut BTreeMap<String, usize>, failures: &mut Vec<Stri
 fn decisions_are_those_of_the_kernel() {
     privileged(|| {
         let first = number("NSLAB_FIB_SEED").unwrap_or(1);
-        let usually = u64::try_from(times(60)).unwrap();
+        let usually = u64::try_from(times(120)).unwrap();
         let count = number("NSLAB_FIB_CASES").unwrap_or(usually);
         let mut figures = BTreeMap::new();
         let mut failures = Vec::new();
