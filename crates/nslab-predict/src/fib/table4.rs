@@ -126,11 +126,15 @@ fn look(state: &State, tables: &[u32], asked: &Asked<'_>, how: How) -> Look<Hops
     routes.sort_by_key(|(_, route)| {
         (Reverse(route.to.prefix_len()), Reverse(route.table), Reverse(route.tos), route.metric)
     });
+    let mut missed: Vec<IpAddr> = Vec::new();
     for (place, route) in routes {
-        if route.tos != 0 && route.tos != asked.flow.rt_tos() {
+        if missed.contains(&route.to.network()) || route.tos != 0 && route.tos != asked.flow.rt_tos() {
             continue;
         }
         match one(state, place, route, asked, how) {
+            // A nexthop object without a usable way ends the search among all routes of that network address, those of
+            // shorter prefixes too: they are one leaf of the tree (`miss` in `fib_table_lookup`).
+            Look::Nothing if route.nexthop.is_some() => missed.push(route.to.network()),
             Look::Nothing => {}
             look => return look,
         }

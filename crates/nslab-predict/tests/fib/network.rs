@@ -19,6 +19,16 @@ pub(crate) struct Built {
     _namespace: Namespace,
 }
 
+impl Built {
+    /// Reads it again; whether it has changed.
+    pub(crate) fn read_again(&mut self) -> bool {
+        let network = NamespaceState::read(&mut self.socket, Select { tables: true }).unwrap();
+        let changed = network != self.state.network;
+        self.state.network = network;
+        changed
+    }
+}
+
 pub(crate) const LINKS: [&str; 5] = ["lo", "v0", "v1", "v2", "v3"];
 const PRIORITIES: [&str; 6] = ["10", "20", "30", "40", "32000", "32800"];
 
@@ -85,6 +95,10 @@ pub(crate) fn lines(random: &mut Random) -> Vec<String> {
     for _ in 0..2 + random.below(8) {
         lines.push(own_address(random));
     }
+    if random.percent(25) {
+        lines.push("sysctl net.ipv4.conf.all.rp_filter 1".into());
+        lines.push(format!("sysctl net.ipv4.conf.all.src_valid_mark {}", random.below(2)));
+    }
     if random.percent(60) {
         lines.push("sysctl net.ipv4.conf.all.forwarding 1".into());
         lines.push("sysctl net.ipv6.conf.all.forwarding 1".into());
@@ -104,8 +118,9 @@ pub(crate) fn lines(random: &mut Random) -> Vec<String> {
         if random.percent(30) {
             lines.push(format!("nexthop add id {} group {}/{}", base + 9, base + 1, base + 2));
         }
+        let known: Vec<String> = (0..3).map(|_| prefix(random, ipv6)).collect();
         for _ in 0..random.below(16) {
-            lines.push(route(random, ipv6));
+            lines.push(route(random, ipv6, &known));
         }
         if random.percent(60) {
             for _ in 0..random.below(6) {
@@ -175,7 +190,7 @@ fn hop(random: &mut Random, ipv6: bool) -> String {
     format!("{via}dev {}{onlink}", link(random))
 }
 
-fn route(random: &mut Random, ipv6: bool) -> String {
+fn route(random: &mut Random, ipv6: bool, known: &[String]) -> String {
     let family = if ipv6 { "-6 " } else { "" };
     let kind = match random.below(20) {
         0 => "blackhole ",
@@ -189,7 +204,8 @@ fn route(random: &mut Random, ipv6: bool) -> String {
         6 => "anycast ",
         _ => "",
     };
-    let to = prefix(random, ipv6);
+    // Several routes to one place are what metrics and the like are for.
+    let to = if random.percent(50) { known[random.below(known.len())].clone() } else { prefix(random, ipv6) };
     let verb = if random.percent(50) { "append" } else { "add" };
     let mut line = format!("{family}route {verb} {kind}{to}");
     if ipv6 && random.percent(12) {
@@ -236,12 +252,12 @@ fn rule(random: &mut Random, ipv6: bool) -> String {
         line += " not";
     }
     for _ in 0..random.below(3) {
-        line += &match random.below(10) {
+        line += &match random.below(11) {
             0 | 1 => format!(" from {}", prefix(random, ipv6)),
             2 => format!(" to {}", prefix(random, ipv6)),
             3 => format!(" iif {}", random.pick(&LINKS)),
             4 => format!(" oif {}", random.pick(&LINKS)),
-            5 => format!(" fwmark {}/{}", random.below(4), random.pick(&["0x1", "0x3", "0xff"])),
+            5 | 10 => format!(" fwmark {}/{}", random.below(4), random.pick(&["0x1", "0x3", "0xff"])),
             6 => format!(" tos {}", random.pick(&["0x04", "0x08", "0x10"])),
             7 => format!(" ipproto {}", random.pick(&["tcp", "udp"])),
             8 => format!(" {} {}", random.pick(&["sport", "dport"]), random.pick(&["80", "1-1000"])),
