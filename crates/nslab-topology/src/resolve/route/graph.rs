@@ -1,6 +1,6 @@
 //! Which way routers reach each other: subnets and routers as a graph, and shortest paths on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -66,9 +66,11 @@ impl Graph {
         };
         let mut vrfs: HashMap<(usize, u32), usize> = HashMap::new();
         let partial = super::super::tunnels::partial(net);
+        // A member is no port of its segment, which has those only that have a network layer.
+        let members = net.interface_ports().filter(|port| net.is_tunnel(*port) && net.is_member(*port));
+        let bridged: HashSet<usize> = members.map(|port| net.segment_of[port]).collect();
         for (segment, ports) in net.segments.iter().map(|segment| &segment.ports).enumerate() {
-            let is_bridged = |port: &usize| net.is_tunnel(*port) && net.is_member(*port);
-            if partial.contains(&segment) || tunnels == Tunnels::Shunned && ports.iter().any(is_bridged) {
+            if partial.contains(&segment) || tunnels == Tunnels::Shunned && bridged.contains(&segment) {
                 continue;
             }
             for &port in ports.iter().filter(|port| net.is_up(**port)) {
