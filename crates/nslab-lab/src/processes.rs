@@ -18,8 +18,12 @@ const ROUNDS: usize = 10;
 /// Ends all processes in these namespaces, except the calling one: asks (SIGHUP, SIGTERM, SIGCONT), waits, then kills.
 /// Returns how many there were. Those of `spared` are left alone: the first processes of PID namespaces, which go last, as
 /// with one go all others of its namespace, without having been asked.
-pub fn end_in(namespaces: &[NamespaceId], spared: &[Pid]) -> Result<usize> {
-    let ids: HashSet<NamespaceId> = namespaces.iter().copied().collect();
+///
+/// The handles are what it takes and not ids: an id passes on to the next namespace as soon as the one that had it is
+/// gone, and with it would the processes that are ended.
+pub fn end_in(namespaces: &[Namespace], spared: &[Pid]) -> Result<usize> {
+    let ids: HashSet<NamespaceId> =
+        namespaces.iter().map(Namespace::id).collect::<nslab_kernel::Result<_>>()?;
     if ids.is_empty() {
         return Ok(0);
     }

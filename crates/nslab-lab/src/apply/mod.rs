@@ -211,7 +211,7 @@ fn remove_namespace(plan: &Plan, place: usize, site: &mut Site<'_>) -> Result<()
     let reference = &plan.namespaces[place];
     if let Some(open) = site.open[place].take() {
         let first = view::first_process(site.paths, &reference.node)?;
-        crate::processes::end_in(&[open.namespace.id()?], first.as_slice())?;
+        crate::processes::end_in(std::slice::from_ref(&open.namespace), first.as_slice())?;
     }
     view::remove(site.paths, &reference.node)?;
     pins::unpin(site.paths, &reference.node, &reference.name)

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use nslab_kernel::Namespace;
 use nslab_kernel::link::find;
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::processes::{Depth, list};
-use nslab_kernel::{Namespace, NamespaceId};
 
 use super::{Labs, leave};
 use crate::apply::{Event, Observer};
@@ -69,20 +69,22 @@ pub(super) fn take_away(paths: &LabPaths, observer: &Observer<'_>) -> Result<Gon
     let left =
         ledger.as_ref().map_or_else(|_| Ok(Vec::new()), |ledger| leave::all(paths, ledger, observer))?;
     Journal::down(&paths.journal())?;
-    let mut ids = Vec::with_capacity(nodes.len());
+    let mut own = Vec::with_capacity(nodes.len());
     for node in &nodes {
         if ledger.as_ref().map_or_else(|_| !leave::is_own(paths, node), |ledger| ledger.has(node)) {
             continue;
         }
         if let Some(namespace) = crate::actual::pinned(&paths.pin(node))? {
-            ids.push(namespace.id()?);
+            own.push(namespace);
         }
     }
     let mut first = Vec::new();
     for node in &nodes {
         first.extend(view::first_process(paths, node)?);
     }
-    let processes = processes::end_in(&ids, &first)?;
+    let (processes, namespaces) = (processes::end_in(&own, &first)?, own.len());
+    // Unpinned, they go all at once.
+    drop(own);
     progress();
     view::remove_all(paths)?;
     pins::unpin_all(paths, &progress)?;
@@ -93,7 +95,7 @@ pub(super) fn take_away(paths: &LabPaths, observer: &Observer<'_>) -> Result<Gon
         _ if !left.is_empty() => {
             Err(Error::Refused { left: left.iter().map(ToString::to_string).collect(), refusals: left })
         }
-        _ => Ok(Gone { namespaces: ids.len(), processes, time: Duration::ZERO }),
+        _ => Ok(Gone { namespaces, processes, time: Duration::ZERO }),
     }
 }
 
@@ -111,10 +113,9 @@ fn take_away_unknown(paths: &LabPaths, name: &str) -> Result<Gone> {
             && space.id().is_ok_and(|now| now == id)
             && is_marked(&space, name)
         {
-            ours.push(id);
+            ours.push(space);
         }
     }
-    let ours: Vec<NamespaceId> = ours;
     let processes = processes::end_in(&ours, &[])?;
     Ok(Gone { namespaces: ours.len(), processes, time: Duration::ZERO })
 }

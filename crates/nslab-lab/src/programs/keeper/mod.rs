@@ -30,8 +30,26 @@ use crate::paths::LabPaths;
 /// and while that has one thread.
 pub fn keeper_main(paths: &LabPaths) -> Result<()> {
     let listener = socket::take_stdin().context(|| "be a lab's keeper")?;
+    match prepare(paths, &listener) {
+        Ok((socket, view, signals)) => {
+            let (connections, stops) = (Vec::new(), Vec::new());
+            let table = Table::new(paths);
+            Keeper { view, listener, socket, signals, connections, table, stops, told_to_end: false }.run()
+        }
+        Err(error) => {
+            // Whoever started it has asked a question by now, or will at once; nobody hears anything else of it.
+            let problem = format!("the keeper cannot begin: {error}");
+            if let Ok(stream) = rustix::net::accept_with(&listener, rustix::net::SocketFlags::CLOEXEC) {
+                Connection::new(stream).reply(&Reply::Failed { problem });
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What a keeper has to be before it is one.
+fn prepare(paths: &LabPaths, listener: &OwnedFd) -> Result<(SocketFile, View, Signals)> {
     let socket = SocketFile::new(paths.keeper());
-    rustix::io::ioctl_fionbio(&listener, true).context(|| "set up the keeper's socket")?;
     let _ = rustix::thread::set_name(c"nslab-keeper");
     rustix::process::chdir(c"/").context(|| "change to /")?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context(|| "become a subreaper")?;
@@ -40,18 +58,8 @@ pub fn keeper_main(paths: &LabPaths) -> Result<()> {
     // A terminal's signals reach no session but its own; should they come from elsewhere, the lab's programs stay.
     let signals = Signals::take(&[Signal::CHILD, Signal::TERM, Signal::HUP, Signal::INT])
         .context(|| "take signals from a descriptor")?;
-    let table = Table::new(paths);
-    Keeper {
-        view,
-        listener,
-        socket,
-        signals,
-        connections: Vec::new(),
-        table,
-        stops: Vec::new(),
-        told_to_end: false,
-    }
-    .run()
+    rustix::io::ioctl_fionbio(listener, true).context(|| "set up the keeper's socket")?;
+    Ok((socket, view, signals))
 }
 
 #[derive(Debug)]
