@@ -135,7 +135,50 @@ impl Network {
                 }
             }
         }
-        Self { spaces, senders, macs }
+        let mut network = Self { spaces, senders, macs };
+        network.settle();
+        network
+    }
+
+    /// Waits until carriers and the states of ports are what they will be: the kernel sets them a moment later
+    /// (`linkwatch_event`, `net/core/link_watch.c`; `br_port_carrier_check`).
+    fn settle(&mut self) {
+        let begun = Instant::now();
+        loop {
+            let links: Vec<_> =
+                self.spaces.iter_mut().map(|space| list(&mut space.socket).unwrap()).collect();
+            let up = |place: usize, index: u32| {
+                let own: &Vec<nslab_kernel::link::Link> = &links[place];
+                own.iter().any(|link| link.index == index && link.up)
+            };
+            let is_settled = |place: usize, link: &nslab_kernel::link::Link| {
+                // Both ends of a cable have one number.
+                let other = (0..links.len()).find(|&other| {
+                    other != place && links[other].iter().any(|far| far.index == link.index && far.is_veth())
+                });
+                let runs =
+                    |lower: u32| links[place].iter().any(|link| link.index == lower && link.is_running());
+                let mut ports = links[place].iter().filter(|port| port.master == Some(link.index));
+                let expected = match &link.kind {
+                    Some(LinkKind::Veth(_)) => link.up && other.is_some_and(|other| up(other, link.index)),
+                    _ if !link.up => link.carrier,
+                    Some(LinkKind::Bridge(_)) => ports.any(nslab_kernel::link::Link::is_running),
+                    Some(LinkKind::Macvlan(_)) => link.lower.is_some_and(runs),
+                    _ => link.carrier,
+                };
+                let is_right = link.carrier == expected;
+                let bridge_up = link.master.is_some_and(|master| up(place, master));
+                let passes =
+                    link.bridge_port.is_none_or(|port| (port.state == 3) == (link.is_running() && bridge_up));
+                is_right && passes
+            };
+            let all = links.iter().enumerate();
+            if all.clone().all(|(place, own)| own.iter().all(|link| is_settled(place, link))) {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "it does not settle: {links:#?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// The network's namespaces in a snapshot: their places there and here.
