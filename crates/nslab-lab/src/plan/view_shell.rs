@@ -52,7 +52,13 @@ pub(super) fn create(ns: &str, view: &View) -> Vec<String> {
             "mkdir -p {VIEWS}; mountpoint -q {VIEWS} || {{ mount --bind {VIEWS} {VIEWS}; mount --make-private {VIEWS}; }}"
         ),
         format!("mkdir {VIEWS}/{ns}.files; touch {VIEWS}/{ns}"),
-        within(&format!("unshare --propagation slave --mount={VIEWS}/{ns}"), &inside),
+        // From Linux 6.18 on a new mount namespace may count as older than the shell's, and cannot be mounted then
+        // (`NamespaceFile::age_number`); each try has a greater number.
+        format!(
+            "n=0; until unshare --propagation slave --mount={VIEWS}/{ns} true 2>/dev/null; \
+             do n=$((n + 1)); [ $n -lt 500 ] || exit 1; done"
+        ),
+        within(&format!("nsenter --mount={VIEWS}/{ns}"), &inside),
     ];
     if !view.processes.is_hosts() {
         // A PID namespace takes a first process that lives as long as the node.
