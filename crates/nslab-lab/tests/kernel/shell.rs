@@ -145,6 +145,7 @@ fn full_kernel_makes_the_same_network_of_every_kind() {
 
 /// Holds what nslab makes of a lab against what its script does.
 fn same_network(source: &str, more: &[(&str, &str)]) {
+    let source = &if is_alone() { source.replace("owner: 1000", "owner: 0") } else { source.to_owned() }[..];
     let Some(_) = Oracle::find() else { return };
     let has_nft_text = source.contains("nft:");
     if has_nft_text && nslab_testing::Nft::find().is_none() {
@@ -210,6 +211,11 @@ fn makes_files_and_directories_of_a_nodes_own() {
             nslab_testing::kernel_lacks("CONFIG_OVERLAY_FS");
             return;
         }
+        if is_alone() {
+            return nslab_testing::skip(
+                "the script of a view is for root: a layer over files of users whom a user namespace does not know cannot be written to",
+            );
+        }
         let site = Site::new();
         let script = site.labs(|labs| labs.plan(&wanted(VIEWS))).unwrap().shell();
         let said = in_private_run(&format!("{script}\necho LOOK\n{LOOK}"));
@@ -219,6 +225,12 @@ fn makes_files_and_directories_of_a_nodes_own() {
             "{script}"
         );
     });
+}
+
+/// Whether there is no user but root, as in an ordinary user's own namespace.
+fn is_alone() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap();
+    map.split_whitespace().nth(2) == Some("1")
 }
 
 fn in_private_run(program: &str) -> String {
