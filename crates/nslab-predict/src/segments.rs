@@ -65,6 +65,10 @@ impl Segments {
             });
             match (&link.kind, peer) {
                 (Some(LinkKind::Veth(_) | LinkKind::Macvlan(_)), Some(peer)) => {
+                    // What goes on in a namespace that could not be read is not known.
+                    if snapshot.namespaces.get(peer.namespace).is_none_or(|there| there.state().is_none()) {
+                        open.push(at);
+                    }
                     for &tag in &tags {
                         joined.join(Wire::Outside(at, tag), Wire::Outside(peer, tag));
                     }
@@ -83,10 +87,10 @@ impl Segments {
                 join_vlans(state, at, at, &mut joined);
             }
         }
-        Self::sorted(snapshot, &mut joined, &open)
+        Self::sorted(snapshot, &mut joined, &open, &tags)
     }
 
-    fn sorted(snapshot: &Snapshot, joined: &mut Joined, open: &[Port]) -> Self {
+    fn sorted(snapshot: &Snapshot, joined: &mut Joined, open: &[Port], tags: &[Option<u16>]) -> Self {
         let mut by_root: BTreeMap<usize, usize> = BTreeMap::new();
         let mut segments = Self { members: Vec::new(), open: BTreeSet::new(), of: HashMap::new() };
         for (place, _, link) in links(snapshot).filter(|(_, state, link)| has_network_layer(state, link)) {
@@ -99,8 +103,8 @@ impl Segments {
             segments.members[number].push(at);
             segments.of.insert(at, number);
         }
-        for &at in open {
-            let root = joined.root(Wire::Outside(at, None));
+        for (&at, &tag) in open.iter().flat_map(|at| tags.iter().map(move |tag| (at, tag))) {
+            let root = joined.root(Wire::Outside(at, tag));
             segments.open.extend(by_root.get(&root));
         }
         segments

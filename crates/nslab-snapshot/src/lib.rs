@@ -155,6 +155,8 @@ pub struct Gap {
 pub enum Part {
     /// The tables of nftables.
     Nftables,
+    /// The tables of the older iptables.
+    Xtables,
     /// Sockets of a protocol.
     Sockets(sock_diag::Protocol),
     /// Connections.

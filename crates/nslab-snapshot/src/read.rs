@@ -4,7 +4,7 @@ use nslab_kernel::namespace::Entered;
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::Ruleset;
 use nslab_kernel::state::Select;
-use nslab_kernel::{NamespaceState, conntrack, parallel, sock_diag};
+use nslab_kernel::{NamespaceState, conntrack, parallel, sock_diag, sysctl};
 
 use crate::discover::{All, Found};
 use crate::error::Result;
@@ -87,6 +87,14 @@ fn one(
     let mut socket = Socket::open(Protocol::Route)?;
     let network = NamespaceState::read(&mut socket, Select { tables: true })?;
     let settings = Settings::read(&mut socket);
+    // One that is not there is at its default; what may not be looked at is not known.
+    for directory in ["net.ipv4", "net.ipv6"] {
+        if let Err(error) = sysctl::Directory::open(directory)
+            && error.errno() != Some(rustix::io::Errno::NOENT)
+        {
+            gaps.push(Gap { part: Part::Settings, why: error.to_string() });
+        }
+    }
     let mut filter = Socket::open(Protocol::Netfilter);
     let nftables = gap(&mut gaps, Part::Nftables, with(&mut filter, Ruleset::read));
     let connections = options
@@ -115,7 +123,7 @@ fn one(
         network,
         settings,
         nftables,
-        xtables: xtables(),
+        xtables: xtables(&mut gaps),
         sockets,
         connections,
         peers: Vec::new(),
@@ -144,11 +152,16 @@ fn gap<T: Default>(gaps: &mut Vec<Gap>, part: Part, read: std::result::Result<T,
 
 /// The tables of the older iptables, arptables and ip6tables of the namespace that the thread is in. The kernel lists
 /// one once somebody has looked at it.
-fn xtables() -> Vec<String> {
+fn xtables(gaps: &mut Vec<Gap>) -> Vec<String> {
     let mut tables = Vec::new();
     for kind in ["ip_tables", "ip6_tables", "arp_tables"] {
-        let text = std::fs::read_to_string(format!("/proc/thread-self/net/{kind}_names")).unwrap_or_default();
-        tables.extend(text.lines().map(|table| format!("{kind}: {table}")));
+        let path = format!("/proc/thread-self/net/{kind}_names");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => tables.extend(text.lines().map(|table| format!("{kind}: {table}"))),
+            // The kernel has none of that kind.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => gaps.push(Gap { part: Part::Xtables, why: format!("cannot read {path}: {error}") }),
+        }
     }
     tables
 }

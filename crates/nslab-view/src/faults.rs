@@ -5,8 +5,9 @@ use nslab_predict::doctor::{Fault, Severity};
 use crate::Style;
 use crate::style::Role;
 
-/// Each fault with what shows it and what mends it, and how many there are of how many namespaces.
-pub fn faults(faults: &[Fault], namespaces: usize, style: &Style) -> String {
+/// Each fault with what shows it and what mends it, and how many there are in how many namespaces that were read; of those
+/// that were not nothing is known.
+pub fn faults(faults: &[Fault], namespaces: usize, unreadable: usize, style: &Style) -> String {
     let mut text = String::new();
     for fault in faults {
         let (word, role) = match fault.severity {
@@ -23,7 +24,8 @@ pub fn faults(faults: &[Fault], namespaces: usize, style: &Style) -> String {
         }
     }
     let s = |count: usize| if count == 1 { "" } else { "s" };
-    let looked = format!("{namespaces} namespace{}", s(namespaces));
+    let not_read = if unreadable == 0 { String::new() } else { format!("; {unreadable} could not be read") };
+    let looked = format!("{namespaces} namespace{}{not_read}", s(namespaces));
     match faults.len() {
         0 => text + &format!("no fault found in {looked}\n"),
         count => text + &format!("{count} fault{} in {looked}\n", s(count)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use nslab_kernel::link::LinkKind;
+use nslab_kernel::link::{LinkKind, MacvlanMode};
 use nslab_types::MacAddr;
 
 use super::{Fault, Host, Severity};
@@ -58,13 +58,18 @@ pub(super) fn duplicate(host: &Host<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Two interfaces of a segment have one MAC. An ipvlan shares that of what it lies on, and is no fault.
+/// Two interfaces of a segment have one MAC. An ipvlan, or a macvlan that takes all
+/// of what it lies on, shares its MAC, and is no fault.
 pub(super) fn duplicate_macs(host: &Host<'_>, faults: &mut Vec<Fault>) {
     for (_, members) in host.segments.all() {
         let mut by_mac: BTreeMap<MacAddr, Vec<Port>> = BTreeMap::new();
         for &at in members {
             let Some(link) = host.link(at) else { continue };
-            let shares = matches!(link.kind, Some(LinkKind::Ipvlan(_)));
+            let shares = match &link.kind {
+                Some(LinkKind::Ipvlan(_)) => true,
+                Some(LinkKind::Macvlan(macvlan)) => macvlan.mode == MacvlanMode::Passthru,
+                _ => false,
+            };
             if let Some(mac) = link.mac.filter(|mac| !shares && mac.0 != [0; 6]) {
                 by_mac.entry(mac).or_default().push(at);
             }
@@ -97,7 +102,10 @@ pub(super) fn overlapping(host: &Host<'_>, faults: &mut Vec<Fault>) {
     for (number, one) in all.iter().enumerate() {
         // Sorted by their beginnings, those that begin inside of one follow it at once.
         for other in all[number + 1..].iter().take_while(|other| one.net.contains(&other.net.network())) {
-            if one.segment != other.segment && host.belong_together(one.at.namespace, other.at.namespace) {
+            // Both may go on where the snapshot does not see, and meet there: by a tunnel, say.
+            let may_meet = host.segments.is_open(one.segment) && host.segments.is_open(other.segment);
+            let together = host.belong_together(one.at.namespace, other.at.namespace);
+            if one.segment != other.segment && together && !may_meet {
                 let key = (one.segment.min(other.segment), one.segment.max(other.segment));
                 told.entry(key).or_insert((*one, *other));
             }

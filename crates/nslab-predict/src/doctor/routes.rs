@@ -36,6 +36,7 @@ pub(super) fn gateways(host: &Host<'_>, faults: &mut Vec<Fault>) {
                     }
                     // Whoever is out there may have it.
                     None if host.segments.is_open(segment) => {}
+                    None if is_spoken_for(host, at, via) => {}
                     None if seen.insert((at, via)) => faults.push(nobody(host, at, via, everywhere)),
                     None => {}
                 }
@@ -68,6 +69,36 @@ fn forwards(host: &Host<'_>, at: Port, ipv6: bool) -> bool {
     } else {
         link.ipv4.is_none_or(|settings| settings.forwarding)
     }
+}
+
+/// Whether an address is found though nobody on the segment has it: it is written into the neighbour table, or somebody
+/// there may stand in for it (`proxy_arp`, `proxy_ndp`).
+fn is_spoken_for(host: &Host<'_>, at: Port, via: IpAddr) -> bool {
+    /// `NUD_NOARP` and `NUD_PERMANENT` (`include/uapi/linux/neighbour.h`).
+    const FIXED: u16 = 0x40 | 0x80;
+    let Some(state) = host.state(at.namespace) else { return true };
+    let is_it = |entry: &nslab_kernel::neighbour::Neighbour| {
+        entry.link == at.link && entry.address == via && !entry.proxy && entry.state & FIXED != 0
+    };
+    if state.network.neighbours.iter().any(is_it) {
+        return true;
+    }
+    let segment = host.segments.number(at);
+    let mut members = host.segments.all().filter(|(number, _)| Some(*number) == segment);
+    members
+        .any(|(_, members)| members.iter().filter(|&&other| other != at).any(|&other| stands_in(host, other)))
+}
+
+/// Whether an interface may answer for addresses of others.
+fn stands_in(host: &Host<'_>, at: Port) -> bool {
+    let Some(state) = host.state(at.namespace) else { return true };
+    let Some(link) = state.link(at.link) else { return true };
+    let all = &state.settings;
+    link.ipv4.is_some_and(|own| own.proxy_arp || own.proxy_arp_pvlan)
+        || link.ipv6.is_some_and(|own| own.proxy_ndp)
+        || all.ipv4_all.proxy_arp
+        || all.ipv6_all.proxy_ndp
+        || state.network.neighbours.iter().any(|entry| entry.proxy)
 }
 
 /// Nobody on the segment has the gateway's address.

@@ -143,3 +143,35 @@ fn addresses_macs_and_mtus_of_a_segment_are_compared() {
         assert_eq!(net.one().code, "NEIGHBOUR_FAILED");
     });
 }
+
+#[test]
+fn what_may_be_is_no_fault() {
+    privileged(|| {
+        let Some(net) = Drawn::new("may", &["a", "r", "one", "other", "h1", "h2"]) else { return };
+        // A gateway that somebody stands in for, or that is written into the neighbour table.
+        net.cable([("a", "eth0", "10.0.0.2/24"), ("r", "eth0", "10.0.0.1/24")]);
+        net.at("a", "route add 192.0.2.0/24 via 10.0.0.77");
+        assert_eq!(net.one().code, "NEIGHBOUR_FAILED");
+        net.at("a", "neighbour add 10.0.0.77 lladdr 02:00:00:00:00:01 dev eth0 nud permanent");
+        assert_eq!(net.faults(), []);
+        net.at("a", "neighbour del 10.0.0.77 dev eth0");
+        net.space("r")
+            .run(|| nslab_kernel::sysctl::write("net.ipv4.conf.eth0.proxy_arp", "1"))
+            .unwrap()
+            .unwrap();
+        assert_eq!(net.faults(), []);
+        // One subnet at both ends of a tunnel.
+        for (space, host, address) in [("one", "h1", "10.7.0.1/24"), ("other", "h2", "10.7.0.2/24")] {
+            net.at(space, "link add br0 type bridge");
+            net.at(space, "link set br0 up");
+            net.cable([(host, "eth0", address), (space, "port", "")]);
+            net.at(space, "link set port master br0");
+        }
+        assert_eq!(net.one().code, "WRONG_SEGMENT");
+        for space in ["one", "other"] {
+            net.at(space, "link add vx type vxlan id 7 dstport 4789");
+            net.at(space, "link set vx master br0 up");
+        }
+        assert_eq!(net.faults(), []);
+    });
+}

@@ -15,7 +15,7 @@ use crate::cli::output::Output;
 /// What `doctor --json` prints.
 #[derive(Serialize)]
 struct Report {
-    /// So many namespaces were looked at.
+    /// So many namespaces are meant.
     namespaces: usize,
     /// So many of them could not be read.
     unreadable: usize,
@@ -49,10 +49,7 @@ pub(super) fn run(args: &Doctor, output: Output) -> Result<ExitCode, CliError> {
     if output.json {
         output.print_json(&Report { namespaces: meant.len(), unreadable, faults });
     } else {
-        output.print(&nslab_view::faults(&faults, meant.len(), &output.style()));
-        if unreadable > 0 {
-            output.note(&format!("{unreadable} of them could not be read"));
-        }
+        output.print(&nslab_view::faults(&faults, meant.len() - unreadable, unreadable, &output.style()));
     }
     Ok(status)
 }
