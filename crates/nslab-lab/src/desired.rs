@@ -1,19 +1,25 @@
 //! What a lab shall look like in the kernel: a topology, sorted by namespace.
 
+mod adjust;
+mod node;
+
 use std::collections::{BTreeSet, HashMap};
 
 use ipnet::{IpNet, Ipv6Net};
 use nslab_kernel::nftables::Table;
 use nslab_kernel::{Namespace, sysctl};
 use nslab_topology::model::{
-    Content, Device, Existing, FdbEntry, File, Interface, InterfaceKind, NextHop, Node, PortVlan, Program,
-    Route, RouteAction, Rule, Topology, View,
+    Content, Device, Existing, FdbEntry, File, InterfaceKind, NextHop, PortVlan, Program, Route, RouteAction,
+    Rule, Topology, View,
 };
 use nslab_types::{IfName, MacAddr};
 
+use self::adjust::{
+    leave_out_dead_routes, quiet_large_segments, take_down_what_is_on_what_is_down, turn_on_ipv6,
+};
+use self::node::{empty, node, with_link_local};
 use crate::error::Result;
 use crate::keys::Keys;
-use crate::netfilter;
 use crate::plan::{BridgeSettings, NamespaceRef, Role};
 use crate::resolver;
 use crate::shaping::{self, Queue, Shaper};
@@ -30,10 +36,6 @@ const BRIDGE_NETFILTER: [&str; 3] = [
     "net.bridge.bridge-nf-call-ip6tables",
     "net.bridge.bridge-nf-call-arptables",
 ];
-
-const ROUTER_SOLICITATIONS: &str = "net.ipv6.conf.default.router_solicitations";
-/// How many hosts a segment may have before they are kept from asking for routers.
-const LARGE_SEGMENT: usize = 64;
 
 const ANYWHERE_IPV4: IpNet = IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0));
 const ANYWHERE_IPV6: IpNet = IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0));
@@ -425,48 +427,6 @@ impl Desired {
     }
 }
 
-/// Routes over interfaces that are down: the kernel takes them away with the interface and refuses them until it is up.
-fn leave_out_dead_routes(space: &mut DesiredNamespace) {
-    let DesiredNamespace { links, interfaces, routes, .. } = space;
-    let all = || links.iter().chain(interfaces.iter().map(|interface| &interface.link));
-    let is_down = |name: IfName| all().any(|link| link.name == name && !link.up);
-    routes.retain(|route| match &route.action {
-        RouteAction::Forward(hops) => !hops.iter().all(|hop| hop.dev.is_some_and(is_down)),
-        _ => true,
-    });
-}
-
-/// Hosts on a large segment send no router solicitations.
-///
-/// A host with an IPv6 address asks for routers when it comes up, three times, and each question is flooded to all
-/// others: N² packets, which at some hundred hosts overflow the kernel's backlog and are lost together with what matters.
-/// Its addresses and routes are written in the lab file, so there is nothing to ask for.
-fn quiet_large_segments(topology: &Topology, namespaces: &mut [DesiredNamespace]) {
-    let mut hosts: Vec<Vec<usize>> = vec![Vec::new(); topology.segments.len()];
-    for link in &topology.links {
-        for end in &link.ends {
-            if let Device::Node(node) = end.device
-                && end.addresses.iter().any(|address| address.addr().is_ipv6())
-            {
-                hosts[link.segment].push(node);
-            }
-        }
-    }
-    let mut quiet: Vec<usize> =
-        hosts.into_iter().filter(|hosts| hosts.len() > LARGE_SEGMENT).flatten().collect();
-    quiet.sort_unstable();
-    quiet.dedup();
-    for node in quiet {
-        if namespaces[node].existing.is_some() {
-            continue;
-        }
-        let sysctls = &mut namespaces[node].sysctls;
-        if !sysctls.iter().any(|wanted| wanted.key == ROUTER_SOLICITATIONS) {
-            sysctls.push(DesiredSysctl { optional: true, ..DesiredSysctl::new(ROUTER_SOLICITATIONS, "0") });
-        }
-    }
-}
-
 /// The sysctl that an interface's own begins as: `net.ipv4.conf.default.…` for `net.ipv4.conf.eth0.…`. Others as they
 /// are.
 fn of_any_interface(key: &str) -> String {
@@ -476,143 +436,4 @@ fn of_any_interface(key: &str) -> String {
         parts[3] = "default";
     }
     parts.join(&separator.to_string())
-}
-
-fn empty(node: &str, name: &str, role: Role) -> DesiredNamespace {
-    DesiredNamespace {
-        reference: NamespaceRef { node: node.to_owned(), name: name.to_owned(), role },
-        existing: None,
-        sysctls: Vec::new(),
-        bridge: None,
-        links: Vec::new(),
-        interfaces: Vec::new(),
-        fdb: Vec::new(),
-        loopback: Vec::new(),
-        routes: Vec::new(),
-        rules: Vec::new(),
-        neighbours: Vec::new(),
-        programs: Vec::new(),
-        table: None,
-        nft: None,
-        may_have_table: false,
-        view: None,
-        host_table: None,
-        way: None,
-    }
-}
-
-/// A VLAN is down as long as what it is on is (`vlan_device_event`, net/8021q/vlan.c).
-fn take_down_what_is_on_what_is_down(space: &mut DesiredNamespace) {
-    let mut down: Vec<IfName> = space.links.iter().filter(|link| !link.up).map(|link| link.name).collect();
-    for interface in &mut space.interfaces {
-        if crate::kinds::lower(&interface.kind).is_some_and(|lower| down.contains(&lower)) {
-            interface.link.up = false;
-        }
-        if !interface.link.up {
-            down.push(interface.link.name);
-        }
-    }
-}
-
-fn interface(lab: &str, node: &str, interface: &Interface) -> DesiredInterface {
-    let meant = interface.full_name.clone().unwrap_or_else(|| interface.name.to_string());
-    let mac = interface.mac.unwrap_or_else(|| MacAddr::from_seed(&format!("{lab}/{node}:{meant}")));
-    DesiredInterface {
-        has_mac: interface.mac.is_some(),
-        kind: interface.kind.clone(),
-        link: DesiredLink {
-            name: interface.name,
-            alt_name: interface.full_name.clone(),
-            mac,
-            mtu: interface.mtu,
-            up: interface.up,
-            master: interface.master,
-            addresses: with_link_local(&interface.addresses, mac),
-            queue: Queue::default(),
-            vlans: Vec::new(),
-            isolated: false,
-        },
-    }
-}
-
-fn node(lab: &str, node: &Node, new: NewNamespaces) -> DesiredNamespace {
-    if let Some(existing) = &node.existing {
-        return joined(node, existing);
-    }
-    let mut sysctls = Vec::with_capacity(2 + node.sysctls.len());
-    let forward = if node.forward { "1" } else { "0" };
-    if !node.sysctls.contains_key(FORWARD_IPV4) {
-        let is_default = node.forward == new.forward;
-        sysctls.push(DesiredSysctl { is_default, ..DesiredSysctl::new(FORWARD_IPV4, forward) });
-    }
-    if !node.sysctls.contains_key(FORWARD_IPV6) {
-        let is_default = !node.forward;
-        sysctls.push(DesiredSysctl {
-            is_default,
-            optional: true,
-            ..DesiredSysctl::new(FORWARD_IPV6, forward)
-        });
-    }
-    sysctls.extend(node.sysctls.iter().map(|(key, value)| DesiredSysctl::new(key, value)));
-    let table = netfilter::compile(node).map(Box::new);
-    DesiredNamespace {
-        sysctls,
-        interfaces: node.interfaces.iter().map(|one| interface(lab, &node.name, one)).collect(),
-        loopback: node.loopback.clone(),
-        routes: node.routes.clone(),
-        rules: node.rules.clone(),
-        neighbours: node.neighbours.clone(),
-        programs: node.programs.clone(),
-        may_have_table: !node.policy.is_empty(),
-        table,
-        nft: netfilter::raw::text(&node.policy.nft),
-        view: (!node.view.is_empty()).then(|| node.view.clone()),
-        ..empty(&node.name, &node.namespace, Role::Node)
-    }
-}
-
-/// A namespace that is there already: what the file says is set, and nothing else.
-fn joined(node: &Node, existing: &Existing) -> DesiredNamespace {
-    let mut sysctls = Vec::new();
-    for key in [FORWARD_IPV4, FORWARD_IPV6] {
-        if node.forward && !node.sysctls.contains_key(key) {
-            sysctls.push(DesiredSysctl { optional: key == FORWARD_IPV6, ..DesiredSysctl::new(key, "1") });
-        }
-    }
-    sysctls.extend(node.sysctls.iter().map(|(key, value)| DesiredSysctl::new(key, value)));
-    let name = match existing {
-        Existing::Netns(name) if !name.starts_with('/') => name,
-        _ => &node.namespace,
-    };
-    DesiredNamespace {
-        existing: Some(existing.clone()),
-        sysctls,
-        loopback: node.loopback.clone(),
-        routes: node.routes.clone(),
-        rules: node.rules.clone(),
-        neighbours: node.neighbours.clone(),
-        programs: node.programs.clone(),
-        ..empty(&node.name, name, Role::Joined)
-    }
-}
-
-/// Engines turn IPv6 off in the containers that they give no IPv6 network; on an interface of the lab's with an IPv6
-/// address it has to be on.
-fn turn_on_ipv6(space: &mut DesiredNamespace) {
-    let with_ipv6 = |link: &&DesiredLink| link.addresses.iter().any(|address| address.addr().is_ipv6());
-    for link in space.links.iter().filter(with_ipv6) {
-        space.sysctls.push(DesiredSysctl::new(&format!("net/ipv6/conf/{}/disable_ipv6", link.name), "0"));
-    }
-}
-
-/// Adds the link-local address where there is another IPv6 address: set by us and without duplicate address
-/// detection, it can be used at once; the kernel's own would be tentative for up to two seconds.
-fn with_link_local(addresses: &[IpNet], mac: MacAddr) -> Vec<IpNet> {
-    let mut all = addresses.to_vec();
-    let is_link_local =
-        |address: &IpNet| matches!(address, IpNet::V6(net) if net.addr().is_unicast_link_local());
-    if all.iter().any(|address| address.addr().is_ipv6()) && !all.iter().any(is_link_local) {
-        all.extend(Ipv6Net::new(mac.link_local(), 64).map(IpNet::V6));
-    }
-    all
 }
