@@ -192,4 +192,9 @@ impl LabPaths {
     pub fn keeper(&self) -> PathBuf {
         self.root.join("keeper.sock")
     }
+
+    /// What that process says when it fails. Nothing, usually.
+    pub fn keeper_log(&self) -> PathBuf {
+        self.root.join("keeper.log")
+    }
 }

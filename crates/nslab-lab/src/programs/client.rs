@@ -1,5 +1,6 @@
 //! The client's side of a keeper.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,11 @@ use crate::error::{Context, Error, Result};
 use crate::exec::spawn_detached;
 use crate::interrupt::Interrupt;
 use crate::paths::LabPaths;
+
+/// How often a keeper is started that ends before it answers.
+const TRIES: usize = 3;
+/// How much of what a keeper said is shown when it is gone.
+const LAST_WORDS: usize = 1000;
 
 /// A connection to a lab's keeper.
 #[derive(Debug)]
@@ -41,6 +47,20 @@ impl Keeper {
                 answer => return answer.map(|_| keeper),
             }
         }
+        // One that is gone before its first answer has done nothing, so another can take its place: a signal meant for a
+        // whole session or everything of a user may have hit it before it was deaf to it.
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::begin(paths, launcher) {
+                Err(error) if is_gone(&error) && tries < TRIES => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Starts a keeper and hears its first answer.
+    fn begin(paths: &LabPaths, launcher: &dyn Fn() -> Command) -> Result<Self> {
         let path = paths.keeper();
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -50,13 +70,15 @@ impl Keeper {
         }
         // The socket listens before the keeper runs: there is nothing to wait for, and nothing to come too early for.
         let listener = socket::listen(&path).context(|| format!("listen on {}", path.display()))?;
+        let log = paths.keeper_log();
+        let log = File::create(&log).context(|| format!("create {}", log.display()))?;
         let mut command = launcher();
-        command.stdin(listener).stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdin(listener).stdout(Stdio::null()).stderr(log);
         if let Err(error) = spawn_detached(command) {
             let _ = std::fs::remove_file(&path);
             return Err(error).context(|| "start the process that runs the lab's programs");
         }
-        let mut keeper = Self::connect(paths)?.ok_or_else(|| gone(&path))?;
+        let mut keeper = Self::connect(paths)?.ok_or_else(|| gone(paths, "nobody listens there any more"))?;
         keeper.status()?;
         Ok(keeper)
     }
@@ -163,7 +185,7 @@ impl Keeper {
             .read_line(&mut line)
             .context(|| format!("hear from the keeper at {}", path.display()))?;
         if length == 0 {
-            return Err(gone(&path));
+            return Err(gone(&self.paths, "it has ended"));
         }
         serde_json::from_str(&line).map_err(|error| Error::Damaged {
             path,
@@ -194,9 +216,13 @@ pub(crate) fn is_gone(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. } if matches!(source.kind(), BrokenPipe | ConnectionReset | UnexpectedEof))
 }
 
-fn gone(path: &Path) -> Error {
+/// What is said of a keeper that is not there any more, with its last words if it had any.
+fn gone(paths: &LabPaths, how: &str) -> Error {
+    let words = std::fs::read(paths.keeper_log()).unwrap_or_default();
+    let words = String::from_utf8_lossy(&words[words.len().saturating_sub(LAST_WORDS)..]).trim().to_owned();
+    let problem = if words.is_empty() { how.to_owned() } else { format!("{how}; its last words: {words}") };
     Error::Io {
-        action: format!("hear from the keeper at {}", path.display()),
-        source: std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "it has ended"),
+        action: format!("hear from the keeper at {}", paths.keeper().display()),
+        source: std::io::Error::new(std::io::ErrorKind::UnexpectedEof, problem),
     }
 }
