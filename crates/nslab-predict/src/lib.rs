@@ -4,6 +4,7 @@
 //! The way of the kernel is followed step by step, each step in a module of its own. What is not known, or is not modelled,
 //! never becomes a guess: it is a [`Doubt`], both of whose sides are followed.
 
+mod code;
 pub mod doctor;
 mod doubt;
 pub mod fib;
@@ -11,7 +12,12 @@ pub mod l2;
 pub mod neighbour;
 pub mod nft;
 mod packet;
+mod prediction;
 pub mod segments;
+mod walk;
 
+pub use code::Code;
 pub use doubt::{Doubt, Truth};
 pub use packet::{Ip, Packet, Tcp, Transport};
+pub use prediction::{Action, Cause, Error, Evidence, Hop, Prediction, Question, Told, Verdict};
+pub use walk::{Network, predict};
