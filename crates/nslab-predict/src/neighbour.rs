@@ -10,6 +10,7 @@ use nslab_types::MacAddr;
 use serde::Serialize;
 
 use crate::Doubt;
+use crate::fib::{self, Fate, Flow, Verdict};
 use crate::l2::{self, End, Frame, Learned, Outcome, Port, Wiring};
 
 /// The bytes of an ARP packet for Ethernet and IPv4 (RFC 826), and of a neighbour solicitation with its option (RFC 4861).
@@ -43,13 +44,21 @@ pub struct Answer {
 
 /// Whether a host says that it is somebody.
 enum Says {
-    Itself,
+    Itself(Option<Doubt>),
     StandsIn(Option<Doubt>),
     Nothing,
 }
 
 /// Asks for `target` at the interface `from`, as the address `source` there.
-pub fn ask(snapshot: &Snapshot, wiring: &Wiring, from: Port, source: IpAddr, target: IpAddr) -> Resolution {
+/// Bridges learn from the question, and from the first answer.
+pub fn ask(
+    snapshot: &Snapshot,
+    wiring: &Wiring,
+    learned: &mut Learned,
+    from: Port,
+    source: IpAddr,
+    target: IpAddr,
+) -> Resolution {
     let mut resolution = Resolution { answers: Vec::new(), unanswered: Vec::new() };
     let look = |at: Port| -> Option<(&State, &Link)> {
         let state = snapshot.namespaces.get(at.namespace)?.state()?;
@@ -62,15 +71,15 @@ pub fn ask(snapshot: &Snapshot, wiring: &Wiring, from: Port, source: IpAddr, tar
     };
     let question = Frame { source: mac, destination, vlan: None, size };
     // The question teaches bridges the way of the answer.
-    let mut learned = Learned::default();
-    for end in l2::send(snapshot, wiring, &mut learned, from, question) {
+    let mut taught = None;
+    for end in l2::send(snapshot, wiring, learned, from, question) {
         let says = match (&end.outcome, look(end.at)) {
             (Outcome::Taken, Some((state, link))) => says(state, link, source, target),
             _ => Says::Nothing,
         };
         let own = look(end.at).and_then(|(_, link)| link.mac);
         let (is_own, doubt) = match says {
-            Says::Itself => (true, None),
+            Says::Itself(doubt) => (true, doubt),
             Says::StandsIn(doubt) => (false, doubt),
             Says::Nothing => {
                 resolution.unanswered.push(end);
@@ -80,9 +89,11 @@ pub fn ask(snapshot: &Snapshot, wiring: &Wiring, from: Port, source: IpAddr, tar
         let Some(own) = own else { continue };
         // The answer goes back to the one who asked, and has to get there.
         let answer = Frame { source: own, destination: mac, vlan: None, size };
-        let back = l2::send(snapshot, wiring, &mut learned.clone(), end.at, answer);
+        let mut by_this = learned.clone();
+        let back = l2::send(snapshot, wiring, &mut by_this, end.at, answer);
         match back.into_iter().find(|back| back.at == from && back.outcome == Outcome::Taken) {
             Some(back) => {
+                taught.get_or_insert(by_this);
                 let mut doubts = end.doubts;
                 doubts.extend(back.doubts);
                 doubts.extend(doubt);
@@ -90,6 +101,9 @@ pub fn ask(snapshot: &Snapshot, wiring: &Wiring, from: Port, source: IpAddr, tar
             }
             None => resolution.unanswered.push(end),
         }
+    }
+    if let Some(taught) = taught {
+        *learned = taught;
     }
     resolution
 }
@@ -102,38 +116,58 @@ fn solicited_node(target: Ipv6Addr) -> MacAddr {
 
 /// What a host says that was asked at one of its interfaces.
 fn says(state: &State, link: &Link, source: IpAddr, target: IpAddr) -> Says {
-    let owners: Vec<&Address> =
-        state.network.addresses.iter().filter(|address| address.address.addr() == target).collect();
     match target {
-        IpAddr::V4(_) if link.ipv4.is_none() || is_own(state, link, source) => Says::Nothing,
-        IpAddr::V4(_) if owners.is_empty() => proxy_arp(state, link),
-        IpAddr::V4(_) => {
-            if ignores(state, link, source, &owners) {
-                Says::Nothing
-            } else {
-                Says::Itself
-            }
-        }
+        IpAddr::V4(_) => says_ipv4(state, link, source, target),
         IpAddr::V6(_) => {
             // An IPv6 address is answered for at its own interface only, and not before it is known to be nobody else's.
-            let is_here = owners
-                .iter()
-                .any(|address| address.link == link.index && !address.tentative && !address.duplicate);
+            let is_here = state.network.addresses.iter().any(|address| {
+                address.address.addr() == target
+                    && address.link == link.index
+                    && !address.tentative
+                    && !address.duplicate
+            });
             let disabled = link.ipv6.is_none_or(|settings| settings.disabled);
-            if is_here && !disabled { Says::Itself } else { proxy_ndp(state, link, target) }
+            if is_here && !disabled { Says::Itself(None) } else { proxy_ndp(state, link, target) }
         }
     }
 }
 
-/// Whether a question says it is from the host itself, to which it does not listen (`accept_local`; `arp_process` asks
-/// the routing table, which calls such a source a martian).
-fn is_own(state: &State, link: &Link, source: IpAddr) -> bool {
-    let listens = state.settings.ipv4_all.accept_local || link.ipv4.is_some_and(|own| own.accept_local);
-    !listens && state.network.addresses.iter().any(|address| address.address.addr() == source)
+/// `arp_process`: the question is looked up as if it were a packet from the one who asks to the one who is looked for.
+fn says_ipv4(state: &State, link: &Link, source: IpAddr, target: IpAddr) -> Says {
+    if link.ipv4.is_none() {
+        return Says::Nothing;
+    }
+    let is_own = state.network.addresses.iter().any(|address| address.address.addr() == target);
+    if source.is_unspecified() {
+        // Whether an address is in use already is asked from nowhere.
+        let answers = is_own && !ignores(state, link, source, target);
+        return if answers { Says::Itself(None) } else { Says::Nothing };
+    }
+    let flow = Flow { source: Some(source), iif: Some(link.index), ..Flow::to(target) };
+    let decision = fib::input(state, &flow, link.index);
+    let mut all = decision.outcomes.iter().map(|arrival| match &arrival.fate {
+        Fate::Local { .. } if ignores(state, link, source, target) => Says::Nothing,
+        Fate::Local { .. } if filters(state, link, source, target) => Says::Nothing,
+        Fate::Local { .. } => Says::Itself(None),
+        Fate::Forward(ways) => proxy_arp(state, link, target, ways),
+        _ => Says::Nothing,
+    });
+    let first = all.next().unwrap_or(Says::Nothing);
+    let doubt = decision.doubts.first().cloned();
+    match all.find(|other| std::mem::discriminant(other) != std::mem::discriminant(&first)) {
+        None => first,
+        Some(other) => match if matches!(first, Says::Nothing) { other } else { first } {
+            Says::Itself(_) => Says::Itself(doubt),
+            Says::StandsIn(_) => Says::StandsIn(doubt),
+            Says::Nothing => Says::Nothing,
+        },
+    }
 }
 
 /// Whether a host keeps quiet about an address of its own (`arp_ignore`).
-fn ignores(state: &State, link: &Link, source: IpAddr, owners: &[&Address]) -> bool {
+fn ignores(state: &State, link: &Link, source: IpAddr, target: IpAddr) -> bool {
+    let owners: Vec<&Address> =
+        state.network.addresses.iter().filter(|address| address.address.addr() == target).collect();
     let own = link.ipv4.map_or(0, |settings| settings.arp_ignore);
     let here = |address: &&&Address| address.link == link.index;
     match own.max(state.settings.ipv4_all.arp_ignore) {
@@ -147,19 +181,33 @@ fn ignores(state: &State, link: &Link, source: IpAddr, owners: &[&Address]) -> b
     }
 }
 
-/// Whether a router stands in for those behind it (`arp_fwd_proxy`, `proxy_arp`).
-fn proxy_arp(state: &State, link: &Link) -> Says {
-    let Some(own) = link.ipv4 else { return Says::Nothing };
-    let all = &state.settings.ipv4_all;
-    let stands_in = own.proxy_arp || all.proxy_arp || own.proxy_arp_pvlan;
-    let listed = state.network.neighbours.iter().any(|entry| entry.proxy && entry.address.is_ipv4());
-    if own.forwarding && (stands_in || listed) {
-        return Says::StandsIn(Some(Doubt::new(
-            format!("whether {} stands in for the address (proxy_arp)", link.name),
-            "ask, and look at the neighbour table",
-        )));
+/// Whether a host answers only where its own packets to the one who asks would leave, and that is elsewhere (`arp_filter`).
+fn filters(state: &State, link: &Link, source: IpAddr, target: IpAddr) -> bool {
+    let own = link.ipv4.is_some_and(|settings| settings.arp_filter);
+    if !own && !state.settings.ipv4_all.arp_filter {
+        return false;
     }
-    Says::Nothing
+    let decision = fib::lookup(state, &Flow { source: Some(target), ..Flow::to(source) });
+    !decision.outcomes.iter().any(|outcome| match &outcome.verdict {
+        Verdict::Leave(ways) => ways.iter().any(|way| way.link == link.index),
+        _ => false,
+    })
+}
+
+/// Whether a router stands in for those behind it (`arp_fwd_proxy`, `arp_fwd_pvlan`, and `ip neighbour add proxy`).
+fn proxy_arp(state: &State, link: &Link, target: IpAddr, ways: &[fib::Way]) -> Says {
+    let own = link.ipv4.unwrap_or_default();
+    let elsewhere = ways.iter().all(|way| way.link != link.index);
+    let proxies = elsewhere && (own.proxy_arp || state.settings.ipv4_all.proxy_arp);
+    let listed = || {
+        let mut entries = state.network.neighbours.iter();
+        entries.any(|entry| entry.proxy && entry.address == target && entry.link == link.index)
+    };
+    if proxies || !elsewhere && own.proxy_arp_pvlan || elsewhere && listed() {
+        Says::StandsIn(None)
+    } else {
+        Says::Nothing
+    }
 }
 
 /// Whether a router stands in for one that it was told of (`pndisc`, `proxy_ndp`).

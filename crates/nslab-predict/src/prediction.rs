@@ -18,6 +18,8 @@ pub struct Question {
     pub packet: Packet,
     /// The packet belongs to a connection that exists already, rather than to begin one: firewalls have seen it both ways.
     pub established: bool,
+    /// The interface that it is to leave by (`IP_PKTINFO`), as an IPv6 destination of one link needs.
+    pub link: Option<IfIndex>,
 }
 
 /// What becomes of a packet and of its answer.
@@ -71,6 +73,8 @@ pub struct Cause {
     pub text: String,
     /// What else is known of it.
     pub evidence: Evidence,
+    /// The packet as it was where it stopped: the answer, or the ICMP error, if that is what is stopped.
+    pub packet: Option<Packet>,
     /// Where the answer is dropped ([`Code::ReturnDropped`]) or the ICMP error ([`Code::PmtuBlackhole`]): why it is.
     pub inner: Option<Code>,
 }

@@ -22,7 +22,7 @@ mod table6;
 mod tests;
 mod validate;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nslab_kernel::link::IfIndex;
 use nslab_snapshot::State;
@@ -58,6 +58,19 @@ pub fn input(state: &State, flow: &Flow, link: IfIndex) -> Decision<Arrival> {
     };
     same_end(&mut decision, |arrival| (arrival.fate.clone(), arrival.reason.route));
     decision
+}
+
+/// The IPv4 addresses that the kernel may choose as a source for what leaves by a link, best one of the subnet of
+/// `neighbour`, with addresses up to `scope` (`RT_SCOPE_*`; `inet_select_addr`, `net/ipv4/devinet.c`): several if it is not
+/// known which other link's address it comes to first.
+pub fn select_source4(state: &State, link: IfIndex, neighbour: Option<Ipv4Addr>, scope: u8) -> Vec<IpAddr> {
+    source4::select(state, link, neighbour, scope).into_iter().map(IpAddr::V4).collect()
+}
+
+/// The IPv6 addresses that the kernel may choose as a source for what leaves by a link toward `to`
+/// (`ipv6_dev_get_saddr`, `net/ipv6/addrconf.c`).
+pub fn select_source6(state: &State, link: IfIndex, to: Ipv6Addr) -> Vec<IpAddr> {
+    source6::select(state, Some(link), to).into_iter().map(IpAddr::V6).collect()
 }
 
 /// Drops outcomes that differ in the rules by which they came about alone.

@@ -1,11 +1,37 @@
 //! The whole way of a packet and its answer: routing, rules, neighbours and frames in the kernel's order, namespace after
 //! namespace.
+//!
+//! ```text
+//! make ─▶ route ─▶ output ─▶ postrouting ─▶ fragments ─▶ neighbour ─▶ frame ─▶ receive        output, neighbours
+//! receive ─▶ prerouting ─▶ route ─┬▶ input ─▶ deliver ─▶ answer: make                          input, deliver
+//!                                 └▶ TTL, MTU ─▶ forward ─▶ postrouting ─▶ … frame             input
+//! wherever it stops ─▶ an error for the sender: make                                           failure
+//! ```
+//!
+//! Where it is not known which way a packet takes, all are followed; what they agree on is known all the same.
 
-use nslab_snapshot::Snapshot;
+mod deliver;
+mod diagnosis;
+mod failure;
+mod hooks;
+mod input;
+mod neighbours;
+mod output;
+mod routing;
+mod run;
+mod surroundings;
+mod tracking;
+mod verdict;
+mod words;
 
-use crate::l2::Wiring;
+use nslab_kernel::link::Link;
+use nslab_snapshot::{Contents, Snapshot, State, Where};
+
+use self::run::{End, Run};
+use crate::l2::{Port, Wiring};
+use crate::nft;
 use crate::segments::Segments;
-use crate::{Cause, Code, Evidence, Prediction, Question, Verdict};
+use crate::{Doubt, Prediction, Question};
 
 /// A snapshot with what ways are looked up by. Made once for many questions.
 #[derive(Debug)]
@@ -26,23 +52,106 @@ impl<'a> Network<'a> {
 }
 
 /// What becomes of a packet.
-pub fn predict(_network: &Network<'_>, question: &Question) -> Prediction {
-    Prediction {
-        verdict: Verdict::Unknown,
-        cause: Some(Cause {
-            code: Code::Unmodelled,
-            namespace: question.namespace,
-            link: None,
-            object: String::new(),
-            text: String::new(),
-            evidence: Evidence::None,
-            inner: None,
-        }),
-        packet: question.packet.clone(),
-        hops: Vec::new(),
-        answer: None,
-        error: None,
-        told: None,
-        assumptions: Vec::new(),
+pub fn predict(network: &Network<'_>, question: &Question) -> Prediction {
+    let mut first = Run::new(question.namespace, question.packet.clone());
+    first.oif = question.link;
+    if question.established {
+        // A connection is what its first packet made of it.
+        let beginning = Question { established: false, ..question.clone() };
+        let ends = Walk::new(network, &beginning)
+            .walk(Run { oif: question.link, ..Run::new(question.namespace, begin(question)) });
+        if let Some(end) = ends.into_iter().next() {
+            first.connections = end.connections;
+        }
+        for (_, connection) in &mut first.connections {
+            connection.state = nft::State::Established;
+        }
+    }
+    let ends = Walk::new(network, question).walk(first);
+    verdict::of(question, ends)
+}
+
+/// The packet by which the connection of a packet began.
+fn begin(question: &Question) -> crate::Packet {
+    let mut packet = question.packet.clone();
+    if let crate::Transport::Tcp(tcp) = &mut packet.transport {
+        tcp.flags = crate::Tcp::SYN;
+    }
+    packet
+}
+
+/// So many ways are followed.
+const MOST_ENDS: usize = 128;
+
+/// The ways of one packet.
+struct Walk<'a> {
+    network: &'a Network<'a>,
+    /// The namespace whose packet it is.
+    sender: usize,
+    established: bool,
+    /// Packets that have come to an interface.
+    pending: Vec<(Run, Port)>,
+    ends: Vec<End>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(network: &'a Network<'a>, question: &Question) -> Self {
+        let established = question.established;
+        Self { network, sender: question.namespace, established, pending: Vec::new(), ends: Vec::new() }
+    }
+
+    fn walk(mut self, first: Run) -> Vec<End> {
+        self.make(first);
+        while let Some((run, at)) = self.pending.pop() {
+            if self.is_spent() {
+                self.unknown(run, "many ways", hooks::too_many());
+                continue;
+            }
+            self.receive(run, at);
+        }
+        self.ends
+    }
+
+    fn is_spent(&self) -> bool {
+        self.ends.len() + self.pending.len() > MOST_ENDS
+    }
+
+    fn state(&self, namespace: usize) -> Option<&'a State> {
+        self.network.snapshot.namespaces.get(namespace)?.state()
+    }
+
+    fn link(&self, at: Port) -> Option<&'a Link> {
+        self.state(at.namespace)?.link(at.link)
+    }
+
+    /// The other end of a veth, or what an interface lies on, where that is seen.
+    fn peer(&self, at: Port) -> Option<Port> {
+        let peer = self.state(at.namespace)?.peer(at.link)?;
+        match peer.namespace {
+            Where::Namespace(namespace) => Some(Port { namespace, link: peer.lower }),
+            Where::Unseen => None,
+        }
+    }
+
+    fn name(&self, namespace: usize) -> String {
+        let seen = self.network.snapshot.namespaces.get(namespace);
+        seen.map_or_else(|| "?".to_owned(), |seen| seen.name().to_string())
+    }
+
+    /// An interface in words, as `lab/red:eth0`.
+    fn port(&self, at: Port) -> String {
+        let link = self.link(at).map_or_else(|| at.link.to_string(), |link| link.name.to_string());
+        format!("{}:{link}", self.name(at.namespace))
+    }
+
+    /// What becomes of it in a namespace that was not read is not known.
+    fn unreadable(&mut self, run: Run) {
+        let name = self.name(run.namespace);
+        let why = match self.network.snapshot.namespaces.get(run.namespace).map(|seen| &seen.contents) {
+            Some(Contents::Unreadable { why }) => why.clone(),
+            _ => "it was not found".to_owned(),
+        };
+        let what = format!("what becomes of it in {name}, which could not be read: {why}");
+        self.unknown(run, name, Doubt::new(what, "run this as root"));
     }
 }

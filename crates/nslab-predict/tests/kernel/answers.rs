@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nslab_kernel::address::ChangeAddress;
 use nslab_kernel::{neighbour, sysctl};
-use nslab_predict::l2::{Port, Wiring};
+use nslab_predict::l2::{Learned, Port, Wiring};
 use nslab_predict::neighbour::ask;
 use nslab_snapshot::{Options, Snapshot};
 use nslab_testing::{Oracle, privileged, times};
@@ -106,7 +106,14 @@ fn those_answer_who_are_predicted_to() {
                     continue;
                 }
                 let from = Port { namespace, link };
-                let predicted = ask(&snapshot, &wiring, from, given[sender].into(), target.into());
+                let predicted = ask(
+                    &snapshot,
+                    &wiring,
+                    &mut Learned::default(),
+                    from,
+                    given[sender].into(),
+                    target.into(),
+                );
                 let macs: BTreeSet<MacAddr> = predicted.answers.iter().map(|answer| answer.mac).collect();
                 let seen = kernel_asks(&mut network, ip, place, link, target);
                 let agrees = match seen {

@@ -1,0 +1,286 @@
+//! Why nobody answers for a next hop, or a frame is lost.
+
+use std::net::IpAddr;
+
+use super::{Walk, words};
+use crate::fib::{self, DropReason, Fate, Flow};
+use crate::l2::{self, Did, End, Frame, Left, Lost, Outcome, Port};
+use crate::{Cause, Code, Evidence};
+
+impl Walk<'_> {
+    /// Why nobody answers for `target` at an interface; none if that cannot be known, as the segment goes on where nothing
+    /// is seen.
+    pub(super) fn diagnose(
+        &self,
+        at: Port,
+        source: IpAddr,
+        target: IpAddr,
+        is_gateway: bool,
+        unanswered: &[End],
+    ) -> Option<Cause> {
+        let segments = &self.network.segments;
+        let segment = segments.number(at);
+        let owners: Vec<Port> = self
+            .owners(target)
+            .into_iter()
+            .filter(|owner| owner.namespace != at.namespace || owner.link == at.link)
+            .collect();
+        let name = self.port(at);
+        let here: Vec<Port> = owners
+            .iter()
+            .copied()
+            .filter(|&owner| owner != at && segments.number(owner) == segment)
+            .collect();
+        let left = unanswered.iter().any(|end| {
+            matches!(end.outcome, Outcome::Left(Left::Hardware | Left::Unseen | Left::Program | Left::Tunnel))
+        });
+        if here.is_empty() && (left || segment.is_some_and(|segment| segments.is_open(segment))) {
+            return None;
+        }
+        for &owner in &here {
+            let heard = unanswered.iter().any(|end| end.at == owner && end.outcome == Outcome::Taken);
+            if heard {
+                return Some(self.silent(at, owner, source, target));
+            }
+            let expected = Some(owner);
+            if let Some((cause, _)) = self.obstacle(at, expected, unanswered) {
+                return Some(cause);
+            }
+        }
+        let evidence = Evidence::Neighbour { target, owners: owners.clone() };
+        if let Some(owner) = here.first() {
+            let text =
+                format!("{} has {target} and does not get the question that {name} asks", self.port(*owner));
+            return Some(
+                Cause::new(Code::NeighbourFailed, at.namespace, name, text).at(at.link).with(evidence),
+            );
+        }
+        let elsewhere: Vec<Port> = owners.iter().copied().filter(|&owner| owner != at).collect();
+        if let Some(&owner) = elsewhere.first() {
+            let text = format!(
+                "{target} is looked for on {}, and {} has it, which is on another segment ({})",
+                self.segment_name(at),
+                self.port(owner),
+                self.segment_name(owner)
+            );
+            return Some(Cause::new(Code::WrongSegment, at.namespace, name, text).at(at.link).with(evidence));
+        }
+        let state = self.state(at.namespace)?;
+        let is_near =
+            state.network.addresses.iter().any(|own| own.link == at.link && own.address.contains(&target));
+        let (code, text) = if is_gateway && !is_near {
+            (
+                Code::GatewayUnreachable,
+                format!("the gateway {target} is in no subnet of {name}, and nobody there answers for it"),
+            )
+        } else {
+            (
+                Code::NeighbourFailed,
+                format!("nobody on the segment of {name} answers for {target}, and nobody elsewhere has it"),
+            )
+        };
+        Some(Cause::new(code, at.namespace, name, text).at(at.link).with(evidence))
+    }
+
+    /// Why one that has an address and gets the question does not answer, or its answer is lost.
+    fn silent(&self, at: Port, owner: Port, source: IpAddr, target: IpAddr) -> Cause {
+        let name = self.port(owner);
+        let evidence = Evidence::Neighbour { target, owners: vec![owner] };
+        let plain = |text: String| {
+            Cause::new(Code::NeighbourFailed, owner.namespace, name.clone(), text)
+                .at(owner.link)
+                .with(evidence.clone())
+        };
+        let (Some(state), Some(link)) = (self.state(owner.namespace), self.link(owner)) else {
+            return plain(format!("{name} does not answer for {target}"));
+        };
+        if target.is_ipv4() && !source.is_unspecified() {
+            let flow = Flow { source: Some(source), iif: Some(owner.link), ..Flow::to(target) };
+            let decision = fib::input(state, &flow, owner.link);
+            if let Some(arrival) = decision.only() {
+                match arrival.fate {
+                    Fate::Drop(DropReason::ReversePath { .. }) => {
+                        let object = format!("net.ipv4.conf.{}.rp_filter", link.name);
+                        let text = format!(
+                            "{name} does not answer for {target}: its way back to {source} does not lead by {} (rp_filter)",
+                            link.name
+                        );
+                        return Cause::new(Code::RpFilter, owner.namespace, object.clone(), text)
+                            .at(owner.link)
+                            .with(Evidence::Sysctl(object));
+                    }
+                    Fate::Drop(DropReason::OwnSource | DropReason::UnusableSource) => {
+                        let text = format!(
+                            "{name} does not answer for {target}: it has {source}, which asks, itself"
+                        );
+                        return Cause::new(Code::Martian, owner.namespace, name.clone(), text).at(owner.link);
+                    }
+                    _ => {}
+                }
+            }
+            let ignore = link.ipv4.map_or(0, |own| own.arp_ignore);
+            if ignore.max(state.settings.ipv4_all.arp_ignore) != 0 {
+                let object = format!("net.ipv4.conf.{}.arp_ignore", link.name);
+                return plain(format!("{name} keeps quiet about {target} ({object} is on)"))
+                    .with(Evidence::Sysctl(object));
+            }
+        }
+        // It answers, and that gets lost.
+        let (Some(from), Some(to)) = (link.mac, self.link(at).and_then(|link| link.mac)) else {
+            return plain(format!("{name} does not answer for {target}"));
+        };
+        let frame = Frame { source: from, destination: to, vlan: None, size: 28 };
+        let mut learned = l2::Learned::default();
+        let ends = l2::send(self.network.snapshot, &self.network.wiring, &mut learned, owner, frame);
+        match self.obstacle(owner, Some(at), &ends) {
+            Some((cause, _)) => cause,
+            None => plain(format!("{name} does not answer for {target}")),
+        }
+    }
+
+    /// What is in the way of a frame that was to get to `expected`, and where.
+    pub(super) fn obstacle<'a>(
+        &self,
+        at: Port,
+        expected: Option<Port>,
+        lost: &'a [End],
+    ) -> Option<(Cause, &'a End)> {
+        let mut lost: Vec<&End> = lost.iter().filter(|end| matches!(end.outcome, Outcome::Lost(_))).collect();
+        let near = expected.map(|expected| self.on_the_way(expected, at)).unwrap_or_default();
+        let is_near = |end: &End| {
+            near.contains(&end.at) || end.hops.iter().any(|hop| matches!(hop.did, Did::Bridged { to, .. } if near.contains(&Port { namespace: hop.at.namespace, link: to }) && end.at.namespace == hop.at.namespace))
+        };
+        let weight = |end: &End| {
+            let other = matches!(end.outcome, Outcome::Lost(Lost::OtherAddress | Lost::NoVlan(_)));
+            (other, !is_near(end))
+        };
+        lost.sort_by_key(|end| weight(end));
+        let end = lost.first().copied().filter(|end| expected.is_none() || !weight(end).0 || is_near(end))?;
+        let Outcome::Lost(why) = &end.outcome else { return None };
+        self.lost(at, end, why).map(|cause| (cause, end))
+    }
+
+    /// The interfaces on the way of a frame from one to another, and where it ends.
+    fn on_the_way(&self, from: Port, to: Port) -> Vec<Port> {
+        let (Some(own), Some(far)) = (self.link(from), self.link(to)) else { return vec![from] };
+        let mut ports = vec![from];
+        ports.extend(self.peer(from));
+        if let (Some(source), Some(destination)) = (own.mac, far.mac) {
+            let frame = Frame { source, destination, vlan: None, size: 28 };
+            let mut learned = l2::Learned::default();
+            for end in l2::send(self.network.snapshot, &self.network.wiring, &mut learned, from, frame) {
+                ports.extend(end.hops.iter().take(2).map(|hop| hop.at));
+            }
+        }
+        ports
+    }
+
+    /// What a frame's loss means.
+    fn lost(&self, from: Port, end: &End, why: &Lost) -> Option<Cause> {
+        let at = end.at;
+        let name = self.link(at).map_or_else(String::new, |link| link.name.to_string());
+        let cause = |code, text: String| Some(Cause::new(code, at.namespace, name.clone(), text).at(at.link));
+        let port = Evidence::BridgePort(at);
+        match why {
+            Lost::Down => cause(Code::LinkDown, format!("{name} is down")),
+            Lost::NoCarrier => Some(self.no_carrier(at)),
+            Lost::TooLong { size, mtu } => Some(
+                cause(
+                    Code::MtuMismatch,
+                    format!(
+                        "a packet of {size} bytes is lost at {name}, whose MTU is {mtu}, while that of {} is {}",
+                        self.port(from),
+                        self.link(from).map_or(0, |link| link.mtu)
+                    ),
+                )?
+                .with(Evidence::Mtu { size: *size, mtu: *mtu }),
+            ),
+            Lost::Vlan(vlan) => {
+                let which = vlan.map_or_else(|| "frames without a tag".to_owned(), |vlan| format!("VLAN {vlan}"));
+                Some(cause(Code::BridgeVlan, format!("the bridge's port {name} is not in the VLAN: {which}"))?.with(port))
+            }
+            Lost::NoVlan(vlan) => cause(Code::BridgeVlan, format!("nobody at {name} takes VLAN {vlan}")),
+            Lost::Isolated => {
+                Some(cause(Code::BridgeIsolated, format!("{name} is isolated, as is the port by which it came"))?.with(port))
+            }
+            Lost::Stp(state) => {
+                // Without carrier a bridge disables its port.
+                if self.link(at).is_some_and(|link| link.up && !link.carrier) {
+                    return Some(self.no_carrier(at));
+                }
+                if self.link(at).is_some_and(|link| !link.up) {
+                    return cause(Code::LinkDown, format!("{name} is down"));
+                }
+                let word = match state {
+                    0 => "disabled",
+                    1 => "listening",
+                    2 => "learning",
+                    4 => "blocking",
+                    _ => "not forwarding",
+                };
+                Some(cause(Code::BridgeStp, format!("the bridge's port {name} is {word}"))?.with(port))
+            }
+            Lost::SamePort => Some(
+                cause(Code::BridgeFdb, format!("the bridge's table says that the destination is behind {name}, by which the frame came"))?.with(port),
+            ),
+            Lost::NotFlooded => Some(
+                cause(Code::BridgeFdb, format!("the bridge does not know the destination, and {name} does not let such frames out"))?.with(port),
+            ),
+            Lost::OtherAddress => {
+                let mac = end.frame.destination;
+                let by_table = end.hops.iter().find_map(|hop| match hop.did {
+                    Did::Bridged { to, known: true, .. } => Some((hop.at, to)),
+                    _ => None,
+                });
+                match by_table {
+                    Some((bridge, to)) => {
+                        let state = self.state(bridge.namespace)?;
+                        let port = words::link(state, to);
+                        let text = format!("the bridge's table says that {mac} is behind {port}, where {} does not take it", self.port(at));
+                        let at = Port { namespace: bridge.namespace, link: to };
+                        Some(
+                            Cause::new(Code::BridgeFdb, bridge.namespace, port, text).at(to).with(Evidence::BridgePort(at)),
+                        )
+                    }
+                    None => cause(Code::NeighbourFailed, format!("{} does not take what is for {mac}", self.port(at))),
+                }
+            }
+            Lost::Dummy => cause(Code::NeighbourFailed, format!("{name} is a dummy, which swallows all")),
+            Lost::Loop => cause(Code::Unmodelled, "the frame goes round in circles between bridges".to_owned()),
+        }
+    }
+
+    /// A segment in words: its bridge, or its cable.
+    fn segment_name(&self, at: Port) -> String {
+        if let Some(bridge) = self.bridge_of(at) {
+            return format!("the bridge {}", self.port(bridge));
+        }
+        match self.peer(at) {
+            Some(peer) => format!("the cable {} – {}", self.port(at), self.port(peer)),
+            None => format!("the segment of {}", self.port(at)),
+        }
+    }
+
+    /// The bridge that an interface is plugged into, by a veth, or that it is.
+    fn bridge_of(&self, at: Port) -> Option<Port> {
+        let is_bridge = |port: Port| self.link(port).is_some_and(|link| link.as_bridge().is_some());
+        if is_bridge(at) {
+            return Some(at);
+        }
+        let far = self.peer(at)?;
+        let master = self.link(far)?.master?;
+        let port = Port { namespace: far.namespace, link: master };
+        is_bridge(port).then_some(port)
+    }
+
+    /// Who has an address.
+    fn owners(&self, address: IpAddr) -> Vec<Port> {
+        let mut owners = Vec::new();
+        for (namespace, seen) in self.network.snapshot.namespaces.iter().enumerate() {
+            let Some(state) = seen.state() else { continue };
+            let own = state.network.addresses.iter().filter(|own| own.address.addr() == address);
+            owners.extend(own.map(|own| Port { namespace, link: own.link }));
+        }
+        owners
+    }
+}
