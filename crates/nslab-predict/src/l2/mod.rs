@@ -5,6 +5,7 @@ mod bridge;
 mod groups;
 mod receive;
 mod transmit;
+mod tunnels;
 mod wiring;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use nslab_snapshot::{Snapshot, State};
 use nslab_types::MacAddr;
 use serde::Serialize;
 
+pub use tunnels::Vtep;
 pub use wiring::Wiring;
 
 use crate::Doubt;

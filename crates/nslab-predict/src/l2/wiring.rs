@@ -4,18 +4,19 @@ use std::collections::HashMap;
 
 use nslab_snapshot::{Snapshot, Where};
 
-use super::Port;
+use super::{Port, Vtep};
 
 /// The interfaces that lie on others, by the lower one. Made once for a snapshot.
 #[derive(Debug, Default)]
 pub struct Wiring {
     above: HashMap<Port, Vec<Port>>,
+    vteps: Vec<Vtep>,
 }
 
 impl Wiring {
     /// Looks through a snapshot.
     pub fn of(snapshot: &Snapshot) -> Self {
-        let mut wiring = Self::default();
+        let mut wiring = Self { vteps: Vtep::all(snapshot), ..Self::default() };
         for (place, namespace) in snapshot.namespaces.iter().enumerate() {
             let Some(state) = namespace.state() else { continue };
             for peer in &state.peers {
@@ -28,6 +29,11 @@ impl Wiring {
             }
         }
         wiring
+    }
+
+    /// The ends of VXLAN tunnels.
+    pub fn vteps(&self) -> &[Vtep] {
+        &self.vteps
     }
 
     /// The VLANs, macvlans and so on that lie on an interface.

@@ -82,8 +82,13 @@ impl Walk<'_> {
         port: u16,
         error: Error,
     ) {
-        self.unread_sockets(&run, state, protocol);
         let to = run.packet.ip.destination;
+        if let Some(far) = self.tunnel
+            && (run.namespace, port) == (far.below, far.port)
+        {
+            return self.ends.push(run.end(Verdict::Delivered, None, None));
+        }
+        self.unread_sockets(&run, state, protocol);
         let of_port = |listener: &&Listener| {
             let socket = &listener.socket;
             socket.protocol == protocol && socket.port == port && socket.state == SocketState::Open

@@ -21,6 +21,7 @@ mod routing;
 mod run;
 mod surroundings;
 mod tracking;
+mod tunnels;
 mod verdict;
 mod words;
 
@@ -28,7 +29,7 @@ use nslab_kernel::link::Link;
 use nslab_snapshot::{Contents, Snapshot, State, Where};
 
 use self::run::{End, Run};
-use crate::l2::{Port, Wiring};
+use crate::l2::{Port, Vtep, Wiring};
 use crate::nft;
 use crate::segments::Segments;
 use crate::{Doubt, Prediction, Question};
@@ -89,6 +90,8 @@ struct Walk<'a> {
     /// The namespace whose packet it is.
     sender: usize,
     established: bool,
+    /// The other end of the tunnel whose packet it is.
+    tunnel: Option<&'a Vtep>,
     /// Packets that have come to an interface.
     pending: Vec<(Run, Port)>,
     ends: Vec<End>,
@@ -97,7 +100,14 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(network: &'a Network<'a>, question: &Question) -> Self {
         let established = question.established;
-        Self { network, sender: question.namespace, established, pending: Vec::new(), ends: Vec::new() }
+        Self {
+            network,
+            sender: question.namespace,
+            established,
+            tunnel: None,
+            pending: Vec::new(),
+            ends: Vec::new(),
+        }
     }
 
     fn walk(mut self, first: Run) -> Vec<End> {

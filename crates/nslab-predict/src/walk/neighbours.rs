@@ -247,38 +247,47 @@ impl Walk<'_> {
             run.chance.get_or_insert(cause);
         }
         for end in taken {
-            let mut run = run.clone();
             for doubt in &end.doubts {
                 self.perhaps(&run, &self.port(end.at), doubt);
             }
-            self.note_frame(&mut run, &end);
-            for run in self.bridged(run, &end) {
-                self.pending.push((run, end.at));
+            let hops = run.hops.len();
+            for mut run in self.carried(run.clone(), &end) {
+                if run.hops.len() == hops {
+                    self.note_frame(&mut run, &end);
+                }
+                for run in self.bridged(run, &end) {
+                    self.pending.push((run, end.at));
+                }
             }
         }
     }
 
     /// Notes the interfaces that a frame passes.
-    fn note_frame(&self, run: &mut Run, end: &End) {
+    pub(super) fn note_frame(&self, run: &mut Run, end: &End) {
         for hop in &end.hops {
-            let name = self.link(hop.at).map_or_else(String::new, |link| link.name.to_string());
-            match hop.did {
-                Did::Sent => run.step_in(hop.at, Action::Send, name, ""),
-                Did::Received => run.step_in(hop.at, Action::Receive, name, ""),
-                Did::Bridged { from, to, vlan, known } => {
-                    let state = self.state(hop.at.namespace);
-                    let port = |index| state.map_or_else(String::new, |state| words::link(state, index));
-                    let mut detail = match from {
-                        Some(from) => format!("from {} to {}", port(from), port(to)),
-                        None => format!("to {}", port(to)),
-                    };
-                    if let Some(vlan) = vlan {
-                        detail.push_str(", VLAN ");
-                        detail.push_str(&vlan.to_string());
-                    }
-                    detail += if known { ", which its table says" } else { ", as by every port" };
-                    run.step_in(hop.at, Action::Bridge, name, detail);
+            self.note_hop(run, *hop);
+        }
+    }
+
+    /// Notes one of them.
+    pub(super) fn note_hop(&self, run: &mut Run, hop: l2::Hop) {
+        let name = self.link(hop.at).map_or_else(String::new, |link| link.name.to_string());
+        match hop.did {
+            Did::Sent => run.step_in(hop.at, Action::Send, name, ""),
+            Did::Received => run.step_in(hop.at, Action::Receive, name, ""),
+            Did::Bridged { from, to, vlan, known } => {
+                let state = self.state(hop.at.namespace);
+                let port = |index| state.map_or_else(String::new, |state| words::link(state, index));
+                let mut detail = match from {
+                    Some(from) => format!("from {} to {}", port(from), port(to)),
+                    None => format!("to {}", port(to)),
+                };
+                if let Some(vlan) = vlan {
+                    detail.push_str(", VLAN ");
+                    detail.push_str(&vlan.to_string());
                 }
+                detail.push_str(if known { ", which its table says" } else { ", as by every port" });
+                run.step_in(hop.at, Action::Bridge, name, detail);
             }
         }
     }

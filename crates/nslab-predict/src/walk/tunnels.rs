@@ -1,0 +1,117 @@
+//! The packets that carry a tunnel's frames.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::Walk;
+use super::run::Run;
+use crate::l2::{Did, End, Vtep};
+use crate::{Action, Cause, Ip, Packet, Transport, Verdict};
+
+/// What a frame's packet grows by, in bytes: Ethernet, VXLAN, UDP and IP headers (RFC 7348, section 5).
+const GROWTH: u32 = 14 + 8 + 8;
+/// The ports that a tunnel sends from are chosen by a hash of what it carries; the first of them
+/// (`udp_flow_src_port`, `include/net/udp.h`).
+const SOURCE_PORT: u16 = 32768;
+
+impl Walk<'_> {
+    /// A frame on its way, through all tunnels that there are on it: the packets that carry it must arrive.
+    pub(super) fn carried(&mut self, run: Run, end: &End) -> Vec<Run> {
+        let vteps = self.network.wiring.vteps();
+        let enters = |place: usize| {
+            let hop = end.hops.get(place)?;
+            let next = end.hops.get(place + 1)?;
+            let own = vteps.iter().find(|vtep| vtep.at == hop.at && hop.did == Did::Sent)?;
+            let far = vteps.iter().find(|vtep| vtep.at == next.at && next.did == Did::Received)?;
+            (own.at != far.at).then_some((own, far))
+        };
+        if vteps.is_empty() || !(0..end.hops.len()).any(|place| enters(place).is_some()) {
+            return vec![run];
+        }
+        let mut runs = vec![run];
+        for (place, hop) in end.hops.iter().enumerate() {
+            for run in &mut runs {
+                self.note_hop(run, *hop);
+            }
+            if let Some((own, far)) = enters(place) {
+                let before = std::mem::take(&mut runs);
+                runs = before.into_iter().flat_map(|run| self.below(run, end, own, far)).collect();
+            }
+        }
+        runs
+    }
+
+    /// The packet that carries a frame from one end to another.
+    fn below(&mut self, mut run: Run, end: &End, own: &Vtep, far: &Vtep) -> Vec<Run> {
+        let (Some(state), Some(below)) = (self.state(own.at.namespace), self.state(own.below)) else {
+            self.unreadable(run);
+            return Vec::new();
+        };
+        let remotes = own.remotes(state, end.frame.destination);
+        let vteps = self.network.wiring.vteps();
+        let to = remotes
+            .into_iter()
+            .find(|&remote| own.far(self.network.snapshot, vteps, remote).any(|other| other.at == far.at));
+        let Some(to) = to else { return vec![run] };
+        if to.is_multicast() {
+            run.assume(format!("the network below carries the group {to}"));
+            return vec![run];
+        }
+        let (header, any): (u32, IpAddr) = if to.is_ipv6() {
+            (40, Ipv6Addr::UNSPECIFIED.into())
+        } else {
+            (20, Ipv4Addr::UNSPECIFIED.into())
+        };
+        let packet = Packet {
+            ip: Ip {
+                source: own.local.unwrap_or(any),
+                destination: to,
+                ttl: if own.ttl == 0 { below.settings.ttl } else { own.ttl },
+                tos: 0,
+                dont_fragment: false,
+                size: run.size() + GROWTH + header,
+            },
+            transport: Transport::Udp { source: SOURCE_PORT, destination: far.port },
+            mark: 0,
+        };
+        let detail = format!("VNI {}, to {to}", own.vni);
+        run.step_in(own.at, Action::Encapsulate, self.port(own.at), detail);
+        let vtep = self.network.wiring.vteps().iter().find(|vtep| vtep.at == far.at);
+        let walk = Walk {
+            network: self.network,
+            sender: own.below,
+            established: false,
+            tunnel: vtep,
+            pending: Vec::new(),
+            ends: Vec::new(),
+        };
+        let mut first = Run::new(own.below, packet);
+        first.connections.clone_from(&run.connections);
+        first.learned.clone_from(&run.learned);
+        let mut on = Vec::new();
+        for carried in walk.walk(first) {
+            let mut run = run.clone();
+            run.hops.extend(carried.request);
+            run.doubts.extend(carried.doubts);
+            run.chance = run.chance.or(carried.chance);
+            run.assumptions.extend(carried.assumptions);
+            run.connections = carried.connections;
+            match (carried.verdict, carried.cause) {
+                (Verdict::Delivered, _) => {
+                    run.step_in(far.at, Action::Decapsulate, self.port(far.at), format!("VNI {}", far.vni));
+                    on.push(run);
+                }
+                (Verdict::Unknown, Some(cause)) => {
+                    let cause = in_tunnel(cause);
+                    self.ends.push(run.end(Verdict::Unknown, Some(cause), None));
+                }
+                (_, Some(cause)) => self.drop(run, in_tunnel(cause)),
+                (_, None) => {}
+            }
+        }
+        on
+    }
+}
+
+fn in_tunnel(cause: Cause) -> Cause {
+    Cause { text: format!("the packet of the tunnel that carries it is lost: {}", cause.text), ..cause }
+}
