@@ -32,6 +32,9 @@ pub struct Flow {
     /// The user whose socket sends it, as this namespace's rules number users; none if that is not known. Packets that
     /// came in by an interface are root's.
     pub uid: Option<u32>,
+    /// The source need not be an address of this namespace (`FLOWI_FLAG_ANYSRC`), as of resets that rules send in the
+    /// receiver's name, and of what they changed (`ip_route_me_harder`, `net/ipv4/netfilter.c`).
+    pub any_source: bool,
 }
 
 impl Flow {
@@ -48,6 +51,7 @@ impl Flow {
             protocol: 0,
             ports: None,
             uid: None,
+            any_source: false,
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) fn lookup(state: &State, flow: &Flow, to: Ipv4Addr) -> Decision<Outco
         Some(IpAddr::V4(source)) if !source.is_unspecified() => Some(source),
         _ => None,
     };
-    if let Some(source) = source {
+    if let Some(source) = source.filter(|_| !flow.any_source) {
         if source.is_multicast() || source.is_broadcast() || is_zeronet(source) {
             return stop(Stop::ImpossibleSource);
         }

@@ -25,7 +25,8 @@ impl Walk<'_> {
         };
         run.made = true;
         run.step(Action::Make, words::packet(&run.packet), "");
-        let flow = Flow { uid, oif: run.oif, bound: false, ..Flow::of(&run.packet, None) };
+        let any_source = matches!((&run.phase, run.packet.transport), (Phase::Error(_), Transport::Tcp(_)));
+        let flow = Flow { uid, oif: run.oif, bound: false, any_source, ..Flow::of(&run.packet, None) };
         let decision = fib::lookup(state, &flow);
         let several = decision.outcomes.len() > 1;
         for outcome in decision.outcomes {
@@ -94,7 +95,7 @@ impl Walk<'_> {
 
     /// Rules changed what its route hangs on (`ip_route_me_harder`, `net/ipv4/netfilter.c`).
     fn reroute(&mut self, run: &Run, state: &State) {
-        let decision = fib::lookup(state, &Flow::of(&run.packet, None));
+        let decision = fib::lookup(state, &Flow { any_source: true, ..Flow::of(&run.packet, None) });
         let several = decision.outcomes.len() > 1;
         for outcome in decision.outcomes {
             let mut run = run.clone();

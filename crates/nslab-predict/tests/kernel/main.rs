@@ -8,3 +8,4 @@ mod doctor;
 mod frames;
 mod nft;
 mod tap;
+mod walk;

@@ -1,0 +1,259 @@
+//! Whole ways through small networks made by ip(8) and nft(8): what is predicted of each. That the kernel does the same is
+//! shown on random networks elsewhere.
+
+use nslab_kernel::Namespace;
+use nslab_predict::{
+    Action, Code, Error, Ip, Network, Packet, Prediction, Question, Tcp, Transport, Verdict, predict,
+};
+use nslab_snapshot::{Options, Snapshot};
+use nslab_testing::{Nft, Oracle, privileged};
+
+/// Namespaces made by hand.
+struct Made {
+    ip: Oracle,
+    spaces: Vec<(String, Namespace)>,
+}
+
+impl Made {
+    /// Carries out lines such as `a: address add …` and `a: sysctl KEY=VALUE`. `a -- b` is a cable between two, by interfaces
+    /// that are called after the other end; `a: nft …` is text for nft.
+    fn new(lines: &str) -> Option<Self> {
+        let (ip, nft) = (Oracle::find()?, Nft::find()?);
+        let mut made = Self { ip, spaces: Vec::new() };
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if let Some((one, other)) = line.split_once(" -- ") {
+                made.cable(one, other);
+                continue;
+            }
+            let (name, rest) = line.split_once(": ").unwrap();
+            let place = made.place(name);
+            let space = &made.spaces[place].1;
+            if let Some((key, value)) = rest.strip_prefix("sysctl ").and_then(|rest| rest.split_once('=')) {
+                space.run(|| nslab_kernel::sysctl::write(key, value)).unwrap().unwrap();
+            } else if let Some(text) = rest.strip_prefix("nft ") {
+                nft.apply(space, &text.replace("; ", "\n").replace('~', "\n"));
+            } else {
+                made.ip.change(space, rest);
+            }
+        }
+        Some(made)
+    }
+
+    fn place(&mut self, name: &str) -> usize {
+        if let Some(place) = self.spaces.iter().position(|(known, _)| known == name) {
+            return place;
+        }
+        self.spaces.push((name.to_owned(), Namespace::create().unwrap()));
+        let space = &self.spaces.last().unwrap().1;
+        self.ip.change(space, "link set lo up");
+        for key in ["all", "default"] {
+            let key = format!("net.ipv6.conf.{key}.accept_dad");
+            space.run(|| nslab_kernel::sysctl::write(&key, "0")).unwrap().unwrap();
+        }
+        self.spaces.len() - 1
+    }
+
+    fn cable(&mut self, one: &str, other: &str) {
+        use std::os::fd::{AsFd, AsRawFd};
+        let (first, second) = (self.place(one), self.place(other));
+        let fd = format!("/proc/{}/fd/{}", std::process::id(), self.spaces[second].1.as_fd().as_raw_fd());
+        self.ip
+            .change(&self.spaces[first].1, &format!("link add {other} type veth peer name {one} netns {fd}"));
+        self.ip.change(&self.spaces[first].1, &format!("link set {other} up"));
+        self.ip.change(&self.spaces[second].1, &format!("link set {one} up"));
+    }
+
+    /// What is predicted of a packet that `from` sends.
+    fn ask(&self, from: &str, packet: Packet) -> Prediction {
+        let snapshot = Snapshot::take(Options::default()).unwrap();
+        let space = &self.spaces.iter().find(|(name, _)| name == from).unwrap().1;
+        let id = space.id().unwrap();
+        let namespace = snapshot.namespaces.iter().position(|seen| seen.id == id).unwrap();
+        let question = Question { namespace, packet, established: false, link: None };
+        predict(&Network::of(&snapshot), &question)
+    }
+
+    fn code(&self, from: &str, packet: Packet) -> (Verdict, Option<Code>) {
+        let prediction = self.ask(from, packet);
+        if std::env::var_os("NSLAB_SHOW").is_some() {
+            println!("{prediction:#?}");
+        }
+        (prediction.verdict, prediction.cause.map(|cause| cause.code))
+    }
+}
+
+/// An echo request.
+fn echo(to: &str) -> Packet {
+    let destination: std::net::IpAddr = to.parse().unwrap();
+    let (source, kind) = if destination.is_ipv6() { ("::", 128) } else { ("0.0.0.0", 8) };
+    Packet {
+        ip: Ip {
+            source: source.parse().unwrap(),
+            destination,
+            ttl: 64,
+            tos: 0,
+            dont_fragment: false,
+            size: 84,
+        },
+        transport: Transport::Icmp { kind, code: 0, id: 7 },
+        mark: 0,
+    }
+}
+
+/// The first packet of a TCP connection.
+fn tcp(to: &str, port: u16) -> Packet {
+    let transport = Transport::Tcp(Tcp { source: 40000, destination: port, flags: Tcp::SYN });
+    Packet { transport, ..echo(to) }
+}
+
+fn sized(packet: Packet, size: u32) -> Packet {
+    Packet { ip: Ip { size, dont_fragment: true, ..packet.ip }, ..packet }
+}
+
+const DELIVERED: (Verdict, Option<Code>) = (Verdict::Delivered, None);
+
+/// Two hosts and a router between them.
+const ROUTED: &str = "
+    ann -- rt
+    rt -- bob
+    ann: address add 10.0.1.2/24 dev rt
+    rt: address add 10.0.1.1/24 dev ann
+    rt: address add 10.0.2.1/24 dev bob
+    bob: address add 10.0.2.2/24 dev rt
+    ann: address add fd00:1::2/64 dev rt
+    rt: address add fd00:1::1/64 dev ann
+    rt: address add fd00:2::1/64 dev bob
+    bob: address add fd00:2::2/64 dev rt
+    ann: route add default via 10.0.1.1
+    ann: route add default via fd00:1::1
+    rt: sysctl net.ipv4.ip_forward=1
+    rt: sysctl net.ipv6.conf.all.forwarding=1
+";
+const BACK: &str = "
+    bob: route add default via 10.0.2.1
+    bob: route add default via fd00:2::1
+";
+
+#[test]
+fn through_a_router_and_back() {
+    privileged(|| {
+        let Some(made) = Made::new(&format!("{ROUTED}{BACK}")) else { return };
+        for to in ["10.0.2.2", "fd00:2::2", "10.0.1.1", "10.0.1.2", "fd00:1::2"] {
+            let prediction = made.ask("ann", echo(to));
+            assert_eq!(
+                (prediction.verdict, prediction.cause.clone()),
+                (Verdict::Delivered, None),
+                "{prediction:#?}"
+            );
+        }
+        let prediction = made.ask("ann", echo("10.0.2.2"));
+        let seen: Vec<bool> = prediction.sightings().map(|(_, sent)| sent).collect();
+        assert_eq!(seen, [true, false, true, false], "{prediction:#?}");
+        assert!(prediction.answer.unwrap().iter().any(|hop| hop.action == Action::Deliver));
+        assert_eq!(made.code("ann", tcp("10.0.2.2", 80)), (Verdict::Rejected, Some(Code::NoListener)));
+        assert_eq!(made.code("ann", echo("10.0.2.9")), (Verdict::Dropped, Some(Code::NeighbourFailed)));
+        assert_eq!(made.code("ann", echo("10.0.9.9")), (Verdict::Rejected, Some(Code::NoRoute)));
+        let mut short = echo("10.0.2.2");
+        short.ip.ttl = 1;
+        assert_eq!(made.code("ann", short), (Verdict::Rejected, Some(Code::TtlExpired)));
+    });
+}
+
+#[test]
+fn a_router_that_does_not_pass_on_and_a_host_that_knows_no_way_back() {
+    privileged(|| {
+        let Some(made) = Made::new(ROUTED) else { return };
+        assert_eq!(made.code("ann", echo("10.0.2.2")), (Verdict::Dropped, Some(Code::NoReturnRoute)));
+        assert_eq!(made.code("ann", echo("fd00:2::2")), (Verdict::Dropped, Some(Code::NoReturnRoute)));
+        let Some(made) = Made::new(&format!("{ROUTED}rt: sysctl net.ipv4.ip_forward=0")) else { return };
+        assert_eq!(made.code("ann", echo("10.0.2.2")), (Verdict::Dropped, Some(Code::ForwardingOff)));
+    });
+}
+
+#[test]
+fn too_big_for_a_link_on_the_way() {
+    privileged(|| {
+        let text = format!("{ROUTED}{BACK}\nrt: link set bob mtu 1300\nbob: link set rt mtu 1300");
+        let Some(made) = Made::new(&text) else { return };
+        let prediction = made.ask("ann", sized(echo("10.0.2.2"), 1400));
+        let code = prediction.cause.as_ref().map(|cause| cause.code);
+        assert_eq!(
+            (prediction.verdict, code),
+            (Verdict::Rejected, Some(Code::MtuExceeded)),
+            "{prediction:#?}"
+        );
+        let told = prediction.told.unwrap();
+        assert_eq!(told.what, Error::Icmp { kind: 3, code: 4, mtu: Some(1300) });
+        assert_eq!(told.from.to_string(), "10.0.1.1");
+        assert_eq!(
+            made.code("ann", sized(echo("fd00:2::2"), 1400)),
+            (Verdict::Rejected, Some(Code::MtuExceeded))
+        );
+        assert_eq!(
+            made.code("ann", sized(echo("10.0.2.2"), 1600)),
+            (Verdict::Dropped, Some(Code::MtuExceeded))
+        );
+        let Some(made) = Made::new(&format!(
+            "{text}\nann: nft table ip t {{; chain c {{; type filter hook input priority 0; icmp type destination-unreachable drop; }}; }}"
+        )) else {
+            return;
+        };
+        assert_eq!(
+            made.code("ann", sized(echo("10.0.2.2"), 1400)),
+            (Verdict::Dropped, Some(Code::PmtuBlackhole))
+        );
+    });
+}
+
+#[test]
+fn what_firewalls_and_address_translation_make_of_it() {
+    privileged(|| {
+        let filter = "rt: nft table inet t {; chain c {; type filter hook forward priority 0~policy drop; \
+                      ct state established,related accept; tcp dport 80 reject with tcp reset; ip6 nexthdr icmpv6 accept; }; }";
+        let Some(made) = Made::new(&format!("{ROUTED}{BACK}\n{filter}")) else { return };
+        assert_eq!(made.code("ann", echo("10.0.2.2")), (Verdict::Dropped, Some(Code::FirewallDrop)));
+        assert_eq!(made.code("ann", echo("fd00:2::2")), DELIVERED);
+        let prediction = made.ask("ann", tcp("10.0.2.2", 80));
+        assert_eq!(prediction.verdict, Verdict::Rejected, "{prediction:#?}");
+        assert_eq!(prediction.told.unwrap().what, Error::Reset);
+        // Without a way back, and with an address that has one.
+        let nat = "rt: nft table ip n {; chain c {; type nat hook postrouting priority 100; oifname bob masquerade; }; }";
+        let Some(made) = Made::new(&format!("{ROUTED}\n{nat}")) else { return };
+        assert_eq!(made.code("ann", echo("10.0.2.2")), DELIVERED);
+    });
+}
+
+#[test]
+fn on_two_segments_and_through_bridges_and_tunnels() {
+    privileged(|| {
+        let Some(made) = Made::new(
+            "red -- blue
+             host -- green
+             host: link add br0 type bridge
+             host: link set br0 up
+             host: link set green master br0
+             red: address add 10.0.0.1/24 dev blue
+             blue: address add 10.0.0.2/24 dev red
+             green: address add 10.0.0.3/24 dev host",
+        ) else {
+            return;
+        };
+        assert_eq!(made.code("red", echo("10.0.0.2")), DELIVERED);
+        assert_eq!(made.code("red", echo("10.0.0.3")), (Verdict::Dropped, Some(Code::WrongSegment)));
+        assert_eq!(made.code("red", echo("10.0.0.4")), (Verdict::Dropped, Some(Code::NeighbourFailed)));
+        assert_eq!(made.code("red", echo("10.1.0.4")), (Verdict::Dropped, Some(Code::NoRoute)));
+        let tunnel = format!(
+            "{ROUTED}{BACK}
+             ann: link add vx type vxlan id 5 remote 10.0.2.2 dstport 4789
+             ann: link set vx up
+             ann: address add 192.168.5.1/24 dev vx
+             bob: link add vx type vxlan id 5 remote 10.0.1.2 dstport 4789
+             bob: link set vx up
+             bob: address add 192.168.5.2/24 dev vx"
+        );
+        let Some(made) = Made::new(&tunnel) else { return };
+        assert_eq!(made.code("ann", echo("192.168.5.2")), DELIVERED);
+        let Some(made) = Made::new(&format!("{tunnel}\nrt: sysctl net.ipv4.ip_forward=0")) else { return };
+        assert_eq!(made.code("ann", echo("192.168.5.2")), (Verdict::Dropped, Some(Code::ForwardingOff)));
+    });
+}
