@@ -75,9 +75,6 @@ impl Made {
 
     fn code(&self, from: &str, packet: Packet) -> (Verdict, Option<Code>) {
         let prediction = self.ask(from, packet);
-        if std::env::var_os("NSLAB_SHOW").is_some() {
-            println!("{prediction:#?}");
-        }
         (prediction.verdict, prediction.cause.map(|cause| cause.code))
     }
 }
@@ -106,8 +103,8 @@ fn tcp(to: &str, port: u16) -> Packet {
     Packet { transport, ..echo(to) }
 }
 
-fn sized(packet: Packet, size: u32) -> Packet {
-    Packet { ip: Ip { size, dont_fragment: true, ..packet.ip }, ..packet }
+fn sized(packet: &Packet, size: u32) -> Packet {
+    Packet { ip: Ip { size, dont_fragment: true, ..packet.ip.clone() }, ..packet.clone() }
 }
 
 const DELIVERED: (Verdict, Option<Code>) = (Verdict::Delivered, None);
@@ -175,7 +172,7 @@ fn too_big_for_a_link_on_the_way() {
     privileged(|| {
         let text = format!("{ROUTED}{BACK}\nrt: link set bob mtu 1300\nbob: link set rt mtu 1300");
         let Some(made) = Made::new(&text) else { return };
-        let prediction = made.ask("ann", sized(echo("10.0.2.2"), 1400));
+        let prediction = made.ask("ann", sized(&echo("10.0.2.2"), 1400));
         let code = prediction.cause.as_ref().map(|cause| cause.code);
         assert_eq!(
             (prediction.verdict, code),
@@ -186,11 +183,11 @@ fn too_big_for_a_link_on_the_way() {
         assert_eq!(told.what, Error::Icmp { kind: 3, code: 4, mtu: Some(1300) });
         assert_eq!(told.from.to_string(), "10.0.1.1");
         assert_eq!(
-            made.code("ann", sized(echo("fd00:2::2"), 1400)),
+            made.code("ann", sized(&echo("fd00:2::2"), 1400)),
             (Verdict::Rejected, Some(Code::MtuExceeded))
         );
         assert_eq!(
-            made.code("ann", sized(echo("10.0.2.2"), 1600)),
+            made.code("ann", sized(&echo("10.0.2.2"), 1600)),
             (Verdict::Dropped, Some(Code::MtuExceeded))
         );
         let Some(made) = Made::new(&format!(
@@ -199,7 +196,7 @@ fn too_big_for_a_link_on_the_way() {
             return;
         };
         assert_eq!(
-            made.code("ann", sized(echo("10.0.2.2"), 1400)),
+            made.code("ann", sized(&echo("10.0.2.2"), 1400)),
             (Verdict::Dropped, Some(Code::PmtuBlackhole))
         );
     });
