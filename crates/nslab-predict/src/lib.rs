@@ -13,6 +13,7 @@ pub mod neighbour;
 pub mod nft;
 mod packet;
 mod prediction;
+pub mod reach;
 pub mod segments;
 mod walk;
 

@@ -39,6 +39,15 @@ impl All {
     }
 }
 
+/// These and no others.
+pub(crate) fn these(namespaces: Vec<(Name, Namespace)>) -> Result<All> {
+    let mut found = Vec::with_capacity(namespaces.len());
+    for (name, namespace) in namespaces {
+        found.push(Found { id: namespace.id()?, handle: Ok(namespace), names: vec![name] });
+    }
+    Ok(All { found, holders: Holders::default() })
+}
+
 /// Looks everywhere: at this thread, at all that is mounted, at processes and their threads, at what they have open.
 pub(crate) fn all() -> Result<All> {
     let own = Namespace::current()?;

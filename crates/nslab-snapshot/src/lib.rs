@@ -176,6 +176,16 @@ impl Snapshot {
     /// Reads all namespaces that can be found. Those that cannot be entered are in it as such; those that vanish while
     /// they are read are not.
     pub fn take(options: Options) -> Result<Self> {
+        Self::begun(|| discover::all()?.read(options))
+    }
+
+    /// Reads these namespaces, by the names given, and no others; what lies in others is [`Where::Unseen`]. Which processes
+    /// are in them is not looked for. None may be given twice.
+    pub fn of(namespaces: Vec<(Name, nslab_kernel::Namespace)>, options: Options) -> Result<Self> {
+        Self::begun(|| discover::these(namespaces)?.read(options))
+    }
+
+    fn begun(read: impl FnOnce() -> Result<Vec<Namespace>>) -> Result<Self> {
         let taken_at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let host = rustix::system::uname();
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
@@ -183,7 +193,7 @@ impl Snapshot {
             format: FORMAT,
             taken_at: taken_at.map_or(0, |since| since.as_secs()),
             machine: Machine { name: text(host.nodename()), kernel: text(host.release()) },
-            namespaces: discover::all()?.read(options)?,
+            namespaces: read()?,
         })
     }
 

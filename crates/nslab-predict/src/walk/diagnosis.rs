@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use nslab_snapshot::Name;
+
 use super::{Walk, words};
 use crate::fib::{self, DropReason, Fate, Flow};
 use crate::l2::{self, Did, End, Frame, Left, Lost, Outcome, Port};
@@ -250,6 +252,15 @@ impl Walk<'_> {
         }
     }
 
+    /// The lab that a namespace is of.
+    fn lab(&self, namespace: usize) -> Option<&str> {
+        let names = &self.network.snapshot.namespaces.get(namespace)?.names;
+        names.iter().find_map(|name| match name {
+            Name::Node { lab, .. } => Some(&lab[..]),
+            _ => None,
+        })
+    }
+
     /// A segment in words: its bridge, or its cable.
     fn segment_name(&self, at: Port) -> String {
         if let Some(bridge) = self.bridge_of(at) {
@@ -273,11 +284,15 @@ impl Walk<'_> {
         is_bridge(port).then_some(port)
     }
 
-    /// Who has an address.
+    /// Who has an address, of those that somebody may have meant: of one lab, or all that are of none.
     fn owners(&self, address: IpAddr) -> Vec<Port> {
         let mut owners = Vec::new();
+        let lab = self.lab(self.sender);
         for (namespace, seen) in self.network.snapshot.namespaces.iter().enumerate() {
             let Some(state) = seen.state() else { continue };
+            if self.lab(namespace) != lab {
+                continue;
+            }
             let own = state.network.addresses.iter().filter(|own| own.address.addr() == address);
             owners.extend(own.map(|own| Port { namespace, link: own.link }));
         }

@@ -6,6 +6,8 @@ mod answers;
 mod chance;
 mod doctor;
 mod frames;
+mod made;
 mod nft;
+mod reach;
 mod tap;
 mod walk;

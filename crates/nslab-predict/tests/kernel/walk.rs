@@ -1,83 +1,10 @@
 //! Whole ways through small networks made by ip(8) and nft(8): what is predicted of each. That the kernel does the same is
 //! shown on random networks elsewhere.
 
-use nslab_kernel::Namespace;
-use nslab_predict::{
-    Action, Code, Error, Ip, Network, Packet, Prediction, Question, Tcp, Transport, Verdict, predict,
-};
-use nslab_snapshot::{Options, Snapshot};
-use nslab_testing::{Nft, Oracle, privileged};
+use nslab_predict::{Action, Code, Error, Ip, Packet, Tcp, Transport, Verdict};
+use nslab_testing::privileged;
 
-/// Namespaces made by hand.
-struct Made {
-    ip: Oracle,
-    spaces: Vec<(String, Namespace)>,
-}
-
-impl Made {
-    /// Carries out lines such as `a: address add …` and `a: sysctl KEY=VALUE`. `a -- b` is a cable between two, by interfaces
-    /// that are called after the other end; `a: nft …` is text for nft.
-    fn new(lines: &str) -> Option<Self> {
-        let (ip, nft) = (Oracle::find()?, Nft::find()?);
-        let mut made = Self { ip, spaces: Vec::new() };
-        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            if let Some((one, other)) = line.split_once(" -- ") {
-                made.cable(one, other);
-                continue;
-            }
-            let (name, rest) = line.split_once(": ").unwrap();
-            let place = made.place(name);
-            let space = &made.spaces[place].1;
-            if let Some((key, value)) = rest.strip_prefix("sysctl ").and_then(|rest| rest.split_once('=')) {
-                space.run(|| nslab_kernel::sysctl::write(key, value)).unwrap().unwrap();
-            } else if let Some(text) = rest.strip_prefix("nft ") {
-                nft.apply(space, &text.replace("; ", "\n").replace('~', "\n"));
-            } else {
-                made.ip.change(space, rest);
-            }
-        }
-        Some(made)
-    }
-
-    fn place(&mut self, name: &str) -> usize {
-        if let Some(place) = self.spaces.iter().position(|(known, _)| known == name) {
-            return place;
-        }
-        self.spaces.push((name.to_owned(), Namespace::create().unwrap()));
-        let space = &self.spaces.last().unwrap().1;
-        self.ip.change(space, "link set lo up");
-        for key in ["all", "default"] {
-            let key = format!("net.ipv6.conf.{key}.accept_dad");
-            space.run(|| nslab_kernel::sysctl::write(&key, "0")).unwrap().unwrap();
-        }
-        self.spaces.len() - 1
-    }
-
-    fn cable(&mut self, one: &str, other: &str) {
-        use std::os::fd::{AsFd, AsRawFd};
-        let (first, second) = (self.place(one), self.place(other));
-        let fd = format!("/proc/{}/fd/{}", std::process::id(), self.spaces[second].1.as_fd().as_raw_fd());
-        self.ip
-            .change(&self.spaces[first].1, &format!("link add {other} type veth peer name {one} netns {fd}"));
-        self.ip.change(&self.spaces[first].1, &format!("link set {other} up"));
-        self.ip.change(&self.spaces[second].1, &format!("link set {one} up"));
-    }
-
-    /// What is predicted of a packet that `from` sends.
-    fn ask(&self, from: &str, packet: Packet) -> Prediction {
-        let snapshot = Snapshot::take(Options::default()).unwrap();
-        let space = &self.spaces.iter().find(|(name, _)| name == from).unwrap().1;
-        let id = space.id().unwrap();
-        let namespace = snapshot.namespaces.iter().position(|seen| seen.id == id).unwrap();
-        let question = Question { namespace, packet, established: false, link: None };
-        predict(&Network::of(&snapshot), &question)
-    }
-
-    fn code(&self, from: &str, packet: Packet) -> (Verdict, Option<Code>) {
-        let prediction = self.ask(from, packet);
-        (prediction.verdict, prediction.cause.map(|cause| cause.code))
-    }
-}
+use crate::made::Made;
 
 /// An echo request.
 fn echo(to: &str) -> Packet {
