@@ -97,6 +97,14 @@ codes! {
     NatMissing = "NAT_MISSING",
     /// A qdisc, filter or policer.
     TcDrop = "TC_DROP",
+    /// Bridges are joined in a circle without spanning tree: a broadcast goes round for ever.
+    BridgeLoop = "BRIDGE_LOOP",
+    /// The kernel's neighbour table is full or nearly so: new neighbours are not found.
+    NeighbourTableFull = "NEIGHBOUR_TABLE_FULL",
+    /// Nothing is in a namespace and nobody uses it.
+    NamespaceUnused = "NAMESPACE_UNUSED",
+    /// A cable's end that nothing goes by.
+    VethStale = "VETH_STALE",
     /// What decides is not modelled or not known.
     Unmodelled = "UNMODELLED",
 }

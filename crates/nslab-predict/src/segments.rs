@@ -120,6 +120,11 @@ impl Segments {
         self.members.iter().enumerate().map(|(number, members)| (number, &members[..]))
     }
 
+    /// The interfaces of one segment.
+    pub fn members(&self, number: usize) -> &[Port] {
+        self.members.get(number).map_or(&[], |members| members)
+    }
+
     /// Whether a segment goes on where the snapshot does not see.
     pub fn is_open(&self, number: usize) -> bool {
         self.open.contains(&number)

@@ -50,6 +50,9 @@ pub struct Settings {
     pub mark_is_reflected: (bool, bool),
     /// `net.ipv4.tcp_l3mdev_accept` and `net.ipv4.udp_l3mdev_accept`: sockets outside of VRFs take packets of theirs.
     pub sockets_reach_into_vrfs: (bool, bool),
+    /// `net.ipv4.neigh.default.gc_thresh3` and that of IPv6: so many neighbours the kernel keeps in all namespaces together.
+    /// Only the first namespace of the machine tells them.
+    pub most_neighbours: (Option<u32>, Option<u32>),
 }
 
 /// `net.bridge.bridge-nf-call-…`: whether bridged packets see the rules for packets that are routed.
@@ -87,6 +90,7 @@ impl Default for Settings {
             multipath_hash: (0, 0),
             mark_is_reflected: (false, false),
             sockets_reach_into_vrfs: (false, false),
+            most_neighbours: (None, None),
         }
     }
 }
@@ -155,6 +159,7 @@ impl Settings {
             ),
             mark_is_reflected: both("fwmark_reflect"),
             sockets_reach_into_vrfs: (v4.on("tcp_l3mdev_accept", false), v4.on("udp_l3mdev_accept", false)),
+            most_neighbours: (v4.number("neigh.default.gc_thresh3"), v6.number("neigh.default.gc_thresh3")),
         }
     }
 }

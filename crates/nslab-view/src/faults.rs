@@ -15,7 +15,7 @@ pub fn faults(faults: &[Fault], namespaces: usize, unreadable: usize, style: &St
             Severity::Warning => ("warning", Role::Switch),
             Severity::Note => ("note", Role::Faint),
         };
-        text.extend([&style.paint(role, word), " ", fault.code, ": ", &fault.text, "\n"]);
+        text.extend([&style.paint(role, word), " ", fault.code.as_str(), ": ", &fault.text, "\n"]);
         for line in &fault.evidence {
             text.extend(["  ", line, "\n"]);
         }

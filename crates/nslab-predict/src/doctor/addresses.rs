@@ -8,6 +8,7 @@ use nslab_kernel::link::{LinkKind, MacvlanMode};
 use nslab_types::MacAddr;
 
 use super::{Fault, Host, Severity};
+use crate::Code;
 use crate::l2::Port;
 
 /// An address on a segment.
@@ -46,7 +47,7 @@ pub(super) fn duplicate(host: &Host<'_>, faults: &mut Vec<Fault>) {
         let names: Vec<String> = owners.iter().map(|&at| host.port(at)).collect();
         faults.push(Fault {
             severity: Severity::Error,
-            code: "DUPLICATE_ADDRESS",
+            code: Code::DuplicateAddress,
             text: format!(
                 "{address} is on {}, which are on one segment: which one answers is chance",
                 names.join(" and ")
@@ -78,7 +79,7 @@ pub(super) fn duplicate_macs(host: &Host<'_>, faults: &mut Vec<Fault>) {
             let names: Vec<String> = owners.iter().map(|&at| host.port(at)).collect();
             faults.push(Fault {
                 severity: Severity::Error,
-                code: "DUPLICATE_MAC",
+                code: Code::DuplicateMac,
                 text: format!(
                     "{} have the same MAC {mac} on one segment: bridges send to whichever spoke last",
                     names.join(" and ")
@@ -115,7 +116,7 @@ pub(super) fn overlapping(host: &Host<'_>, faults: &mut Vec<Fault>) {
         let (here, there) = (host.port(one.at), host.port(other.at));
         faults.push(Fault {
             severity: Severity::Warning,
-            code: "WRONG_SEGMENT",
+            code: Code::WrongSegment,
             text: format!(
                 "{here} ({}) and {there} ({}) are in one subnet and on different segments: neither finds the other by asking",
                 one.net, other.net

@@ -3,6 +3,8 @@
 use nslab_kernel::link::IfIndex;
 use serde::Serialize;
 
+use crate::Code;
+
 /// How bad a fault is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,7 +38,7 @@ pub struct Fault {
     /// How bad.
     pub severity: Severity,
     /// The code, as for the causes of lost packets.
-    pub code: &'static str,
+    pub code: Code,
     /// What is wrong, a sentence.
     pub text: String,
     /// Where, the object to blame first.

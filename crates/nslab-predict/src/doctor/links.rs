@@ -4,6 +4,7 @@ use nslab_kernel::link::{Link, LinkKind};
 use nslab_snapshot::{State, Where};
 
 use super::{Fault, Host, Place, Severity};
+use crate::Code;
 use crate::l2::Port;
 
 impl Host<'_> {
@@ -35,7 +36,7 @@ pub(super) fn loopback_down(host: &Host<'_>, faults: &mut Vec<Fault>) {
             let ns = host.name(namespace);
             faults.push(Fault {
                 severity: Severity::Warning,
-                code: "LOOPBACK_DOWN",
+                code: Code::LoopbackDown,
                 text: format!("{ns} cannot reach its own addresses: lo is down"),
                 places: vec![host.place(Port { namespace, link: lo.index })],
                 evidence: vec![format!("{}: lo is not up", ns)],
@@ -58,7 +59,7 @@ pub(super) fn down(host: &Host<'_>, faults: &mut Vec<Fault>) {
             };
             faults.push(Fault {
                 severity: Severity::Error,
-                code: "LINK_DOWN",
+                code: Code::LinkDown,
                 text: format!("{} is down", host.port(at)),
                 places: vec![host.place(at)],
                 evidence: vec![evidence],
@@ -98,7 +99,7 @@ pub(super) fn no_carrier(host: &Host<'_>, faults: &mut Vec<Fault>) {
             };
             faults.push(Fault {
                 severity: Severity::Error,
-                code: "NO_CARRIER",
+                code: Code::NoCarrier,
                 text: format!("{} is up and has no carrier: {why}", host.port(at)),
                 places,
                 evidence: vec![format!("{} has {}", host.port(at), addresses(state, link).join(", "))],
@@ -131,7 +132,7 @@ pub(super) fn other_end_unseen(host: &Host<'_>, faults: &mut Vec<Fault>) {
                 let at = Port { namespace, link: link.index };
                 faults.push(Fault {
                     severity: Severity::Note,
-                    code: "PEER_UNSEEN",
+                    code: Code::PeerUnseen,
                     text: format!("the other end of {} is in a namespace that was not found", host.port(at)),
                     places: vec![host.place(at)],
                     evidence: vec![

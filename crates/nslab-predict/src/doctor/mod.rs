@@ -4,29 +4,46 @@
 //! not told.
 
 mod addresses;
+mod answers;
+mod bridges;
 mod fault;
+mod filter;
+mod hosts;
+mod leftovers;
 mod links;
+mod loops;
+mod neighbours;
 mod routes;
 mod segments;
+mod sockets;
+mod text;
+mod verdicts;
+mod way;
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use nslab_kernel::link::Link;
 use nslab_snapshot::{Name, Snapshot, State};
 
 pub use fault::{Fault, Place, Severity};
 
-use crate::l2::Port;
+use crate::l2::{Port, Wiring};
 use crate::segments::Segments;
 
 /// A snapshot with what faults are looked up by.
 struct Host<'a> {
     snapshot: &'a Snapshot,
     segments: Segments,
+    wiring: Wiring,
+    /// Who has an address.
+    owners: HashMap<IpAddr, Vec<Port>>,
 }
 
 /// All faults of a snapshot: the worst first, then by place. `is_meant` says of which namespaces; a fault of several is told
 /// if one of them is meant.
 pub fn examine(snapshot: &Snapshot, is_meant: &dyn Fn(usize) -> bool) -> Vec<Fault> {
-    let host = Host { snapshot, segments: Segments::of(snapshot) };
+    let host = Host::of(snapshot);
     let mut faults = Vec::new();
     links::loopback_down(&host, &mut faults);
     links::down(&host, &mut faults);
@@ -37,6 +54,14 @@ pub fn examine(snapshot: &Snapshot, is_meant: &dyn Fn(usize) -> bool) -> Vec<Fau
     addresses::overlapping(&host, &mut faults);
     segments::mtu(&host, &mut faults);
     routes::gateways(&host, &mut faults);
+    answers::missing(&host, &mut faults);
+    loops::circles(&host, &mut faults);
+    bridges::circles(&host, &mut faults);
+    bridges::rules(&host, &mut faults);
+    neighbours::full(&host, &mut faults);
+    sockets::loopback_only(&host, &mut faults);
+    leftovers::namespaces(&host, &mut faults);
+    leftovers::cables(&host, &mut faults);
     faults.retain(|fault| fault.places.iter().any(|place| is_meant(place.namespace)));
     faults.sort_by(|one, other| {
         (one.severity, &one.places, one.code).cmp(&(other.severity, &other.places, other.code))
@@ -45,7 +70,7 @@ pub fn examine(snapshot: &Snapshot, is_meant: &dyn Fn(usize) -> bool) -> Vec<Fau
 }
 
 /// Namespaces that belong together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Group<'a> {
     /// Those of a lab.
     Lab(&'a str),
@@ -54,6 +79,17 @@ enum Group<'a> {
 }
 
 impl<'a> Host<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let mut owners: HashMap<IpAddr, Vec<Port>> = HashMap::new();
+        for (namespace, space) in snapshot.namespaces.iter().enumerate() {
+            for address in space.state().into_iter().flat_map(|state| &state.network.addresses) {
+                let at = Port { namespace, link: address.link };
+                owners.entry(address.address.addr()).or_default().push(at);
+            }
+        }
+        Self { snapshot, segments: Segments::of(snapshot), wiring: Wiring::of(snapshot), owners }
+    }
+
     /// All namespaces that were read.
     fn states(&self) -> impl Iterator<Item = (usize, &'a State)> + use<'a> {
         let all = self.snapshot.namespaces.iter().enumerate();
@@ -113,4 +149,34 @@ impl<'a> Host<'a> {
     fn belong_together(&self, one: usize, other: usize) -> bool {
         self.group(one).is_some_and(|group| Some(group) == self.group(other))
     }
+
+    /// Whether packets that come in by an interface are passed on; yes if it could not be read.
+    fn passes_on(&self, at: Port, ipv6: bool) -> bool {
+        let found = self.state(at.namespace).zip(self.link(at));
+        found.is_none_or(|(state, link)| forwards(state, link, ipv6))
+    }
+
+    /// Whether a namespace forwards from one segment to another.
+    fn is_router(&self, namespace: usize, ipv6: bool) -> bool {
+        let Some(state) = self.state(namespace) else { return false };
+        let addresses = state.network.addresses.iter().filter(|own| own.address.addr().is_ipv6() == ipv6);
+        let on = addresses.filter(|own| self.passes_on(Port { namespace, link: own.link }, ipv6));
+        let segments: BTreeSet<usize> =
+            on.filter_map(|own| self.segments.number(Port { namespace, link: own.link })).collect();
+        segments.len() > 1
+    }
+}
+
+/// Whether packets that come in by an interface of a namespace are passed on.
+fn forwards(state: &State, link: &Link, ipv6: bool) -> bool {
+    if ipv6 {
+        state.settings.ipv6_all.forwarding || link.ipv6.is_some_and(|settings| settings.forwarding)
+    } else {
+        link.ipv4.is_none_or(|settings| settings.forwarding)
+    }
+}
+
+/// Whether any interface of a namespace passes on packets.
+fn forwards_at_all(state: &State, ipv6: bool) -> bool {
+    state.network.links.iter().any(|link| !link.loopback && forwards(state, link, ipv6))
 }

@@ -3,20 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use nslab_kernel::route::RouteAction;
 
 use super::{Fault, Host, Severity};
+use crate::Code;
 use crate::l2::Port;
 
 /// Gateways of all routes.
 pub(super) fn gateways(host: &Host<'_>, faults: &mut Vec<Fault>) {
-    let mut owners: BTreeMap<IpAddr, Vec<Port>> = BTreeMap::new();
-    for (namespace, state) in host.states() {
-        for address in &state.network.addresses {
-            let at = Port { namespace, link: address.link };
-            owners.entry(address.address.addr()).or_default().push(at);
-        }
-    }
     // Many routes have one gateway, and many namespaces: each fault is told once, by whoever is to blame.
     let mut asleep: BTreeMap<(usize, bool), BTreeSet<usize>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -27,10 +22,12 @@ pub(super) fn gateways(host: &Host<'_>, faults: &mut Vec<Fault>) {
                 let (Some(via), Some(link)) = (hop.via, hop.link) else { continue };
                 let at = Port { namespace, link };
                 let Some(segment) = host.segments.number(at) else { continue };
-                let everywhere = owners.get(&via).map_or(&[][..], |ports| ports);
+                let everywhere = host.owners.get(&via).map_or(&[][..], |ports| ports);
                 let here = everywhere.iter().find(|&&owner| host.segments.number(owner) == Some(segment));
                 match here {
-                    Some(owner) if owner.namespace == namespace || forwards(host, *owner, via.is_ipv6()) => {}
+                    Some(owner) if owner.namespace == namespace || host.passes_on(*owner, via.is_ipv6()) => {}
+                    // It is the destination itself.
+                    Some(owner) if host.owns_all(owner.namespace, route.to) => {}
                     Some(owner) => {
                         asleep.entry((owner.namespace, via.is_ipv6())).or_default().insert(namespace);
                     }
@@ -51,7 +48,7 @@ pub(super) fn gateways(host: &Host<'_>, faults: &mut Vec<Fault>) {
         let ns = host.name(namespace);
         faults.push(Fault {
             severity: Severity::Error,
-            code: "FORWARDING_OFF",
+            code: Code::ForwardingOff,
             text: format!("{ns} is a gateway and does not forward {family}"),
             places: vec![super::Place { namespace, ns, link: None, object: key.to_owned() }],
             evidence: vec![format!("{}{more} route by it", names.join(", "))],
@@ -60,14 +57,11 @@ pub(super) fn gateways(host: &Host<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Whether packets that come in by an interface are passed on.
-fn forwards(host: &Host<'_>, at: Port, ipv6: bool) -> bool {
-    let Some(state) = host.state(at.namespace) else { return true };
-    let Some(link) = state.link(at.link) else { return true };
-    if ipv6 {
-        state.settings.ipv6_all.forwarding || link.ipv6.is_some_and(|settings| settings.forwarding)
-    } else {
-        link.ipv4.is_none_or(|settings| settings.forwarding)
+impl Host<'_> {
+    /// Whether a namespace has the one address of which a prefix consists.
+    fn owns_all(&self, namespace: usize, to: IpNet) -> bool {
+        let owners = self.owners.get(&to.addr()).map_or(&[][..], |all| all);
+        to.prefix_len() == to.max_prefix_len() && owners.iter().any(|owner| owner.namespace == namespace)
     }
 }
 
@@ -108,10 +102,10 @@ fn nobody(host: &Host<'_>, at: Port, via: IpAddr, elsewhere: &[Port]) -> Fault {
     let owner = elsewhere.iter().find(own_group);
     let (code, text) = match owner {
         Some(&owner) => (
-            "WRONG_SEGMENT",
+            Code::WrongSegment,
             format!("the gateway {via}, looked for at {port}, is {} on another segment", host.port(owner)),
         ),
-        None => ("NEIGHBOUR_FAILED", format!("nobody on the segment of {port} is the gateway {via}")),
+        None => (Code::NeighbourFailed, format!("nobody on the segment of {port} is the gateway {via}")),
     };
     let mut places = vec![host.place(at)];
     places.extend(owner.map(|&owner| host.place(owner)));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use nslab_kernel::link::LinkKind;
 
 use super::{Fault, Host, Severity};
+use crate::Code;
 use crate::l2::Port;
 
 /// Interfaces with addresses on one segment whose MTUs differ: the larger frames of one are too large for the other.
@@ -41,7 +42,7 @@ pub(super) fn mtu(host: &Host<'_>, faults: &mut Vec<Fault>) {
         });
         faults.push(Fault {
             severity: Severity::Warning,
-            code: "MTU_MISMATCH",
+            code: Code::MtuMismatch,
             text: format!(
                 "MTU {least} at {} and {most} at {} on one segment: frames in between are lost without a word",
                 name(low),

@@ -48,6 +48,11 @@ fn answers(rows: &Value) -> [Vec<(&str, &str)>; 2] {
     [of(true), of(false)]
 }
 
+/// Fails if `doctor` finds anything in a lab that is as it should be.
+pub(crate) fn is_healthy(session: &Session, lab: &str) {
+    assert_eq!(session.json(["doctor", lab])["faults"], serde_json::json!([]), "{lab}");
+}
+
 pub(crate) fn gone(session: &Session, lab: &str) {
     session.ok(["down", lab]);
     session.assert_no_holder();
@@ -94,6 +99,11 @@ fn guide(session: &Session) {
     assert_eq!(answered, [("red", "blue"), ("blue", "red")]);
     assert_eq!(lost.len(), 4);
     session.run(["ping", &format!("{lab}/red"), "green", "-c1", "-W0.3"]).status(1);
+    // What the guide got wrong is found, and nothing else.
+    let faults = session.json(["doctor", &lab]);
+    let codes: Vec<&str> =
+        faults["faults"].as_array().unwrap().iter().map(|fault| fault["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["WRONG_SEGMENT"]);
     gone(session, &lab);
 }
 
@@ -119,6 +129,7 @@ fn red_blue_green(session: &Session) {
     let run = session.run(["up", &file, "--name", &lab, "--ping"]).status(0);
     assert!(run.stdout.contains("6 pairs: all answered"), "{run:#?}");
     assert!(!run.stderr.contains("warning"), "{run:#?}");
+    is_healthy(session, &lab);
     gone(session, &lab);
 }
 
@@ -130,6 +141,7 @@ fn routers(session: &Session) {
         let rows = session.json(["ping", "--lab", &lab, family]);
         assert_eq!(rows.as_array().unwrap().len(), 30, "{family}");
     }
+    is_healthy(session, &lab);
     gone(session, &lab);
 }
 
@@ -147,6 +159,7 @@ fn fat_tree(session: &Session) {
     let several = routes["routes"].as_array().unwrap().iter();
     let several = several.filter(|route| route.to_string().matches("\"via\"").count() > 1).count();
     assert!(several > 0, "{routes}");
+    is_healthy(session, &lab);
     // Without one of the ways the others are used.
     session.ok(["link", "down", "edge1:eth2", "--lab", &lab]);
     session.ok(["ping", &format!("{lab}/h1"), "h16", "-c1"]);
@@ -179,6 +192,7 @@ fn services(session: &Session) {
     let programs = nodes.as_array().unwrap().iter().flat_map(|node| node["programs"].as_array().unwrap());
     let states: Vec<&Value> = programs.map(|program| &program["state"]).collect();
     assert_eq!(states, ["running"; 4]);
+    is_healthy(session, &lab);
     gone(session, &lab);
 }
 
@@ -214,6 +228,7 @@ fn ospf_ring(session: &Session) {
         (1..8).find(arrives).unwrap() - 1
     };
     assert_eq!(hops("h2"), 2);
+    is_healthy(session, &lab);
     session.ok(["link", "down", "r1:eth1", "--lab", &lab]);
     let healed = ping_until_answered(session, &lab, "h1", "h2");
     assert_eq!(hops("h2"), 4, "the way round is h1, r1, r4, r3, r2, h2");
@@ -251,6 +266,7 @@ fn bgp(session: &Session) {
     while !["65002 65004", "65003 65004"].contains(&&best()[..]) {
         assert!(Instant::now() < end, "{}", best());
     }
+    is_healthy(session, &lab);
     session.ok(["link", "down", "as2:to-as4", "--lab", &lab]);
     let healed = ping_until_answered(session, &lab, "h1", "h4");
     let end = Instant::now() + LIMIT;
@@ -267,6 +283,7 @@ fn star_1000(session: &Session) {
     let nodes = session.json(["ls", &lab]);
     assert_eq!(nodes.as_array().unwrap().len(), 1001);
     session.ok(["ping", &format!("{lab}/h1"), "h1000", "-c1"]);
+    is_healthy(session, &lab);
     gone(session, &lab);
 }
 
@@ -293,6 +310,7 @@ fn full_kernel_lossy(session: &Session) {
     let played = session.json(["play", &lab]);
     assert_eq!((played["events"].as_array().unwrap().len(), &played["seed"]), (4, &1.into()), "{played}");
     assert!(session.ok(["plan", &file, "--name", &lab]).contains("nothing to do"));
+    is_healthy(session, &lab);
     gone(session, &lab);
 }
 
@@ -321,6 +339,7 @@ fn full_kernel_vlans(session: &Session) {
     let rows = serde_json::from_str(&run.stdout).unwrap();
     let [_, lost] = answers(&rows);
     assert_eq!(lost, [("printer1", "printer2"), ("printer2", "printer1")]);
+    is_healthy(session, &lab);
     gone(session, &lab);
 }
 
@@ -331,5 +350,6 @@ fn full_kernel_site_to_site(session: &Session) {
     }
     session.ok(["ping", &format!("{lab}/host-rome"), "host-paris", "-c2"]);
     session.ok(["ping", "--lab", &lab]);
+    is_healthy(session, &lab);
     gone(session, &lab);
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::examples::{example, gone};
+use crate::examples::{example, gone, is_healthy};
 use crate::support::{Session, each_user};
 
 each_user!(
@@ -140,6 +140,7 @@ fn three_tier(session: &Session) {
     let (lab, file) = example(session, "three-tier");
     let run = session.run(["up", &file, "--name", &lab]).status(0);
     assert!(!run.stderr.contains("warning"), "{run:#?}");
+    is_healthy(session, &lab);
     // The table in the file.
     let text = std::fs::read_to_string(session.directory().join(&file)).unwrap();
     let allowed: BTreeSet<(String, String, u16)> = text
@@ -267,6 +268,7 @@ fn home_nat(session: &Session) {
     let (lab, file) = example(session, "home-nat");
     let run = session.run(["up", &file, "--name", &lab]).status(0);
     assert!(!run.stderr.contains("warning"), "{run:#?}");
+    is_healthy(session, &lab);
     let node = |name: &str| format!("{lab}/{name}");
     let router = ["203.0.113.2", "2001:db8::2"];
     let to = |addresses: &[&str], port: u16| -> Vec<(String, u16)> {

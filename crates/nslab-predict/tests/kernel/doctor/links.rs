@@ -1,63 +1,8 @@
-//! Faults that were made by hand, and none where there is none.
+//! Links, addresses, segments and gateways.
 
-use nslab_kernel::{Namespace, NamespaceId};
-use nslab_predict::doctor::{Fault, examine};
-use nslab_snapshot::{Options, Snapshot};
-use nslab_testing::{Oracle, privileged};
+use nslab_testing::privileged;
 
-/// Namespaces that belong together, made by ip(8).
-struct Drawn {
-    ip: Oracle,
-    spaces: Vec<(&'static str, Namespace)>,
-}
-
-impl Drawn {
-    /// Namespaces of these names in a lab of the test's own.
-    fn new(lab: &str, names: &[&'static str]) -> Option<Self> {
-        let ip = Oracle::find()?;
-        let spaces: Vec<_> = names.iter().map(|name| (*name, Namespace::create().unwrap())).collect();
-        let drawn = Self { ip, spaces };
-        for name in names {
-            drawn.at(name, &format!("link set lo up alias nslab:{lab}-{}/{name}", std::process::id()));
-        }
-        Some(drawn)
-    }
-
-    fn space(&self, name: &str) -> &Namespace {
-        &self.spaces.iter().find(|(known, _)| *known == name).unwrap().1
-    }
-
-    fn at(&self, name: &str, command: &str) {
-        self.ip.change(self.space(name), command);
-    }
-
-    /// A cable between two, with addresses, both ends up.
-    fn cable(&self, [one, other]: [(&str, &str, &str); 2]) {
-        use std::os::fd::{AsFd, AsRawFd};
-        let there = self.space(other.0);
-        let fd = format!("/proc/{}/fd/{}", std::process::id(), there.as_fd().as_raw_fd());
-        self.at(one.0, &format!("link add {} type veth peer name {} netns {fd}", one.1, other.1));
-        for (name, link, address) in [one, other] {
-            self.at(name, &format!("link set {link} up"));
-            if !address.is_empty() {
-                self.at(name, &format!("address add {address} dev {link}"));
-            }
-        }
-    }
-
-    /// The codes of all faults that concern these namespaces, with the sentences.
-    fn faults(&self) -> Vec<Fault> {
-        let snapshot = Snapshot::take(Options::default()).unwrap();
-        let own: Vec<NamespaceId> = self.spaces.iter().map(|(_, space)| space.id().unwrap()).collect();
-        examine(&snapshot, &|place| own.contains(&snapshot.namespaces[place].id))
-    }
-
-    fn one(&self) -> Fault {
-        let faults = self.faults();
-        assert_eq!(faults.len(), 1, "{faults:#?}");
-        faults.into_iter().next().unwrap()
-    }
-}
+use super::Drawn;
 
 #[test]
 fn a_network_without_fault_has_none() {
@@ -68,7 +13,10 @@ fn a_network_without_fault_has_none() {
         net.at("a", "route add default via 10.0.1.1");
         net.at("b", "route add default via 10.0.2.1");
         let asleep = net.one();
-        assert_eq!((asleep.code, &asleep.places[0].object[..]), ("FORWARDING_OFF", "net.ipv4.ip_forward"));
+        assert_eq!(
+            (asleep.code.as_str(), &asleep.places[0].object[..]),
+            ("FORWARDING_OFF", "net.ipv4.ip_forward")
+        );
         assert!(asleep.fix[0].ends_with("sysctl -w net.ipv4.ip_forward=1"), "{asleep:#?}");
         net.space("r").run(|| nslab_kernel::sysctl::write("net.ipv4.ip_forward", "1")).unwrap().unwrap();
         assert_eq!(net.faults(), []);
@@ -85,7 +33,7 @@ fn the_guides_own_network_is_on_two_segments() {
         net.cable([("green", "veth-green", "10.0.0.3/24"), ("switch", "port", "")]);
         net.at("switch", "link set port master br0");
         let fault = net.one();
-        assert_eq!(fault.code, "WRONG_SEGMENT");
+        assert_eq!(fault.code.as_str(), "WRONG_SEGMENT");
         assert!(fault.text.contains("green:veth-green (10.0.0.3/24)"), "{fault:#?}");
     });
 }
@@ -97,17 +45,17 @@ fn links_that_are_down_are_told_once() {
         net.cable([("a", "eth0", "10.0.0.1/24"), ("b", "eth0", "10.0.0.2/24")]);
         net.at("b", "link set eth0 down");
         let fault = net.one();
-        assert_eq!((fault.code, &fault.places[0].object[..]), ("LINK_DOWN", "eth0"));
+        assert_eq!((fault.code.as_str(), &fault.places[0].object[..]), ("LINK_DOWN", "eth0"));
         assert!(fault.text.contains("/b:eth0 is down"), "{fault:#?}");
         net.at("b", "link set eth0 up");
         net.at("a", "link set lo down");
-        assert_eq!(net.one().code, "LOOPBACK_DOWN");
+        assert_eq!(net.one().code.as_str(), "LOOPBACK_DOWN");
         net.at("a", "link set lo up");
         // An end without an address, down: the other end says why it has no carrier.
         net.at("b", "address flush dev eth0");
         net.at("b", "link set eth0 down");
         let fault = net.one();
-        assert!(fault.code == "NO_CARRIER" && fault.text.contains("its other end"), "{fault:#?}");
+        assert!(fault.code.as_str() == "NO_CARRIER" && fault.text.contains("its other end"), "{fault:#?}");
         assert!(fault.fix[0].ends_with("ip link set eth0 up"), "{fault:#?}");
     });
 }
@@ -127,20 +75,20 @@ fn addresses_macs_and_mtus_of_a_segment_are_compared() {
         assert_eq!(net.faults(), []);
         net.at("c", "address add 10.0.0.1/24 dev eth0");
         let fault = net.one();
-        assert_eq!((fault.code, fault.places.len()), ("DUPLICATE_ADDRESS", 2));
+        assert_eq!((fault.code.as_str(), fault.places.len()), ("DUPLICATE_ADDRESS", 2));
         net.at("c", "address del 10.0.0.1/24 dev eth0");
         for name in ["a", "c"] {
             net.at(name, "link set eth0 address 02:00:00:00:00:07");
         }
-        assert_eq!(net.one().code, "DUPLICATE_MAC");
+        assert_eq!(net.one().code.as_str(), "DUPLICATE_MAC");
         net.at("c", "link set eth0 address 02:00:00:00:00:08");
         net.at("b", "link set eth0 mtu 1400");
         let fault = net.one();
-        assert_eq!((fault.code, &fault.fix[..]), ("MTU_MISMATCH", &[fault.fix[0].clone()][..]));
+        assert_eq!((fault.code.as_str(), &fault.fix[..]), ("MTU_MISMATCH", &[fault.fix[0].clone()][..]));
         assert!(fault.fix[0].ends_with("ip link set eth0 mtu 1500"), "{fault:#?}");
         net.at("b", "link set eth0 mtu 1500");
         net.at("a", "route add 192.0.2.0/24 via 10.0.0.77");
-        assert_eq!(net.one().code, "NEIGHBOUR_FAILED");
+        assert_eq!(net.one().code.as_str(), "NEIGHBOUR_FAILED");
     });
 }
 
@@ -151,7 +99,7 @@ fn what_may_be_is_no_fault() {
         // A gateway that somebody stands in for, or that is written into the neighbour table.
         net.cable([("a", "eth0", "10.0.0.2/24"), ("r", "eth0", "10.0.0.1/24")]);
         net.at("a", "route add 192.0.2.0/24 via 10.0.0.77");
-        assert_eq!(net.one().code, "NEIGHBOUR_FAILED");
+        assert_eq!(net.one().code.as_str(), "NEIGHBOUR_FAILED");
         net.at("a", "neighbour add 10.0.0.77 lladdr 02:00:00:00:00:01 dev eth0 nud permanent");
         assert_eq!(net.faults(), []);
         net.at("a", "neighbour del 10.0.0.77 dev eth0");
@@ -167,7 +115,7 @@ fn what_may_be_is_no_fault() {
             net.cable([(host, "eth0", address), (space, "port", "")]);
             net.at(space, "link set port master br0");
         }
-        assert_eq!(net.one().code, "WRONG_SEGMENT");
+        assert_eq!(net.one().code.as_str(), "WRONG_SEGMENT");
         for space in ["one", "other"] {
             net.at(space, "link add vx type vxlan id 7 dstport 4789");
             net.at(space, "link set vx master br0 up");
