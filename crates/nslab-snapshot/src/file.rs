@@ -50,7 +50,13 @@ impl Snapshot {
             return Err(format!("it is longer than {} MiB", LONGEST >> 20));
         }
         let version: Version = serde_json::from_slice(text).map_err(|error| {
-            if error.is_eof() { "it is cut short".to_owned() } else { format!("it is no snapshot ({error})") }
+            // Within a character, too.
+            let in_character = std::str::from_utf8(text).is_err_and(|error| error.error_len().is_none());
+            if error.is_eof() || in_character {
+                "it is cut short".to_owned()
+            } else {
+                format!("it is no snapshot ({error})")
+            }
         })?;
         if version.format != FORMAT {
             let (is, reads) = (version.format, FORMAT);

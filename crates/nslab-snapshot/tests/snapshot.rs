@@ -188,6 +188,8 @@ fn rules_sockets_and_marks_are_in_it_and_a_file_keeps_all() {
             let cut = &text[..text.len() * part / 50];
             assert!(Snapshot::parse(cut).unwrap_err().contains("cut short"), "{part}");
         }
+        let within = "{\"format\":1,\"machine\":\"→".as_bytes();
+        assert!(Snapshot::parse(&within[..within.len() - 1]).unwrap_err().contains("cut short"));
         let other = String::from_utf8(text).unwrap().replacen("\"format\":1", "\"format\":9", 1);
         assert!(Snapshot::parse(other.as_bytes()).unwrap_err().contains("format 9"));
     });
