@@ -10,7 +10,7 @@ use crate::container::Containers;
 use crate::error::Result;
 use crate::holders::Holders;
 use crate::mounts::{self, Pin};
-use crate::{Name, read};
+use crate::{Name, mark, read};
 
 /// Where `ip netns` has its names.
 const NETNS: [&str; 2] = ["/run/netns", "/var/run/netns"];
@@ -110,7 +110,10 @@ impl Search {
         let id = NamespaceId { device: self.device, inode };
         let handle = match open() {
             // What is at a path may have changed since it was listed.
-            Ok(namespace) if namespace.id().is_ok_and(|opened| opened == id) => Ok(namespace),
+            Ok(namespace) if namespace.id().is_ok_and(|opened| opened == id) => {
+                mark::set(&namespace);
+                Ok(namespace)
+            }
             Ok(_) => return None,
             // Gone meanwhile.
             Err(error)

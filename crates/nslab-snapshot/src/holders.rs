@@ -9,7 +9,7 @@ use nslab_kernel::{Namespace, NamespaceId};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 
 use crate::error::Result;
-use crate::{MOST_PROCESSES, Process};
+use crate::{MOST_PROCESSES, Process, mark};
 
 /// `SIOCGSKNS` (`include/uapi/linux/sockios.h`): the network namespace of a socket, as a descriptor.
 const SIOCGSKNS: libc::Ioctl = 0x894c;
@@ -51,7 +51,9 @@ impl Holders {
             let Ok(target) = std::fs::read_link(entry.path()) else { continue };
             let Some(target) = target.to_str() else { continue };
             if let Some(inode) = number(target, "net:[") {
-                self.files.entry(inode).or_insert_with(|| entry.path());
+                if !self.files.contains_key(&inode) && !mark::is_set_at(&entry.path()) {
+                    self.files.insert(inode, entry.path());
+                }
             } else if let Some(inode) = number(target, "socket:[").and_then(|inode| u32::try_from(inode).ok())
             {
                 if self.sockets.contains_key(&inode) {
@@ -100,6 +102,9 @@ pub(crate) fn command_of(pid: Pid) -> String {
 /// The namespace of another process's socket.
 fn namespace_of_socket(process: &OwnedFd, number: i32) -> Option<(NamespaceId, Namespace)> {
     let socket = rustix::process::pidfd_getfd(process, number, PidfdGetfdFlags::empty()).ok()?;
+    if mark::is_set(&socket) {
+        return None;
+    }
     // SAFETY: the ioctl takes no argument and gives a descriptor that is ours alone, or an error.
     let namespace = unsafe {
         let fd = libc::ioctl(socket.as_fd().as_raw_fd(), SIOCGSKNS);

@@ -9,6 +9,7 @@ mod discover;
 mod error;
 mod file;
 mod holders;
+mod mark;
 mod mounts;
 mod name;
 mod peers;

@@ -10,7 +10,7 @@ use crate::discover::{All, Found};
 use crate::error::Result;
 use crate::holders::Holders;
 use crate::peers;
-use crate::{Contents, Gap, Listener, Name, Namespace, Options, Part, Settings, State};
+use crate::{Contents, Gap, Listener, Name, Namespace, Options, Part, Settings, State, mark};
 
 /// What nslab writes to the alias of a node's `lo`, before the lab and the node.
 const MARK: &str = "nslab:";
@@ -85,6 +85,7 @@ fn one(
     namespace.enter_next(stay)?;
     let mut gaps = Vec::new();
     let mut socket = Socket::open(Protocol::Route)?;
+    mark::set(&socket);
     let network = NamespaceState::read(&mut socket, Select { tables: true })?;
     let settings = Settings::read(&mut socket);
     // One that is not there is at its default; what may not be looked at is not known.
@@ -96,12 +97,14 @@ fn one(
         }
     }
     let mut filter = Socket::open(Protocol::Netfilter);
+    filter.iter().for_each(mark::set);
     let nftables = gap(&mut gaps, Part::Nftables, with(&mut filter, Ruleset::read));
     let connections = options
         .connections
         .then(|| gap(&mut gaps, Part::Connections, with(&mut filter, conntrack::list)))
         .flatten();
     let mut diag = Socket::open(Protocol::SockDiag);
+    diag.iter().for_each(mark::set);
     let listed = with(&mut diag, sock_diag::listeners);
     let (sockets, unknown) = match listed {
         Ok(listed) => listed,

@@ -219,3 +219,21 @@ fn namespaces_that_come_and_go_meanwhile_do_no_harm() {
         });
     });
 }
+
+#[test]
+fn others_who_only_look_keep_nothing_alive() {
+    use rustix::fs::{OFlags, fcntl_setfl};
+    privileged(|| {
+        let space = Namespace::create().unwrap();
+        let id = space.id().unwrap();
+        assert!(place(&take(), id).is_some());
+        // As a snapshot has it open that another program takes. Somebody else may look into it just now.
+        let is_forgotten = || (0..50).any(|_| place(&take(), id).is_none());
+        fcntl_setfl(&space, OFlags::APPEND).unwrap();
+        assert!(is_forgotten());
+        let socket = route(&space);
+        assert!(place(&take(), id).is_some(), "a socket in it is a use");
+        fcntl_setfl(&socket, OFlags::APPEND).unwrap();
+        assert!(is_forgotten());
+    });
+}
