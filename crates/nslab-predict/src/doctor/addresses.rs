@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use nslab_kernel::link::{LinkKind, MacvlanMode};
 use nslab_types::MacAddr;
 
 use super::{Fault, Host, Severity};
 use crate::Code;
-use crate::l2::Port;
+use crate::l2::{Port, shares_mac};
 
 /// An address on a segment.
 #[derive(Clone, Copy)]
@@ -66,12 +65,7 @@ pub(super) fn duplicate_macs(host: &Host<'_>, faults: &mut Vec<Fault>) {
         let mut by_mac: BTreeMap<MacAddr, Vec<Port>> = BTreeMap::new();
         for &at in members {
             let Some(link) = host.link(at) else { continue };
-            let shares = match &link.kind {
-                Some(LinkKind::Ipvlan(_)) => true,
-                Some(LinkKind::Macvlan(macvlan)) => macvlan.mode == MacvlanMode::Passthru,
-                _ => false,
-            };
-            if let Some(mac) = link.mac.filter(|mac| !shares && mac.0 != [0; 6]) {
+            if let Some(mac) = link.mac.filter(|mac| !shares_mac(link) && mac.0 != [0; 6]) {
                 by_mac.entry(mac).or_default().push(at);
             }
         }

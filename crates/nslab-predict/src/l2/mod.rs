@@ -10,7 +10,7 @@ mod wiring;
 
 use std::collections::HashMap;
 
-use nslab_kernel::link::{IfIndex, Link};
+use nslab_kernel::link::{IfIndex, Link, LinkKind, MacvlanMode};
 use nslab_snapshot::{Snapshot, State};
 use nslab_types::MacAddr;
 use serde::Serialize;
@@ -156,8 +156,19 @@ pub enum Lost {
     NotFlooded,
     /// A dummy interface swallows all.
     Dummy,
+    /// The interface's queueing discipline drops all.
+    Queue,
     /// It goes in circles.
     Loop,
+}
+
+/// Whether an interface has its MAC from another by its nature: an ipvlan, or a macvlan that takes all of what it lies on.
+pub fn shares_mac(link: &Link) -> bool {
+    match &link.kind {
+        Some(LinkKind::Ipvlan(_)) => true,
+        Some(LinkKind::Macvlan(macvlan)) => macvlan.mode == MacvlanMode::Passthru,
+        _ => false,
+    }
 }
 
 /// No frame passes so many interfaces without having gone in circles.

@@ -31,6 +31,10 @@ impl Walk<'_> {
         if !link.carrier {
             return self.lose(at, Lost::NoCarrier, passage);
         }
+        let mut qdiscs = state.network.queues.qdiscs.iter().filter(|qdisc| qdisc.link == link.index);
+        if qdiscs.any(|qdisc| qdisc.parent == Handle::ROOT && qdisc.kind == QdiscKind::Blackhole) {
+            return self.lose(at, Lost::Queue, passage);
+        }
         let mut passage = passage.after(at, Did::Sent);
         passage.doubts.extend(queue_doubts(state, link));
         match &link.kind {

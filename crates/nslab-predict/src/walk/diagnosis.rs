@@ -247,6 +247,7 @@ impl Walk<'_> {
                     None => cause(Code::NeighbourFailed, format!("{} does not take what is for {mac}", self.port(at))),
                 }
             }
+            Lost::Queue => cause(Code::TcDrop, format!("the queueing discipline of {name} drops all (blackhole)")),
             Lost::Dummy => cause(Code::NeighbourFailed, format!("{name} is a dummy, which swallows all")),
             Lost::Loop => cause(Code::Unmodelled, "the frame goes round in circles between bridges".to_owned()),
         }

@@ -50,6 +50,7 @@ impl Walk<'_> {
         if first && !at.tracked {
             run.tracking = tracking::look_up(&run, state, family);
         }
+        self.pieces(&run, state, at);
         let of =
             |link: Option<IfIndex>| link.and_then(|link| state.link(link)).map(|link| device(state, link));
         let made_here = at.input.is_none();
@@ -128,7 +129,12 @@ impl Walk<'_> {
                 let why = if at.bridged { " (bridge-nf-call is on)" } else { "" };
                 let text = format!("it is {verb} by {text}{why}");
                 let cause = Cause::new(code, run.namespace, object, text).with(Evidence::Firewall(step));
-                self.fail(run, cause, rejection.map(error));
+                // The first piece of a packet alone has no checksum that could be right, and nobody is told of such
+                // (`nf_send_unreach`, `net/ipv4/netfilter/nf_reject_ipv4.c`).
+                let whole = run.fragments.is_none()
+                    || at.hook == Hook::Input
+                    || nft::tracks_connections(&state.nftables, family(&run.packet));
+                self.fail(run, cause, rejection.filter(|_| whole).map(error));
                 None
             }
             Fate::Sent(_) => {
@@ -141,6 +147,22 @@ impl Walk<'_> {
                 None
             }
         }
+    }
+
+    /// Pieces of a packet but the first have no ports. Connection tracking puts them together before rules see them, as does
+    /// delivery.
+    fn pieces(&mut self, run: &Run, state: &State, at: At) {
+        let whole = run.fragments.is_none()
+            || matches!(at.hook, Hook::Input | Hook::Output)
+            || nft::tracks_connections(&state.nftables, family(&run.packet));
+        if whole || !words::looks_at_ports(&state.nftables) {
+            return;
+        }
+        let doubt = Doubt::new(
+            "what rules that look at ports make of the pieces of a fragmented packet, which but for the first have none",
+            "send it and look, or send one that fits",
+        );
+        self.perhaps(run, "nftables", &doubt);
     }
 
     /// Rules that could not be read, or are not understood, may drop anything.

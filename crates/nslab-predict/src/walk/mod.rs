@@ -2,7 +2,7 @@
 //! namespace.
 //!
 //! ```text
-//! make ─▶ route ─▶ output ─▶ postrouting ─▶ fragments ─▶ neighbour ─▶ frame ─▶ receive        output, neighbours
+//! make ─▶ route ─▶ output ─▶ postrouting ─▶ fragments ─▶ neighbour ─▶ frame ─▶ receive        output, neighbours, frames
 //! receive ─▶ prerouting ─▶ route ─┬▶ input ─▶ deliver ─▶ answer: make                          input, deliver
 //!                                 └▶ TTL, MTU ─▶ forward ─▶ postrouting ─▶ … frame             input
 //! wherever it stops ─▶ an error for the sender: make                                           failure
@@ -12,7 +12,9 @@
 
 mod deliver;
 mod diagnosis;
+mod discovery;
 mod failure;
+mod frames;
 mod hooks;
 mod input;
 mod neighbours;

@@ -1,8 +1,10 @@
 //! A packet under way, and what came of it.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use nslab_kernel::link::IfIndex;
+use nslab_types::MacAddr;
 
 use crate::l2::{Learned, Port};
 use crate::nft::{Connection, Part, Tracking};
@@ -50,6 +52,8 @@ pub(super) struct Run {
     pub(super) connections: Vec<(usize, Connection)>,
     /// What bridges have.
     pub(super) learned: Learned,
+    /// Whom interfaces have come to know on the way: the address, its MAC, and whose it is.
+    pub(super) met: Vec<(Port, IpAddr, MacAddr, Port)>,
     pub(super) hops: Vec<Hop>,
     /// The hops of the request once its answer or an error is under way.
     pub(super) request: Vec<Hop>,
@@ -75,6 +79,7 @@ impl Run {
             fragments: None,
             connections: Vec::new(),
             learned: Learned::default(),
+            met: Vec::new(),
             hops: Vec::new(),
             request: Vec::new(),
             sent: None,

@@ -13,35 +13,22 @@ const GROWTH: u32 = 14 + 8 + 8;
 /// (`udp_flow_src_port`, `include/net/udp.h`).
 const SOURCE_PORT: u16 = 32768;
 
-impl Walk<'_> {
-    /// A frame on its way, through all tunnels that there are on it: the packets that carry it must arrive.
-    pub(super) fn carried(&mut self, run: Run, end: &End) -> Vec<Run> {
+impl<'a> Walk<'a> {
+    /// The ends of the tunnel that a frame goes into at a place of its way, if it does.
+    pub(super) fn enters(&self, end: &End, place: usize) -> Option<(&'a Vtep, &'a Vtep)> {
         let vteps = self.network.wiring.vteps();
-        let enters = |place: usize| {
-            let hop = end.hops.get(place)?;
-            let next = end.hops.get(place + 1)?;
-            let own = vteps.iter().find(|vtep| vtep.at == hop.at && hop.did == Did::Sent)?;
-            let far = vteps.iter().find(|vtep| vtep.at == next.at && next.did == Did::Received)?;
-            (own.at != far.at).then_some((own, far))
-        };
-        if vteps.is_empty() || !(0..end.hops.len()).any(|place| enters(place).is_some()) {
-            return vec![run];
+        if vteps.is_empty() {
+            return None;
         }
-        let mut runs = vec![run];
-        for (place, hop) in end.hops.iter().enumerate() {
-            for run in &mut runs {
-                self.note_hop(run, *hop);
-            }
-            if let Some((own, far)) = enters(place) {
-                let before = std::mem::take(&mut runs);
-                runs = before.into_iter().flat_map(|run| self.below(run, end, own, far)).collect();
-            }
-        }
-        runs
+        let hop = end.hops.get(place)?;
+        let next = end.hops.get(place + 1)?;
+        let own = vteps.iter().find(|vtep| vtep.at == hop.at && hop.did == Did::Sent)?;
+        let far = vteps.iter().find(|vtep| vtep.at == next.at && next.did == Did::Received)?;
+        (own.at != far.at).then_some((own, far))
     }
 
     /// The packet that carries a frame from one end to another.
-    fn below(&mut self, mut run: Run, end: &End, own: &Vtep, far: &Vtep) -> Vec<Run> {
+    pub(super) fn below(&mut self, mut run: Run, end: &End, own: &Vtep, far: &Vtep) -> Vec<Run> {
         let (Some(state), Some(below)) = (self.state(own.at.namespace), self.state(own.below)) else {
             self.unreadable(run);
             return Vec::new();

@@ -11,7 +11,11 @@ pub(super) fn of(question: &Question, mut ends: Vec<End>) -> Prediction {
     if ends.is_empty() {
         return nothing(question);
     }
-    let alike = ends.iter().all(|end| end.verdict == ends[place].verdict);
+    // Where chance decides among several that are there by mistake, it matters also who gets it.
+    let by_chance = ends.iter().any(|end| end.chance.is_some());
+    let receiver = |end: &End| end.request.last().map(|hop| hop.namespace).filter(|_| by_chance);
+    let alike =
+        ends.iter().all(|end| end.verdict == ends[place].verdict && receiver(end) == receiver(&ends[place]));
     let told = ends.iter().all(|end| end.told == ends[place].told);
     let doubts = |ends: &[End]| {
         let mut doubts: Vec<Doubt> = Vec::new();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use nslab_kernel::link::IfIndex;
-use nslab_kernel::nftables::{Hook, Policy, print::Names};
+use nslab_kernel::nftables::{Expr, Hook, PayloadBase, Policy, Ruleset, print::Names};
 use nslab_kernel::route::{Route, RouteAction};
 use nslab_kernel::rule::Rule;
 use nslab_snapshot::State;
@@ -69,6 +69,17 @@ pub(super) fn rule(state: &State, step: &Step) -> (String, String) {
         _ => "accept",
     };
     (format!("{} {}", table.id, chain.name), format!("the policy `{policy}` of {} {}", table.id, chain.name))
+}
+
+/// Whether any rule looks at what is behind the IP header.
+pub(super) fn looks_at_ports(ruleset: &Ruleset) -> bool {
+    let rules = ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+    rules.flat_map(|rule| &rule.expressions).any(|expr| {
+        matches!(
+            expr,
+            Expr::Payload { base: PayloadBase::Transport, .. } | Expr::Exthdr { .. } | Expr::Xt { .. }
+        )
+    })
 }
 
 /// The name of a hook.

@@ -1,0 +1,234 @@
+//! Frames from one namespace to the next, and what becomes of their packets at bridges and in tunnels.
+
+use nslab_kernel::nftables::{Family, Hook};
+use nslab_snapshot::State;
+use nslab_types::MacAddr;
+
+use super::hooks::At;
+use super::run::Run;
+use super::{Walk, words};
+use crate::l2::{self, Did, End, Frame, Left, Outcome, Port};
+use crate::nft::Tracking;
+use crate::{Action, Cause, Code, Doubt, Evidence};
+
+impl Walk<'_> {
+    /// The frame, to whoever has the MAC; `expected` is who answered.
+    pub(super) fn frame(&mut self, mut run: Run, at: Port, mac: MacAddr, expected: Option<Port>) {
+        let Some(link) = self.link(at) else { return };
+        let source = link.mac.unwrap_or(MacAddr([0; 6]));
+        let frame = Frame { source, destination: mac, vlan: None, size: run.size() };
+        let (snapshot, wiring) = (self.network.snapshot, &self.network.wiring);
+        let ends = l2::send(snapshot, wiring, &mut run.learned, at, frame);
+        let (taken, lost): (Vec<End>, Vec<End>) =
+            ends.into_iter().partition(|end| end.outcome == Outcome::Taken);
+        let Some(first) = taken.first() else {
+            return self.lost_frame(run, at, mac, expected, &lost);
+        };
+        let alike = self.alike(first.at, mac);
+        if taken.len() > 1 || !alike.is_empty() {
+            let mut owners: Vec<Port> = taken.iter().map(|end| end.at).chain(alike).collect();
+            owners.sort();
+            owners.dedup();
+            let names: Vec<String> = owners.iter().map(|owner| self.port(*owner)).collect();
+            let text =
+                format!("{} have the MAC {mac}: bridges send to whichever spoke last", names.join(" and "));
+            let target = run.packet.ip.destination;
+            let cause = Cause::new(Code::DuplicateMac, at.namespace, self.port(at), text)
+                .at(at.link)
+                .with(Evidence::Neighbour { target, owners });
+            run.chance.get_or_insert(cause);
+            let doubt = Doubt::new(
+                format!("who of those gets a frame that have the MAC {mac}"),
+                "give one another MAC",
+            );
+            self.perhaps(&run, &self.port(first.at), &doubt);
+        }
+        for end in taken {
+            for doubt in &end.doubts {
+                self.perhaps(&run, &self.port(end.at), doubt);
+            }
+            for run in self.along(run.clone(), &end) {
+                self.pending.push((run, end.at));
+            }
+        }
+    }
+
+    /// Others on the segment that have the same MAC, and are none of those that share it by their nature.
+    fn alike(&self, at: Port, mac: MacAddr) -> Vec<Port> {
+        let segments = &self.network.segments;
+        let Some(number) = segments.number(at) else { return Vec::new() };
+        let members = segments.members(number).iter().copied();
+        let others = members
+            .filter(|&other| other != at && self.link(other).is_some_and(|link| link.mac == Some(mac)));
+        others
+            .filter(|&other| {
+                let (one, two) = (self.link(at), self.link(other));
+                let shares = one.is_some_and(l2::shares_mac) || two.is_some_and(l2::shares_mac);
+                !shares && two.is_some_and(nslab_kernel::link::Link::is_running)
+            })
+            .collect()
+    }
+
+    /// Along the interfaces that a frame passes: through the rules of bridges, and with the packets of tunnels.
+    fn along(&mut self, run: Run, end: &End) -> Vec<Run> {
+        let mut runs = vec![run];
+        for (place, hop) in end.hops.iter().enumerate() {
+            for run in &mut runs {
+                self.note_hop(run, *hop);
+            }
+            let before = std::mem::take(&mut runs);
+            runs = match hop.did {
+                Did::Bridged { .. } => {
+                    before.into_iter().flat_map(|run| self.bridged(run, *hop, end)).collect()
+                }
+                Did::Sent => match self.enters(end, place) {
+                    Some((own, far)) => {
+                        before.into_iter().flat_map(|run| self.below(run, end, own, far)).collect()
+                    }
+                    None => before,
+                },
+                Did::Received => before,
+            };
+        }
+        runs
+    }
+
+    /// Notes an interface that a frame passes.
+    fn note_hop(&self, run: &mut Run, hop: l2::Hop) {
+        let name = self.link(hop.at).map_or_else(String::new, |link| link.name.to_string());
+        match hop.did {
+            Did::Sent => run.step_in(hop.at, Action::Send, name, ""),
+            Did::Received => run.step_in(hop.at, Action::Receive, name, ""),
+            Did::Bridged { from, to, vlan, known } => {
+                let state = self.state(hop.at.namespace);
+                let port = |index| state.map_or_else(String::new, |state| words::link(state, index));
+                let mut detail = match from {
+                    Some(from) => format!("from {} to {}", port(from), port(to)),
+                    None => format!("to {}", port(to)),
+                };
+                if let Some(vlan) = vlan {
+                    detail.push_str(", VLAN ");
+                    detail.push_str(&vlan.to_string());
+                }
+                detail.push_str(if known { ", which its table says" } else { ", as by every port" });
+                run.step_in(hop.at, Action::Bridge, name, detail);
+            }
+        }
+    }
+
+    /// What rules make of a frame that a bridge passes on: those of the family `bridge`, and those for IP where
+    /// `bridge-nf-call-*` is on (`net/bridge/br_netfilter_hooks.c`).
+    fn bridged(&mut self, mut run: Run, hop: l2::Hop, end: &End) -> Vec<Run> {
+        let Some(state) = self.state(hop.at.namespace) else { return vec![run] };
+        let (own, calls) = (own_rules(state, hop), calls(state, hop, end, run.packet.is_ipv6()));
+        if own.is_empty() && calls.is_empty() {
+            return vec![run];
+        }
+        let home = std::mem::replace(&mut run.namespace, hop.at.namespace);
+        let tracking = std::mem::replace(&mut run.tracking, Tracking::None);
+        let before = run.packet.ip.clone();
+        let is_called = !calls.is_empty();
+        let mut passing = vec![run];
+        for place in own.into_iter().chain(calls) {
+            let next = passing.into_iter().flat_map(|run| self.hook(run, state, place));
+            passing = next.map(|(run, _)| run).collect();
+        }
+        let mut on = Vec::new();
+        for mut run in passing {
+            if run.packet.ip != before && is_called {
+                let what = "where a bridged frame goes whose addresses rules changed";
+                let doubt = Doubt::new(what, "send it and look");
+                self.unknown(run, words::link(state, hop.at.link), doubt);
+                continue;
+            }
+            if is_called {
+                super::tracking::confirm(&mut run);
+            }
+            run.namespace = home;
+            run.tracking.clone_from(&tracking);
+            on.push(run);
+        }
+        on
+    }
+
+    /// The frame gets nowhere.
+    fn lost_frame(&mut self, run: Run, at: Port, mac: MacAddr, expected: Option<Port>, lost: &[End]) {
+        if let Some(end) = lost.iter().find(|end| matches!(end.outcome, Outcome::Left(_))) {
+            return self.left(run, end);
+        }
+        let mut run = run;
+        if let Some((cause, end)) = self.obstacle(at, expected, lost) {
+            for hop in &end.hops {
+                self.note_hop(&mut run, *hop);
+            }
+            return self.drop(run, cause);
+        }
+        let text = format!("no interface where {} leads has the MAC {mac}", self.port(at));
+        let cause = Cause::new(Code::NeighbourFailed, at.namespace, mac.to_string(), text).at(at.link);
+        self.drop(run, cause);
+    }
+
+    /// A frame leaves what the snapshot holds.
+    fn left(&mut self, mut run: Run, end: &End) {
+        for hop in &end.hops {
+            self.note_hop(&mut run, *hop);
+        }
+        let name = self.port(end.at);
+        let Outcome::Left(left) = &end.outcome else { return };
+        let (what, settle) = match left {
+            Left::Hardware => {
+                (format!("what becomes of it outside of this machine, where it goes by {name}"), "look there")
+            }
+            Left::Unseen => (
+                format!("what is behind {name}: a namespace that was not found or could not be read"),
+                "run this as root",
+            ),
+            Left::Program => (format!("what the program does that holds {name}"), "ask the program"),
+            Left::Tunnel => {
+                (format!("what becomes of it in the tunnel {name}"), "send it and look at the other end")
+            }
+        };
+        self.unknown(run, name, Doubt::new(what, settle));
+    }
+}
+
+/// The hooks of the family `bridge` that a frame passes.
+fn own_rules(state: &State, hop: l2::Hop) -> Vec<At> {
+    let Did::Bridged { from, to, .. } = hop.did else { return Vec::new() };
+    if !state.nftables.tables.iter().any(|table| table.id.family == Family::Bridge) {
+        return Vec::new();
+    }
+    let first = if from.is_some() {
+        vec![(Hook::Prerouting, from, None), (Hook::Forward, from, Some(to))]
+    } else {
+        vec![(Hook::Output, None, Some(to))]
+    };
+    let all = first.into_iter().chain([(Hook::Postrouting, None, Some(to))]);
+    let at = |(hook, input, output)| At {
+        family: Some(Family::Bridge),
+        tracked: true,
+        ..At::new(hook, input, output)
+    };
+    all.map(at).collect()
+}
+
+/// The hooks of IP that a bridged frame passes because of `bridge-nf-call-*`.
+fn calls(state: &State, hop: l2::Hop, end: &End, ipv6: bool) -> Vec<At> {
+    let Did::Bridged { from: Some(_), vlan, .. } = hop.did else { return Vec::new() };
+    let Some(calls) = state.settings.bridge_netfilter else { return Vec::new() };
+    let on = if ipv6 { calls.ipv6 } else { calls.ipv4 };
+    if !on || vlan.is_some() && !calls.vlan_tagged && end.frame.vlan.is_some() {
+        return Vec::new();
+    }
+    let bridge = Some(hop.at.link);
+    let at = |hook, input, output| At {
+        bridged: true,
+        tracked: hook != Hook::Prerouting,
+        ..At::new(hook, input, output)
+    };
+    vec![
+        at(Hook::Prerouting, bridge, None),
+        at(Hook::Forward, bridge, bridge),
+        at(Hook::Postrouting, None, bridge),
+    ]
+}
