@@ -13,6 +13,7 @@ mod mark;
 mod mounts;
 mod name;
 mod peers;
+mod raw;
 mod read;
 mod settings;
 

@@ -9,8 +9,7 @@ use nslab_kernel::{NamespaceState, conntrack, parallel, sock_diag, sysctl};
 use crate::discover::{All, Found};
 use crate::error::Result;
 use crate::holders::Holders;
-use crate::peers;
-use crate::{Contents, Gap, Listener, Name, Namespace, Options, Part, Settings, State, mark};
+use crate::{Contents, Gap, Listener, Name, Namespace, Options, Part, Settings, State, mark, peers, raw};
 
 /// What nslab writes to the alias of a node's `lo`, before the lab and the node.
 const MARK: &str = "nslab:";
@@ -106,7 +105,7 @@ fn one(
     let mut diag = Socket::open(Protocol::SockDiag);
     diag.iter().for_each(mark::set);
     let listed = with(&mut diag, sock_diag::listeners);
-    let (sockets, unknown) = match listed {
+    let (mut sockets, unknown) = match listed {
         Ok(listed) => listed,
         Err(error) => {
             for protocol in sock_diag::Protocol::ALL {
@@ -116,7 +115,15 @@ fn one(
         }
     };
     for protocol in unknown {
-        let why = format!("this kernel lists no {protocol} sockets");
+        let listed = if protocol == sock_diag::Protocol::Raw { raw::list().ok() } else { None };
+        let why = match listed {
+            Some(listed) if listed.is_empty() => continue,
+            Some(listed) => {
+                sockets.extend(listed);
+                format!("this kernel does not tell which interfaces {protocol} sockets are bound to")
+            }
+            None => format!("this kernel lists no {protocol} sockets"),
+        };
         gaps.push(Gap { part: Part::Sockets(protocol), why });
     }
     let holder = |inode: u32| holders.sockets.get(&inode).cloned();

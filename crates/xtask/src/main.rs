@@ -3,7 +3,6 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 
 mod error;
-mod fuzz;
 mod vm;
 
 use std::path::PathBuf;
@@ -19,7 +18,6 @@ enum Task {
     Test(vm::TestArgs),
     #[command(name = "vm-run")]
     Run(vm::RunArgs),
-    Fuzz(fuzz::FuzzArgs),
     /// What runs inside the virtual machine
     #[command(name = "vm-guest", hide = true)]
     Guest {
@@ -32,7 +30,6 @@ fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Test(args) => vm::test(&args),
         Task::Run(args) => vm::run(&args),
-        Task::Fuzz(args) => fuzz::run(&args),
         Task::Guest { job } => vm::guest(&job),
     };
     result.unwrap_or_else(|error| {

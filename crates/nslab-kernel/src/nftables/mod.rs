@@ -15,7 +15,7 @@ mod fields;
 mod flags;
 mod object;
 pub mod print;
-pub(crate) mod read;
+mod read;
 mod ruleset;
 mod set;
 mod table;

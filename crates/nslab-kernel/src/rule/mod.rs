@@ -3,7 +3,7 @@
 mod wire;
 
 pub use wire::list;
-#[cfg(any(test, feature = "fuzz"))]
+#[cfg(test)]
 pub(crate) use wire::parse;
 
 use ipnet::IpNet;

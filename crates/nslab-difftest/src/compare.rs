@@ -1,0 +1,199 @@
+//! What was predicted beside what happened.
+
+use nslab_predict::{Code, Error as Refusal, Evidence, Prediction, Told, Verdict};
+use nslab_snapshot::State;
+
+use crate::build::Taken;
+use crate::observe::{Observation, Sighting};
+use crate::probe::Probe;
+
+/// How a prediction stands beside what happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// It was so.
+    Agrees,
+    /// Nothing was predicted, and why.
+    Unknown(String),
+    /// The packet could not be sent, for the reason given, so nothing is said of it.
+    Unsent(&'static str),
+    /// It was otherwise.
+    Contradicts(Contradiction),
+}
+
+/// In what the kernel contradicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// Which part.
+    pub part: Part,
+    /// In words.
+    pub text: String,
+}
+
+/// A part of a prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// The outcome.
+    Verdict,
+    /// What the sender hears.
+    Told,
+    /// The way.
+    Way,
+}
+
+impl Part {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verdict => "verdict",
+            Self::Told => "told",
+            Self::Way => "way",
+        }
+    }
+}
+
+/// Holds one against the other.
+pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: &Observation) -> Finding {
+    if probe.source.is_some() && observed.refused == Some(libc::EADDRNOTAVAIL) {
+        return Finding::Unsent("its source is no address of the sender's");
+    }
+    if prediction.verdict == Verdict::Unknown {
+        return Finding::Unknown(why_unknown(prediction));
+    }
+    let contradicts = |part, text| Finding::Contradicts(Contradiction { part, text });
+    let verdict = observed.verdict(probe);
+    let given_up = verdict == Verdict::Rejected
+        && prediction.verdict == Verdict::Dropped
+        && hangs_on_neighbours(prediction)
+        && observed.told.iter().all(is_host_unreachable);
+    if verdict != prediction.verdict && !given_up {
+        return contradicts(
+            Part::Verdict,
+            format!("predicted {:?}, but it was {verdict:?}", prediction.verdict),
+        );
+    }
+    if prediction.verdict == Verdict::Rejected {
+        match prediction.told {
+            Some(told) if observed.told.contains(&told) => {}
+            told => {
+                return contradicts(
+                    Part::Told,
+                    format!("predicted {told:?}, but the sender heard {:?}", observed.told),
+                );
+            }
+        }
+    }
+    match way(taken, prediction, &observed.seen) {
+        Some(text) => contradicts(Part::Way, text),
+        None => Finding::Agrees,
+    }
+}
+
+/// That nobody answers for the next hop is no word over the network to those who define verdicts, though a router does tell.
+fn hangs_on_neighbours(prediction: &Prediction) -> bool {
+    !matches!(
+        prediction.cause.as_ref().map(|cause| cause.inner.unwrap_or(cause.code)),
+        None | Some(
+            Code::NoRoute
+                | Code::RouteBlackhole
+                | Code::RouteUnreachable
+                | Code::RouteProhibit
+                | Code::RouteThrow
+                | Code::ForwardingOff
+                | Code::RpFilter
+                | Code::Martian
+                | Code::TtlExpired
+                | Code::FirewallDrop
+                | Code::FirewallReject
+                | Code::NoListener
+                | Code::ListenerOtherAddress
+        )
+    )
+}
+
+fn is_host_unreachable(told: &Told) -> bool {
+    match told.what {
+        Refusal::Icmp { kind, code, .. } if told.from.is_ipv6() => (kind, code) == (1, 3),
+        Refusal::Icmp { kind, code, .. } => (kind, code) == (3, 1),
+        Refusal::Reset => false,
+    }
+}
+
+/// Why nothing was predicted.
+fn why_unknown(prediction: &Prediction) -> String {
+    match prediction.cause.as_ref() {
+        Some(cause) => match &cause.evidence {
+            Evidence::Doubts(doubts) if !doubts.is_empty() => {
+                let mut all: Vec<&str> = doubts.iter().map(|doubt| &*doubt.what).collect();
+                all.sort_unstable();
+                all.dedup();
+                format!("{}: {}", cause.code, all.join("; "))
+            }
+            _ => format!("{}: {}", cause.code, cause.text),
+        },
+        None => "no cause is given".into(),
+    }
+}
+
+/// In what the ways differ.
+fn way(taken: &Taken, prediction: &Prediction, seen: &[Sighting]) -> Option<String> {
+    let expected: Vec<(usize, u32, bool)> = prediction
+        .sightings()
+        .filter_map(|(at, sent)| Some((taken.space(at.namespace)?, at.link, sent)))
+        .collect();
+    let matches =
+        |seen: &Sighting, expected: &(usize, u32, bool)| (seen.space, seen.link, seen.sent) == *expected;
+    let mut rest = &expected[..];
+    let mut surplus = None;
+    for sighting in seen {
+        match rest {
+            [first, others @ ..] if matches(sighting, first) => rest = others,
+            _ if is_flood(taken, sighting) => {}
+            _ => {
+                surplus.get_or_insert(sighting);
+            }
+        }
+    }
+    if let Some(missing) = rest.first() {
+        return Some(format!(
+            "it should have been {}, where it was not seen",
+            place(taken, missing.0, missing.1, missing.2)
+        ));
+    }
+    surplus.map(|sighting| {
+        format!("it was {}, unforeseen", place(taken, sighting.space, sighting.link, sighting.sent))
+    })
+}
+
+/// Whether it may be a copy that a bridge or tunnel made, for others.
+fn is_flood(taken: &Taken, sighting: &Sighting) -> bool {
+    let link = taken.state(sighting.space).and_then(|state| state.link(sighting.link));
+    sighting.is_others
+        || sighting.in_tunnel
+        || link.is_some_and(|link| {
+            link.master.is_some()
+                || matches!(link.kind, Some(nslab_kernel::link::LinkKind::Bridge(_))) && sighting.sent
+        })
+}
+
+fn place(taken: &Taken, space: usize, link: u32, sent: bool) -> String {
+    let name = taken
+        .state(space)
+        .and_then(|state: &State| state.link(link))
+        .map_or_else(|| format!("interface {link}"), |link| link.name.to_string());
+    format!("{} n{space} {name}", if sent { "sent by" } else { "received by" })
+}
+
+/// Sightings as text.
+pub fn describe(taken: &Taken, seen: &[Sighting]) -> String {
+    let one = |sighting: &Sighting| {
+        let mut text = place(taken, sighting.space, sighting.link, sighting.sent);
+        if sighting.is_others {
+            text += " (for another)";
+        }
+        if sighting.in_tunnel {
+            text += " (in a tunnel)";
+        }
+        text
+    };
+    seen.iter().map(one).collect::<Vec<_>>().join(", ")
+}

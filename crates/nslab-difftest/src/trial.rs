@@ -1,0 +1,41 @@
+//! One network: made, predicted, tried.
+
+use nslab_predict::{Network as Looked, Prediction, predict};
+
+use crate::Error;
+use crate::build::{Built, Taken};
+use crate::compare::{Finding, compare};
+use crate::network::Network;
+use crate::observe::{self, Observation};
+use crate::probe::Probe;
+
+/// What came of a network.
+#[derive(Debug)]
+pub struct Trial {
+    /// It as it was read.
+    pub taken: Taken,
+    /// Of each packet: what was predicted, what happened, and how one stands beside the other.
+    pub outcomes: Vec<(Prediction, Observation, Finding)>,
+}
+
+/// Makes a network, predicts packets in it, sends them and compares.
+pub fn run(network: &Network, probes: &[Probe]) -> Result<Trial, Error> {
+    let (mut built, taken) = Built::new(network)?;
+    let looked = Looked::of(&taken.snapshot);
+    let predictions: Vec<Prediction> = probes
+        .iter()
+        .enumerate()
+        .map(|(number, probe)| predict(&looked, &probe.question(&taken, number)))
+        .collect();
+    let observed = observe::run(&mut built, probes)?;
+    let outcomes = probes
+        .iter()
+        .zip(predictions)
+        .zip(observed)
+        .map(|((probe, prediction), observed)| {
+            let finding = compare(&taken, probe, &prediction, &observed);
+            (prediction, observed, finding)
+        })
+        .collect();
+    Ok(Trial { taken, outcomes })
+}

@@ -1,0 +1,48 @@
+//! A few networks of the differential tester, each time the same.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is all test code")]
+
+use nslab_difftest::report::Report;
+use nslab_difftest::session::{self, Session};
+use nslab_testing::{Nft, Oracle, privileged, times};
+
+/// So many networks, so many packets in each.
+const NETWORKS: usize = 40;
+const PACKETS: usize = 40;
+
+/// Networks of these seeds, on two threads.
+fn run(
+    first: u64,
+    count: usize,
+    one: impl Fn(&Session, u64, &mut Report) -> Vec<String> + Sync,
+) -> (Report, Vec<String>) {
+    let session = Session::begin().unwrap();
+    let count = u64::try_from(count).unwrap();
+    let half = |odd: u64| {
+        let (mut report, mut texts) = (Report::default(), Vec::new());
+        for seed in (first..first + count).filter(|seed| seed % 2 == odd) {
+            texts.extend(one(&session, seed, &mut report));
+        }
+        (report, texts)
+    };
+    let (mut one, other) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| half(1));
+        (half(0), other.join().unwrap())
+    });
+    one.0.add(&other.0);
+    one.1.extend(other.1);
+    one
+}
+
+#[test]
+fn what_is_predicted_of_plain_networks_happens() {
+    privileged(|| {
+        let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
+        let (report, texts) = run(1, times(NETWORKS), |session, seed, report| {
+            session::network(session, seed, PACKETS, true, report)
+        });
+        assert!(texts.is_empty() && report.wrong == 0, "{}\n{}", texts.join("\n"), report.text());
+        assert!(report.cases > 50 && report.unknown * 20 < report.cases, "{}", report.text());
+        eprintln!("{}", report.text());
+    });
+}
