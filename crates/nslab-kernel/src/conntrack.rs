@@ -122,7 +122,7 @@ pub fn list(socket: &mut Socket) -> Result<Option<Vec<Entry>>> {
     }
 }
 
-fn parse(attributes: &Attributes<'_>) -> Option<Entry> {
+pub(crate) fn parse(attributes: &Attributes<'_>) -> Option<Entry> {
     let tuple = |kind| attributes.get(kind).and_then(|tuple| parse_tuple(&tuple.nested()));
     let number = |kind| attributes.get(kind).and_then(|value| value.be32()).unwrap_or(0);
     let tcp = attributes.get(CTA_PROTOINFO).and_then(|info| info.nested().get(CTA_PROTOINFO_TCP));

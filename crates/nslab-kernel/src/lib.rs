@@ -18,6 +18,8 @@ mod abi;
 pub mod address;
 pub mod conntrack;
 pub mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod link;
 pub mod mount;
 pub mod namespace;

@@ -182,7 +182,7 @@ fn list(socket: &mut Socket, states: impl Fn(Protocol) -> u32) -> Result<(Vec<In
 }
 
 /// Reads the payload of an answer; none if its family is neither IPv4 nor IPv6.
-fn parse(protocol: Protocol, payload: &[u8]) -> Option<InetSocket> {
+pub(crate) fn parse(protocol: Protocol, payload: &[u8]) -> Option<InetSocket> {
     let header = Reader::new(payload);
     let address = |offset: usize| -> Option<IpAddr> {
         match header.u8(0) {

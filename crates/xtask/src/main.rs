@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 
 mod error;
+mod fuzz;
 mod vm;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ enum Task {
     Test(vm::TestArgs),
     #[command(name = "vm-run")]
     Run(vm::RunArgs),
+    Fuzz(fuzz::FuzzArgs),
     /// What runs inside the virtual machine
     #[command(name = "vm-guest", hide = true)]
     Guest {
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Test(args) => vm::test(&args),
         Task::Run(args) => vm::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Guest { job } => vm::guest(&job),
     };
     result.unwrap_or_else(|error| {

@@ -15,7 +15,7 @@ pub use carrier::settled_carrier;
 pub use port::{BridgePort, SetBridgePort};
 pub use protocol::{Ipv4Settings, Ipv6Settings};
 pub(crate) use read::lossy_name;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 pub(crate) use read::parse;
 pub use read::{find, find_by_name, list};
 

@@ -385,6 +385,12 @@ pub(super) fn refusal(message: &Incoming<'_>) -> Option<Refusal> {
     Some(Refusal { errno, text, offset })
 }
 
+/// Takes a datagram apart, refusals with what the kernel says of them.
+#[cfg(feature = "fuzz")]
+pub(crate) fn take_apart(datagram: &[u8]) {
+    messages(datagram).for_each(|message| drop(refusal(&message)));
+}
+
 /// The messages of one datagram; ends at the first that is cut off.
 pub(super) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Incoming<'_>> {
     std::iter::from_fn(move || {

@@ -15,7 +15,7 @@ mod fields;
 mod flags;
 mod object;
 pub mod print;
-mod read;
+pub(crate) mod read;
 mod ruleset;
 mod set;
 mod table;

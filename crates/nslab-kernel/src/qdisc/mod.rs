@@ -27,7 +27,7 @@ pub use distribution::Distribution;
 pub use filter::{BpfFilter, Filter, FilterKind};
 pub use kind::{Fifo, FqCodel, Htb, Netem, Prio, QdiscKind, Share, Tbf};
 pub use read::{Queues, classes, filters, list};
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 pub(crate) use read::{parse_class, parse_filter, parse_qdisc};
 
 pub use words::Bits;

@@ -7,7 +7,7 @@ mod read;
 
 pub use lookup::{Answer, Lookup, is_local};
 pub use read::list;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 pub(crate) use {nexthop::parse as parse_nexthop, read::parse};
 
 use std::net::IpAddr;

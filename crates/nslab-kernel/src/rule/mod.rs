@@ -3,7 +3,7 @@
 mod wire;
 
 pub use wire::list;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 pub(crate) use wire::parse;
 
 use ipnet::IpNet;
