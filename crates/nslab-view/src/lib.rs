@@ -19,7 +19,7 @@ pub use diagnostic::diagnostic;
 pub use faults::faults;
 pub use firewall::{FirewallChain, FirewallRow, firewall};
 pub use host::host;
-pub use matrix::{Cell, Matrix, matrix};
+pub use matrix::{Cell, Matrix, failures, matrix};
 pub use namespace::namespace_state;
 pub use picture::picture;
 pub use style::Style;

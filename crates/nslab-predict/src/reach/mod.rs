@@ -177,6 +177,13 @@ impl Reach {
         self.class.get(host).copied()
     }
 
+    /// What becomes of packets between classes: the classes of sender and receiver, and the place of the service.
+    pub fn cells(&self) -> impl Iterator<Item = ((usize, usize, usize), &Cell)> {
+        let mut cells: Vec<_> = self.cells.iter().map(|(key, cell)| (*key, cell)).collect();
+        cells.sort_by_key(|(key, _)| *key);
+        cells.into_iter()
+    }
+
     /// What becomes of packets from one host to another, by their places in [`Reach::hosts`] and that of the service; none of
     /// a host to itself.
     ///
@@ -193,16 +200,17 @@ impl Reach {
 /// What becomes of a packet from one namespace to another.
 pub fn ask(network: &Network<'_>, from: usize, to: usize, service: Service, family: Family) -> Cell {
     let state = |place: usize| network.snapshot.namespaces.get(place)?.state();
-    let Some(address) = state(to).and_then(|there| address(state(from), there, family)) else {
-        return Cell { address: None, verdict: Verdict::Unknown, cause: None };
-    };
-    let question = Question {
-        namespace: from,
-        packet: packet(state(from), address, service),
-        established: false,
-        link: None,
-    };
-    let prediction = predict(network, &question);
+    match state(to).and_then(|there| address(state(from), there, family)) {
+        Some(address) => ask_address(network, from, address, service),
+        None => Cell { address: None, verdict: Verdict::Unknown, cause: None },
+    }
+}
+
+/// What becomes of a packet from a namespace to an address.
+pub fn ask_address(network: &Network<'_>, from: usize, address: IpAddr, service: Service) -> Cell {
+    let state = network.snapshot.namespaces.get(from).and_then(|space| space.state());
+    let packet = packet(state, address, service);
+    let prediction = predict(network, &Question { namespace: from, packet, established: false, link: None });
     Cell { address: Some(address), verdict: prediction.verdict, cause: prediction.cause }
 }
 

@@ -54,7 +54,9 @@ impl Walk<'_> {
             let text =
                 format!("{} has {target} and does not get the question that {name} asks", self.port(*owner));
             return Some(
-                Cause::new(Code::NeighbourFailed, at.namespace, name, text).at(at.link).with(evidence),
+                Cause::new(Code::NeighbourFailed, at.namespace, self.link_name(at), text)
+                    .at(at.link)
+                    .with(evidence),
             );
         }
         let elsewhere: Vec<Port> = owners.iter().copied().filter(|&owner| owner != at).collect();
@@ -65,7 +67,11 @@ impl Walk<'_> {
                 self.port(owner),
                 self.segment_name(owner)
             );
-            return Some(Cause::new(Code::WrongSegment, at.namespace, name, text).at(at.link).with(evidence));
+            return Some(
+                Cause::new(Code::WrongSegment, at.namespace, self.link_name(at), text)
+                    .at(at.link)
+                    .with(evidence),
+            );
         }
         let state = self.state(at.namespace)?;
         let is_near =
@@ -81,7 +87,7 @@ impl Walk<'_> {
                 format!("nobody on the segment of {name} answers for {target}, and nobody elsewhere has it"),
             )
         };
-        Some(Cause::new(code, at.namespace, name, text).at(at.link).with(evidence))
+        Some(Cause::new(code, at.namespace, self.link_name(at), text).at(at.link).with(evidence))
     }
 
     /// Why one that has an address and gets the question does not answer, or its answer is lost.
@@ -89,7 +95,7 @@ impl Walk<'_> {
         let name = self.port(owner);
         let evidence = Evidence::Neighbour { target, owners: vec![owner] };
         let plain = |text: String| {
-            Cause::new(Code::NeighbourFailed, owner.namespace, name.clone(), text)
+            Cause::new(Code::NeighbourFailed, owner.namespace, self.link_name(owner), text)
                 .at(owner.link)
                 .with(evidence.clone())
         };
@@ -115,7 +121,8 @@ impl Walk<'_> {
                         let text = format!(
                             "{name} does not answer for {target}: it has {source}, which asks, itself"
                         );
-                        return Cause::new(Code::Martian, owner.namespace, name.clone(), text).at(owner.link);
+                        return Cause::new(Code::Martian, owner.namespace, self.link_name(owner), text)
+                            .at(owner.link);
                     }
                     _ => {}
                 }

@@ -33,7 +33,7 @@ impl Walk<'_> {
             let text =
                 format!("{} have the MAC {mac}: bridges send to whichever spoke last", names.join(" and "));
             let target = run.packet.ip.destination;
-            let cause = Cause::new(Code::DuplicateMac, at.namespace, self.port(at), text)
+            let cause = Cause::new(Code::DuplicateMac, at.namespace, self.link_name(at), text)
                 .at(at.link)
                 .with(Evidence::Neighbour { target, owners });
             run.chance.get_or_insert(cause);

@@ -150,10 +150,14 @@ impl<'a> Walk<'a> {
         seen.map_or_else(|| "?".to_owned(), |seen| seen.name().to_string())
     }
 
+    /// An interface's name in its namespace.
+    fn link_name(&self, at: Port) -> String {
+        self.link(at).map_or_else(|| at.link.to_string(), |link| link.name.to_string())
+    }
+
     /// An interface in words, as `lab/red:eth0`.
     fn port(&self, at: Port) -> String {
-        let link = self.link(at).map_or_else(|| at.link.to_string(), |link| link.name.to_string());
-        format!("{}:{link}", self.name(at.namespace))
+        format!("{}:{}", self.name(at.namespace), self.link_name(at))
     }
 
     /// What becomes of it in a namespace that was not read is not known.

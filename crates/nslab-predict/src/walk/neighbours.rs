@@ -135,7 +135,7 @@ impl Walk<'_> {
                 format!("{} answer for {target}: which answer comes first is chance", names.join(" and "));
             let owners = answers.iter().map(|answer| answer.at).collect();
             let first = answers[0].at;
-            let cause = Cause::new(Code::DuplicateAddress, first.namespace, self.port(first), text)
+            let cause = Cause::new(Code::DuplicateAddress, first.namespace, self.link_name(first), text)
                 .at(first.link)
                 .with(Evidence::Neighbour { target, owners });
             run.chance.get_or_insert(cause);

@@ -1,18 +1,20 @@
-//! `expect:`: read and checked, run by later releases.
+//! `expect:`. What `nslab reach --expect` holds a network against; real probes are for later releases.
 
-use super::{Decoder, checked};
+use super::Decoder;
 use crate::diagnostic::{Diagnostic, Problem, Span};
+use crate::lab::{Expectation, Expected, Party, Probe};
 use crate::yaml::{Key, Kind, Value};
 
 impl Decoder {
     /// A list of `A -> B PROTOCOL[/PORT]: ok`.
-    pub(super) fn expectations(&mut self, value: &Value, span: Span) {
+    pub(super) fn expectations(&mut self, value: &Value, span: Span) -> Vec<Expectation> {
         let wanted = "a list of expectations, as `- a -> b tcp/80: ok`";
+        let mut all = Vec::new();
         let Kind::List(items) = &value.kind else {
             if !value.is_empty() {
                 self.wrong_type(value, wanted);
             }
-            return;
+            return all;
         };
         for item in items {
             let Kind::Map(entries) = &item.kind else {
@@ -20,16 +22,21 @@ impl Decoder {
                 continue;
             };
             for (key, value) in entries {
-                self.expectation(key);
-                checked(self.word(value, "an outcome", &[("ok", ()), ("drop", ()), ("reject", ())]));
+                let sides = self.expectation(key);
+                let words = [("ok", Expected::Ok), ("drop", Expected::Drop), ("reject", Expected::Reject)];
+                let outcome = self.word(value, "an outcome", &words);
+                if let (Some((from, to, service)), Some(outcome)) = (sides, outcome) {
+                    all.push(Expectation { from, to, service, outcome: outcome.value, line: key.span.line });
+                }
             }
         }
         if !items.is_empty() {
             self.pending("checking expectations", span);
         }
+        all
     }
 
-    fn expectation(&mut self, key: &Key) {
+    fn expectation(&mut self, key: &Key) -> Option<(Party, Party, Probe)> {
         let Some((from, rest)) = key.text.split_once("->") else {
             self.push(
                 Diagnostic::error(
@@ -39,7 +46,7 @@ impl Decoder {
                 .at(key.span, "")
                 .help("write `a -> b tcp/80: ok`"),
             );
-            return;
+            return None;
         };
         let from: Vec<&str> = from.split_whitespace().collect();
         let rest: Vec<&str> = rest.split_whitespace().collect();
@@ -49,32 +56,44 @@ impl Decoder {
                     .at(key.span, "")
                     .help("write `a -> b tcp/80: ok`, or `a -> b icmp: ok`"),
             );
-            return;
+            return None;
         };
-        if from != "every" {
-            self.known_name(from, key.span);
+        let from = self.party(from, false, key.span);
+        let to = self.party(to, true, key.span);
+        match protocol_and_port(protocol) {
+            Ok(probe) => Some((from, to, probe)),
+            Err(problem) => {
+                let mut error = Diagnostic::error(problem.code, problem.message).at(key.span, "");
+                error.help = problem.help;
+                self.push(error);
+                None
+            }
         }
-        if to != "every" && to.parse::<std::net::IpAddr>().is_err() {
-            self.known_name(to, key.span);
+    }
+
+    fn party(&mut self, name: &str, or_address: bool, span: Span) -> Party {
+        if name == "every" {
+            return Party::Every;
         }
-        if let Err(problem) = protocol_and_port(protocol) {
-            let mut error = Diagnostic::error(problem.code, problem.message).at(key.span, "");
-            error.help = problem.help;
-            self.push(error);
+        if let (true, Ok(address)) = (or_address, name.parse()) {
+            return Party::Address(address);
         }
+        self.known_name(name, span);
+        Party::Named(name.to_owned())
     }
 }
 
-fn protocol_and_port(text: &str) -> Result<(), Problem> {
+fn protocol_and_port(text: &str) -> Result<Probe, Problem> {
     let (protocol, port) =
         text.split_once('/').map_or((text, None), |(protocol, port)| (protocol, Some(port)));
     let wrong = |message: String| {
         Err(Problem::new("bad-expectation", message).help("write `icmp`, `tcp/80` or `udp/53`"))
     };
     match (protocol, port) {
-        ("icmp", None) => Ok(()),
+        ("icmp", None) => Ok(Probe::Icmp),
         ("tcp" | "udp", Some(port)) => match port.parse::<u16>() {
-            Ok(1..) => Ok(()),
+            Ok(port @ 1..) if protocol == "tcp" => Ok(Probe::Tcp(port)),
+            Ok(port @ 1..) => Ok(Probe::Udp(port)),
             _ => wrong(format!("{port:?} is no port")),
         },
         ("tcp" | "udp", None) => wrong(format!("{protocol} needs a port")),

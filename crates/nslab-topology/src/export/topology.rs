@@ -21,6 +21,7 @@ pub(super) fn describe(topology: &Topology) -> Lab {
         switches[index].paths.push(path);
     }
     Lab {
+        expectations: Vec::new(),
         name: topology.name.clone().into(),
         prefix: prefix.map(|prefix| prefix.to_owned().into()),
         addressing: Addressing::NONE,

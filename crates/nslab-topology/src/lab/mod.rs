@@ -2,6 +2,7 @@
 
 mod edit;
 mod end;
+mod expectation;
 mod interface;
 mod path;
 mod policy;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use edit::{EditError, LinkOptions};
 pub use end::End;
 pub(crate) use end::words;
+pub use expectation::{Expectation, Expected, Party, Probe};
 pub use interface::{Endpoint, FdbEntry, Interface, InterfaceKind, Remote, SwitchVlan, WireguardPeer};
 pub use path::{Path, PathEnd};
 pub use policy::{
@@ -65,6 +67,9 @@ pub struct Lab {
     /// What `nslab play` does to it.
     #[serde(default)]
     pub timeline: Vec<Event>,
+    /// Who is expected to reach whom.
+    #[serde(default)]
+    pub expectations: Vec<Expectation>,
     /// What reading the file had to say besides.
     #[serde(skip)]
     pub notes: Notes,
@@ -360,6 +365,7 @@ impl Lab {
     /// derived routes. The beginning of a lab that is built step by step.
     pub fn empty(name: impl Into<String>) -> Self {
         Self {
+            expectations: Vec::new(),
             name: Spanned::from(name.into()),
             prefix: None,
             addressing: Addressing::NONE,

@@ -117,7 +117,10 @@ mod tests {
         };
         let cells: Vec<Vec<Cell>> =
             (0..names).map(|from| (0..names).map(|to| cell(from, to)).collect()).collect();
-        lines(&Matrix { sources: &all, destinations: &all, cells: &cells }, &Style::default())
+        lines(
+            &Matrix { sources: &all, destinations: &all, cells: &cells, predicted: false },
+            &Style::default(),
+        )
     }
 
     #[test]

@@ -18,6 +18,10 @@ pub(super) fn line(matrix: &Matrix<'_>, style: &Style) -> String {
         .collect();
     times.sort_unstable();
     let pairs_word = if pairs == 1 { "pair" } else { "pairs" };
+    if matrix.predicted {
+        let reached = matrix.all().filter(|(.., cell)| **cell == Cell::Reached).count();
+        return predicted(pairs, reached, style);
+    }
     let answered = match pairs - times.len() {
         0 => style.paint(Role::Good, "all answered").into_owned(),
         lost => {
@@ -31,6 +35,18 @@ pub(super) fn line(matrix: &Matrix<'_>, style: &Style) -> String {
         return format!("{text}   RTT min {min}, median {median}, p99 {p99}, max {max} ms\n");
     }
     text + "\n"
+}
+
+/// The same of what is predicted.
+fn predicted(pairs: usize, reached: usize, style: &Style) -> String {
+    let word = if pairs == 1 { "pair" } else { "pairs" };
+    match pairs - reached {
+        0 => format!("{pairs} {word}: {}\n", style.paint(Role::Good, "all reach each other")),
+        lost => {
+            let lost = style.paint(Role::Bad, format!("{lost} do not ({})", share(lost, pairs))).into_owned();
+            format!("{pairs} {word}: {reached} reach, {lost}\n")
+        }
+    }
 }
 
 /// The smallest time that at least `percent` per cent of the sorted times do not exceed (nearest rank).

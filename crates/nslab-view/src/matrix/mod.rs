@@ -22,6 +22,8 @@ pub enum Cell {
     None,
     /// An answer came, after this time.
     Answered(Duration),
+    /// An answer is predicted.
+    Reached,
     /// No answer came, for this reason, as `no answer`.
     Failed(String),
 }
@@ -33,6 +35,8 @@ pub struct Matrix<'a> {
     pub sources: &'a [String],
     /// The names of the columns.
     pub destinations: &'a [String],
+    /// Whether the cells are what is predicted, rather than what was measured.
+    pub predicted: bool,
     /// A row for each source, in it a cell for each destination; what is missing counts as [`Cell::None`].
     pub cells: &'a [Vec<Cell>],
 }
@@ -92,12 +96,17 @@ pub fn matrix(matrix: &Matrix<'_>, style: &Style) -> String {
     text
 }
 
+/// The cells that failed, with their reasons, alike ones in one line.
+pub fn failures(matrix: &Matrix<'_>, style: &Style) -> String {
+    failures::lines(matrix, style)
+}
+
 fn cells(matrix: &Matrix<'_>, style: &Style) -> String {
     let (row_count, column_count) = (matrix.sources.len(), matrix.destinations.len());
     if row_count == 0 || column_count == 0 {
         return String::new();
     }
-    let corner = "RTT in ms";
+    let corner = if matrix.predicted { "from \\ to" } else { "RTT in ms" };
     let first = matrix.sources.iter().map(|name| width(name)).chain([width(corner)]).max().unwrap_or(0);
     let shown: Vec<Vec<String>> = (0..row_count)
         .map(|row| (0..column_count).map(|column| show(matrix.cell(row, column), style)).collect())
@@ -147,6 +156,7 @@ fn show(cell: &Cell, style: &Style) -> String {
     match cell {
         Cell::None => style.paint(Role::Faint, "-").into_owned(),
         Cell::Answered(time) => style.paint(Role::Good, milliseconds(*time)).into_owned(),
+        Cell::Reached => style.paint(Role::Good, style.sign("✓", "o")).into_owned(),
         Cell::Failed(_) => style.paint(Role::Bad, style.sign("✗", "x")).into_owned(),
     }
 }
@@ -181,7 +191,7 @@ mod tests {
     }
 
     fn text(names: &[String], cells: &[Vec<Cell>], style: &Style) -> String {
-        matrix(&Matrix { sources: names, destinations: names, cells }, style)
+        matrix(&Matrix { sources: names, destinations: names, cells, predicted: false }, style)
     }
 
     #[test]
@@ -207,6 +217,24 @@ green → red, blue: no answer (2)
         assert!(ascii.is_ascii() && ascii.contains("red, blue -> green"), "{ascii}");
         let color = text(&names, &cells, &Style { color: true, ..Style::default() });
         assert!(color.contains("\x1b[31m✗\x1b[0m"));
+    }
+
+    #[test]
+    fn shows_what_is_predicted() {
+        let names = names(&["red", "blue"]);
+        let cells =
+            square(&names, |from, _| if from == 0 { Cell::Reached } else { Cell::Failed("NO_ROUTE".into()) });
+        let matrix = Matrix { sources: &names, destinations: &names, cells: &cells, predicted: true };
+        let expected = "\
+from \\ to   red   blue
+red           -      ✓
+blue          ✗      -
+
+blue → red: NO_ROUTE
+
+2 pairs: 1 reach, 1 do not (50%)
+";
+        assert_eq!(super::matrix(&matrix, &Style::default()), expected);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) use files::{Completions, Export, Import, Man, ShellName};
 pub(super) use labs::{Down, FileArgs, Ls, Plan, Up};
 pub(super) use look::{Logs, Ping, Show};
 pub(super) use run::{Exec, Shell};
-pub(super) use see::{Doctor, Scan, SnapshotCommand};
+pub(super) use see::{Doctor, Reach, Scan, SnapshotCommand};
 pub(super) use set::{Play, Set};
 
 /// Virtual networks out of Linux network namespaces.
@@ -84,6 +84,14 @@ pub enum Command {
                             nslab doctor --snapshot host.nslab --json"
     )]
     Doctor(Doctor),
+    /// Work out who reaches whom, without sending anything
+    #[command(
+        after_help = "Exit status 1 if a pair does not reach, an expectation does not hold, or, with --diff, somebody lost.\n\nExamples:\n  nslab reach                     every pair of the lab, as a matrix\n  \
+                            nslab reach guide -s icmp,tcp/80\n  nslab reach red blue netns:other --json\n  \
+                            nslab snapshot save before.nslab; …; nslab reach --diff before.nslab\n  \
+                            nslab reach --expect lab.yaml   the file's expectations, predicted"
+    )]
+    Reach(Reach),
     /// Keep what `scan` sees in a file
     #[command(subcommand)]
     Snapshot(SnapshotCommand),

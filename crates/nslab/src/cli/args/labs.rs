@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use crate::cli::target::complete_labs;
 
 /// A lab file and the values of its variables.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct FileArgs {
     /// The lab file, or what `nslab import` takes [default: lab.yaml of this directory]
     #[arg(value_hint = ValueHint::FilePath)]

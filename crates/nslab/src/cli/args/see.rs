@@ -25,6 +25,35 @@ pub struct Doctor {
     pub snapshot: Option<PathBuf>,
 }
 
+/// `nslab reach`.
+#[derive(Debug, Args)]
+pub struct Reach {
+    /// Labs or namespaces; without, the lab that runs, or of a snapshot all that have a name
+    #[arg(add = clap_complete::ArgValueCandidates::new(complete_labs))]
+    pub targets: Vec<String>,
+    /// What is asked for: icmp, tcp/PORT or udp/PORT; several with commas
+    #[arg(short, long, value_name = "SERVICE", value_delimiter = ',', default_value = "icmp")]
+    pub service: Vec<nslab_predict::reach::Service>,
+    /// Ask for IPv4 addresses
+    #[arg(short = '4', conflicts_with = "ipv6")]
+    pub ipv4: bool,
+    /// Ask for IPv6 addresses
+    #[arg(short = '6')]
+    pub ipv6: bool,
+    /// One line for each pair, with commas between
+    #[arg(long, conflicts_with_all = ["diff", "expect"])]
+    pub csv: bool,
+    /// Show only who gained or lost since this snapshot, and why
+    #[arg(long, value_name = "OLD", conflicts_with = "expect")]
+    pub diff: Option<PathBuf>,
+    /// Hold it against the `expect:` of a lab file
+    #[arg(long, value_name = "FILE")]
+    pub expect: Option<PathBuf>,
+    /// Look at a saved snapshot instead of this host
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: Option<PathBuf>,
+}
+
 /// `nslab snapshot`.
 #[derive(Debug, Subcommand)]
 pub enum SnapshotCommand {

@@ -12,6 +12,7 @@ mod ls;
 mod ping;
 mod plan;
 mod play;
+mod reach;
 mod scan;
 mod set;
 mod show;
@@ -44,6 +45,7 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Ls(args) => ls::run(&args, output),
         Command::Show(args) => show::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, output),
+        Command::Reach(args) => reach::run(&args, output),
         Command::Scan(args) => scan::scan(&args, output),
         Command::Snapshot(command) => scan::snapshot(&command, output),
         Command::Exec(args) => exec::run(&args, output),

@@ -86,7 +86,12 @@ impl Pinged {
         for (&(from, to, _), outcome) in self.pairs.iter().zip(&self.outcomes) {
             cells[from][to] = Cell::from(outcome);
         }
-        let matrix = Matrix { sources: &self.sources, destinations: &self.destinations, cells: &cells };
+        let matrix = Matrix {
+            sources: &self.sources,
+            destinations: &self.destinations,
+            cells: &cells,
+            predicted: false,
+        };
         nslab_view::matrix(&matrix, &output.style())
     }
 
