@@ -48,7 +48,9 @@ fn side(own: &[usize], other: &[usize], names: &[String], second: bool) -> Strin
     if own.len() > 3 && other.len() < 3 && own.len() + other.len() == names.len() && !own.iter().any(others) {
         return "all others".to_owned();
     }
-    fold(own.iter().map(|&name| names[name].as_str()))
+    // One alone is not said to fail to reach itself.
+    let is_other = |name: &&usize| own.len() == 1 || other.len() != 1 || other[0] != **name;
+    fold(own.iter().filter(is_other).map(|&name| names[name].as_str()))
 }
 
 /// Groups in the way that gives the fewest: by equal destinations of a source, or equal sources of a destination, with
@@ -135,6 +137,11 @@ mod tests {
             text(9, |from, to| (from < 4) != (to < 4)),
             "h1..h4 → h5..h9: no answer (20)\nh5..h9 → h1..h4: no answer (20)\n"
         );
+        assert_eq!(
+            text(5, |from, to| from == 0 && to > 1 || from == 1 && to > 1),
+            "h1, h2 → h3..h5: no answer (6)\n"
+        );
+        assert_eq!(text(5, |from, _| from < 3 || from == 4), "h1..h3, h5 → each other: no answer (16)\n");
         assert_eq!(text(3, |from, to| from == 0 && to == 2), "h1 → h3: no answer\n");
         assert_eq!(text(3, |_, _| false), "");
     }

@@ -19,6 +19,7 @@ mod own_files;
 mod own_processes;
 mod pinging;
 mod policy;
+mod reaching;
 mod rootless;
 mod scan;
 mod shells;
