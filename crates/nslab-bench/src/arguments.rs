@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::floor::Tricks;
 use crate::shape::{FatTree, Shape};
 use crate::up::Plan;
-use crate::{barrier, converge, firewall, growth, sandbox, start, up};
+use crate::{barrier, converge, firewall, growth, sandbox, see, start, up};
 
 /// Measures nslab beside the kernel's own floor and beside other tools
 #[derive(Debug, Parser)]
@@ -105,6 +105,12 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         prefixes: usize,
     },
+    /// A host looked at: a snapshot, one packet explained, all pairs
+    See {
+        /// Of so many hosts, in three segments around a firewall
+        #[arg(long, value_delimiter = ',', default_value = "100,300,1000,3000")]
+        n: Vec<usize>,
+    },
     /// Loads a firewall; the measured half of `firewall`
     #[command(hide = true, name = firewall::LOAD)]
     LoadFirewall {
@@ -157,6 +163,7 @@ impl Arguments {
             Command::Firewall { rules, prefixes } => {
                 firewall::run(rules, prefixes, runs.unwrap_or(5), &places.work, json)
             }
+            Command::See { n } => see::run(&n, runs.unwrap_or(5), &places, json),
             Command::LoadFirewall { rules, prefixes } => firewall::load(rules, prefixes),
             Command::Start => start::start(runs.unwrap_or(50), &places, json),
             Command::Barrier => idle_barrier(runs.unwrap_or(50)),

@@ -16,6 +16,7 @@ pub mod floor;
 pub mod growth;
 pub mod process;
 pub mod sandbox;
+pub mod see;
 pub mod shape;
 pub mod start;
 pub mod stats;
