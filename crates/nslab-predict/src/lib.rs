@@ -5,9 +5,12 @@
 //! never becomes a guess: it is a [`Doubt`], both of whose sides are followed.
 
 mod code;
+pub mod command;
 pub mod doctor;
 mod doubt;
 pub mod fib;
+pub mod fix;
+mod group;
 pub mod l2;
 pub mod neighbour;
 pub mod nft;

@@ -4,6 +4,7 @@
 //! looked at: what a caller knows of them it puts into a [`Style`].
 
 mod diagnostic;
+mod explain;
 mod faults;
 mod firewall;
 mod host;
@@ -16,6 +17,10 @@ mod style;
 mod table;
 
 pub use diagnostic::diagnostic;
+pub use explain::{
+    Explanation, action_word, explanation, explanation_short, link_name, namespace_name, short_object,
+    verdict_word,
+};
 pub use faults::faults;
 pub use firewall::{FirewallChain, FirewallRow, firewall};
 pub use host::host;

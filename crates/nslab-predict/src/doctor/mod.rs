@@ -24,10 +24,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use nslab_kernel::link::Link;
-use nslab_snapshot::{Name, Snapshot, State};
+use nslab_snapshot::{Snapshot, State};
 
 pub use fault::{Fault, Place, Severity};
 
+use crate::command::{Shell, typed};
+use crate::group::{Group, belong_together, group};
 use crate::l2::{Port, Wiring};
 use crate::segments::Segments;
 
@@ -69,15 +71,6 @@ pub fn examine(snapshot: &Snapshot, is_meant: &dyn Fn(usize) -> bool) -> Vec<Fau
     faults
 }
 
-/// Namespaces that belong together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Group<'a> {
-    /// Those of a lab.
-    Lab(&'a str),
-    /// The host and what `ip netns` made.
-    ByHand,
-}
-
 impl<'a> Host<'a> {
     fn of(snapshot: &'a Snapshot) -> Self {
         let mut owners: HashMap<IpAddr, Vec<Port>> = HashMap::new();
@@ -116,38 +109,17 @@ impl<'a> Host<'a> {
 
     /// A command as it is to be typed so that it is run in a namespace.
     fn command(&self, place: usize, command: &str) -> String {
-        let Some(namespace) = self.snapshot.namespaces.get(place) else { return command.to_owned() };
-        let netns = namespace.names.iter().find_map(|name| match name {
-            Name::Netns(name) => Some(name),
-            _ => None,
-        });
-        match (namespace.name(), netns, command.strip_prefix("ip ")) {
-            (Name::Host, ..) => command.to_owned(),
-            // Of a lab's node that is right with root and without, when names for `ip netns` are seen only from inside.
-            (name @ Name::Node { .. }, ..) => format!("nslab exec {name} -- {command}"),
-            (_, Some(name), Some(rest)) => format!("ip -n {name} {rest}"),
-            (_, Some(name), None) => format!("ip netns exec {name} {command}"),
-            (Name::Process(process), ..) => format!("nslab exec pid:{} -- {command}", process.pid),
-            (Name::Pinned(path), ..) => format!("nsenter --net={} {command}", path.display()),
-            (name, ..) => format!("nslab exec {name} -- {command}"),
-        }
+        typed(self.snapshot, Shell::Host, place, command)
     }
 
-    /// Who drew a namespace; none of containers and the like, which know nothing of each other.
+    /// Who drew a namespace.
     fn group(&self, place: usize) -> Option<Group<'a>> {
-        let names = &self.snapshot.namespaces.get(place)?.names;
-        let lab = names.iter().find_map(|name| match name {
-            Name::Node { lab, .. } => Some(Group::Lab(lab)),
-            _ => None,
-        });
-        let by_hand =
-            || names.iter().any(|name| matches!(name, Name::Host | Name::Netns(_))).then_some(Group::ByHand);
-        lab.or_else(by_hand)
+        group(self.snapshot, place)
     }
 
     /// Whether somebody drew two namespaces together.
     fn belong_together(&self, one: usize, other: usize) -> bool {
-        self.group(one).is_some_and(|group| Some(group) == self.group(other))
+        belong_together(self.snapshot, one, other)
     }
 
     /// Whether packets that come in by an interface are passed on; yes if it could not be read.

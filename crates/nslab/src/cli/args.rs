@@ -1,6 +1,7 @@
 //! The arguments, with their help texts.
 
 mod edit;
+mod explain;
 mod files;
 mod labs;
 mod look;
@@ -11,6 +12,7 @@ mod set;
 use clap::{Parser, Subcommand};
 
 pub(super) use edit::{AddrCommand, LinkCommand, NodeCommand, RouteCommand, SwitchCommand};
+pub(super) use explain::{Explain, Schema, SchemaOf};
 pub(super) use files::{Completions, Export, Import, Man, ShellName};
 pub(super) use labs::{Down, FileArgs, Ls, Plan, Up};
 pub(super) use look::{Logs, Ping, Show};
@@ -84,6 +86,19 @@ pub enum Command {
                             nslab doctor --snapshot host.nslab --json"
     )]
     Doctor(Doctor),
+    /// Say which way a packet goes, whether it arrives, and if not, why and what to change; nothing is sent
+    ///
+    /// The way there and the way of the answer are worked out from what the kernel has: routes, rules, neighbours, bridges,
+    /// firewalls, sockets, of every namespace on the way, whoever made it. What mends a cause is shown only if with it the
+    /// packet is predicted to be delivered.
+    #[command(
+        after_help = "Exit status: 0 it is delivered, 1 it is dropped or rejected, or that cannot be known; 2 bad input, 3 this machine cannot.\n\nExamples:\n  \
+                            nslab explain red blue\n  nslab explain red 10.0.0.3      an address, whoever has it or nobody\n  \
+                            nslab explain client web:443/tcp --short\n  nslab explain container:app 'pid:4711:53/udp'\n  \
+                            nslab explain red '[fd00::2]:80/tcp' --size 1400\n  nslab explain red blue --json | jq -r '.cause.fix[]'\n  \
+                            nslab explain red blue --snapshot host.nslab"
+    )]
+    Explain(Explain),
     /// Work out who reaches whom, without sending anything
     #[command(
         after_help = "Exit status 1 if a pair does not reach, an expectation does not hold, or, with --diff, somebody lost.\n\nExamples:\n  nslab reach                     every pair of the lab, as a matrix\n  \
@@ -186,6 +201,9 @@ pub enum Command {
     /// Print the manual page, or write one for each command into a directory
     #[command(after_help = "Examples:\n  nslab man | man -l -\n  nslab man --out /usr/local/share/man/man1")]
     Man(Man),
+    /// Print the JSON Schema of what a command prints with --json
+    #[command(after_help = "Examples:\n  nslab schema explain")]
+    Schema(Schema),
     /// The process that runs a lab's programs (started by `up`)
     #[command(name = "__keeper", hide = true)]
     Keeper {

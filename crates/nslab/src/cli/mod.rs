@@ -4,10 +4,13 @@ mod args;
 mod commands;
 mod context;
 mod error;
+mod family;
 mod file;
 mod foreign;
 mod output;
+mod places;
 mod progress;
+mod service;
 mod target;
 
 pub use args::Cli;

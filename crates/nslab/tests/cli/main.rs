@@ -4,10 +4,12 @@
 
 mod support;
 
+mod causes;
 mod commands;
 mod edits;
 mod examples;
 mod exec;
+mod explaining;
 mod files;
 mod importing;
 mod interrupt;

@@ -44,6 +44,23 @@ macro_rules! each_user {
 }
 pub(crate) use each_user;
 
+/// As [`each_user`], with a machine to themselves as far as snapshots look: no other test's namespaces.
+macro_rules! each_user_alone {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            #[test]
+            fn as_root() {
+                $crate::support::Session::of_root().map(|one| one.alone()).iter().for_each(super::$name);
+            }
+            #[test]
+            fn as_user() {
+                $crate::support::Session::of_user().map(|one| one.alone()).iter().for_each(super::$name);
+            }
+        }
+    )*};
+}
+pub(crate) use each_user_alone;
+
 /// Declares each function as a test as an ordinary user, whose labs nobody else sees.
 macro_rules! as_user {
     ($($name:ident),* $(,)?) => {$(
@@ -79,6 +96,30 @@ pub(crate) struct Session {
     pub(crate) is_root: bool,
     directory: TempDir,
     labs: Mutex<Vec<String>>,
+    world: Option<World>,
+}
+
+/// A PID and a mount namespace with a `/proc` and a `/run` of their own.
+struct World {
+    /// Ends with its first process, and all that is in it.
+    _keeper: Running,
+    /// That first process.
+    init: u32,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut keeper = Command::new("unshare");
+        keeper.args(["--pid", "--mount", "--fork", "--mount-proc", "--kill-child", "sh", "-c"]);
+        keeper.arg("mount -t tmpfs tmpfs /run && mkdir /run/netns && echo ready && exec sleep infinity");
+        keeper.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut keeper = Running::start(keeper);
+        let mut ready = [0; 6];
+        keeper.child.stdout.take().unwrap().read_exact(&mut ready).unwrap();
+        let id = keeper.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        Self { _keeper: keeper, init: children.trim().parse().unwrap() }
+    }
 }
 
 impl Session {
@@ -108,12 +149,18 @@ impl Session {
 
     fn new(program: Program, user: Option<u32>, is_root: bool) -> Self {
         let directory = tempfile::Builder::new().prefix("nslab-cli-").tempdir().unwrap();
-        let session = Self { program, user, is_root, directory, labs: Mutex::default() };
+        let session = Self { program, user, is_root, directory, labs: Mutex::default(), world: None };
         session.hand_over(session.directory());
         std::fs::create_dir(session.runtime_parent()).unwrap();
         session.hand_over(&session.runtime_parent());
         std::fs::set_permissions(session.runtime_parent(), std::fs::Permissions::from_mode(0o700)).unwrap();
         session
+    }
+
+    /// In a world of its own, where that can be made.
+    pub(crate) fn alone(mut self) -> Self {
+        self.world = rustix::process::geteuid().is_root().then(World::new);
+        self
     }
 
     /// Gives a file to the session's user.
@@ -193,13 +240,25 @@ impl Session {
 
     /// Another program, as this user runs it.
     pub(crate) fn other(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
+        let mut command = match &self.world {
+            Some(world) => {
+                let mut command = Command::new("nsenter");
+                command.args(["-t", &world.init.to_string(), "--pid", "--mount"]);
+                if let Some(user) = self.user {
+                    command.args(["-S", &user.to_string(), "-G", &user.to_string()]);
+                }
+                command.arg(format!("--wd={}", self.directory().display()));
+                command.arg("--").arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
         command.current_dir(self.directory());
         command.env("XDG_RUNTIME_DIR", self.runtime_parent()).env("HOME", self.directory());
         command.env("LC_ALL", "C.UTF-8").env("TERM", "xterm").env_remove("NO_COLOR").env_remove("COMPLETE");
         // For a user who may not enter what is root's.
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        if let Some(user) = self.user {
+        if let Some(user) = self.user.filter(|_| self.world.is_none()) {
             command.uid(user).gid(user);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -224,7 +283,7 @@ impl Session {
 
     /// Fails the test if there is anything of the lab.
     pub(crate) fn assert_nothing_of(&self, lab: &str) {
-        if self.is_root {
+        if self.is_root && self.world.is_none() {
             assert!(!Path::new("/run/nslab").join(lab).exists(), "{lab} has a directory");
             for entry in std::fs::read_dir("/run/netns").into_iter().flatten().flatten() {
                 let name = entry.file_name().into_string().unwrap();

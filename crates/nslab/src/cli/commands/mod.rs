@@ -4,6 +4,7 @@ mod doctor;
 mod down;
 mod edit;
 mod exec;
+mod explain;
 mod export;
 mod firewall;
 mod import;
@@ -13,7 +14,8 @@ mod ping;
 mod plan;
 mod play;
 mod reach;
-mod scan;
+pub(super) mod scan;
+mod schema;
 mod set;
 mod show;
 mod surroundings;
@@ -45,6 +47,7 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Ls(args) => ls::run(&args, output),
         Command::Show(args) => show::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, output),
+        Command::Explain(args) => explain::run(&args, output),
         Command::Reach(args) => reach::run(&args, output),
         Command::Scan(args) => scan::scan(&args, output),
         Command::Snapshot(command) => scan::snapshot(&command, output),
@@ -63,6 +66,7 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Import(args) => import::run(&args, output),
         Command::Completions(args) => surroundings::completions(&args, output),
         Command::Man(args) => surroundings::man(&args, output),
+        Command::Schema(args) => schema::run(&args, output),
         Command::Keeper { lab } => {
             nslab_lab::programs::keeper_main(&nslab_lab::Paths::default().lab(&lab))?;
             Ok(DONE)

@@ -17,6 +17,7 @@ use super::{DONE, NO};
 use crate::cli::args::Ping;
 use crate::cli::context::{self, Context};
 use crate::cli::error::CliError;
+use crate::cli::family::{Family, nearest};
 use crate::cli::output::{Output, milliseconds};
 use crate::cli::target::Target;
 
@@ -259,38 +260,8 @@ fn destination_address(
     }
 }
 
-/// Which addresses will do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
-    Any,
-    V4,
-    V6,
-}
-
-impl Family {
-    fn allows(self, address: IpAddr) -> bool {
-        match self {
-            Self::Any => true,
-            Self::V4 => address.is_ipv4(),
-            Self::V6 => address.is_ipv6(),
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Any => "",
-            Self::V4 => "IPv4 ",
-            Self::V6 => "IPv6 ",
-        }
-    }
-}
-
 fn family(args: &Ping) -> Family {
-    match (args.ipv4, args.ipv6) {
-        (true, _) => Family::V4,
-        (_, true) => Family::V6,
-        _ => Family::Any,
-    }
+    Family::of_flags(args.ipv4, args.ipv6)
 }
 
 fn options(args: &Ping, count: u32) -> PingOptions {
@@ -343,15 +314,10 @@ impl Nodes {
 
     /// The address of `to` that `from` would use: one on a segment that both are on, else the first; IPv4 before IPv6.
     fn address(&self, from: Option<usize>, to: usize, family: Family) -> Option<IpAddr> {
-        let near = |segment: Option<usize>| {
-            segment.is_some()
-                && from.is_some_and(|from| self.addresses[from].iter().any(|(own, _)| *own == segment))
+        let is_ours = |segment: usize| {
+            from.is_some_and(|from| self.addresses[from].iter().any(|(own, _)| *own == Some(segment)))
         };
-        let suitable = self.addresses[to].iter().filter(|(_, address)| family.allows(*address));
-        // The first of equals wins.
-        suitable
-            .min_by_key(|(segment, address)| (address.is_ipv6(), !near(*segment)))
-            .map(|(_, address)| *address)
+        nearest(self.addresses[to].iter().copied(), is_ours, family)
     }
 
     /// From each of `from` to every other node that has an address: row, column, address.

@@ -59,6 +59,6 @@ pub(super) fn take(options: Options, output: Output) -> Result<Snapshot, CliErro
     Ok(Snapshot::take(options)?)
 }
 
-pub(super) fn load(file: &Path) -> Result<Snapshot, CliError> {
+pub(in crate::cli) fn load(file: &Path) -> Result<Snapshot, CliError> {
     Ok(Snapshot::load(file)?)
 }

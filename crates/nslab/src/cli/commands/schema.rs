@@ -1,0 +1,18 @@
+//! `nslab schema`.
+
+use std::process::ExitCode;
+
+use super::DONE;
+use super::explain::Report;
+use crate::cli::args::{Schema, SchemaOf};
+use crate::cli::error::CliError;
+use crate::cli::output::Output;
+
+#[expect(clippy::unnecessary_wraps, reason = "as all commands")]
+pub(super) fn run(args: &Schema, output: Output) -> Result<ExitCode, CliError> {
+    let schema = match args.command {
+        SchemaOf::Explain => schemars::schema_for!(Report),
+    };
+    output.print(&serde_json::to_string_pretty(&schema).unwrap_or_default());
+    Ok(DONE)
+}
