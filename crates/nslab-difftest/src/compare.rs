@@ -64,7 +64,7 @@ pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: 
     let given_up = verdict == Verdict::Rejected
         && prediction.verdict == Verdict::Dropped
         && hangs_on_neighbours(prediction)
-        && observed.told.iter().all(is_host_unreachable);
+        && observed.told.iter().all(|told| is_host_unreachable(told) && gave_up(taken, observed, told));
     if verdict != prediction.verdict && !given_up {
         return contradicts(
             Part::Verdict,
@@ -102,12 +102,19 @@ fn hangs_on_neighbours(prediction: &Prediction) -> bool {
                 | Code::RpFilter
                 | Code::Martian
                 | Code::TtlExpired
-                | Code::FirewallDrop
-                | Code::FirewallReject
                 | Code::NoListener
                 | Code::ListenerOtherAddress
         )
     )
+}
+
+/// Whether it was told by somebody who asked for a neighbour in vain.
+fn gave_up(taken: &Taken, observed: &Observation, told: &Told) -> bool {
+    observed.gave_up.iter().any(|&space| {
+        taken.state(space).is_some_and(|state| {
+            state.network.addresses.iter().any(|address| address.address.addr() == told.from)
+        })
+    })
 }
 
 fn is_host_unreachable(told: &Told) -> bool {

@@ -27,6 +27,8 @@ pub struct Observation {
     pub answer: Option<IpAddr>,
     /// What came back instead.
     pub told: Vec<Told>,
+    /// The numbers of the namespaces in which somebody was asked for who did not answer, for this packet or another.
+    pub gave_up: Vec<usize>,
 }
 
 /// A packet at an interface.
@@ -76,6 +78,8 @@ const LIMIT: Duration = Duration::from_secs(4);
 
 /// The states of a neighbour that is being asked: incomplete, probe (`NUD_…`, `include/uapi/linux/neighbour.h`).
 const ASKING: u16 = 0x01 | 0x10;
+/// The state of one that did not answer.
+const FAILED: u16 = 0x20;
 
 /// Sockets that see and hear.
 struct Observer<'a> {
@@ -114,7 +118,12 @@ pub fn run(built: &mut Built, probes: &[Probe]) -> Result<Vec<Observation>, Erro
         }
     }
     observer.wait()?;
-    Ok(observer.finish())
+    let gave_up = observer.in_state(FAILED)?;
+    let mut results = observer.finish();
+    for result in &mut results {
+        result.gave_up.clone_from(&gave_up);
+    }
+    Ok(results)
 }
 
 impl<'a> Observer<'a> {
@@ -167,7 +176,7 @@ impl<'a> Observer<'a> {
                 std::thread::sleep(Duration::from_micros(500));
                 continue;
             }
-            if self.is_anybody_asked_for()? {
+            if !self.in_state(ASKING)?.is_empty() {
                 std::thread::sleep(Duration::from_millis(4));
                 // What was put off until now begins only now.
                 last = Instant::now();
@@ -181,14 +190,16 @@ impl<'a> Observer<'a> {
         Ok(())
     }
 
-    fn is_anybody_asked_for(&mut self) -> nslab_kernel::Result<bool> {
-        for space in &mut self.built.spaces {
+    /// The namespaces that have a neighbour in any of these states.
+    fn in_state(&mut self, states: u16) -> nslab_kernel::Result<Vec<usize>> {
+        let mut spaces = Vec::new();
+        for (number, space) in self.built.spaces.iter_mut().enumerate() {
             let entries = neighbour::list(&mut space.socket)?;
-            if entries.iter().any(|entry| entry.state & ASKING != 0) {
-                return Ok(true);
+            if entries.iter().any(|entry| entry.state & states != 0) {
+                spaces.push(number);
             }
         }
-        Ok(false)
+        Ok(spaces)
     }
 
     /// Takes what has come; whether anything of ours has.

@@ -29,6 +29,11 @@ impl Session {
         Ok(Self { shown: Mutex::default(), _clock: sys::Socket::clock()? })
     }
 
+    /// Whether one of its kind was shown already.
+    fn is_known(&self, kind: &str) -> bool {
+        self.shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains(kind)
+    }
+
     /// Whether a contradiction is the first of its kind.
     fn is_new(&self, kind: String) -> bool {
         self.shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(kind)
@@ -63,9 +68,14 @@ pub fn network(
         let probe = &probes[number];
         report.count(prediction, observed.verdict(probe), finding);
         let Finding::Contradicts(contradiction) = finding else { continue };
+        let kind = kind(contradiction, prediction, observed.verdict(probe));
+        if session.is_known(&kind) {
+            // Enough is known to be wrong: more of the same is not looked into.
+            report.contradiction(contradiction, &kind, true);
+            continue;
+        }
         // Alone, in a network made anew, nothing that others left behind has to do with it.
         let again = alone(&network, probe);
-        let kind = kind(contradiction, prediction, observed.verdict(probe));
         report.contradiction(contradiction, &kind, again.is_some());
         if let Some(again) = again
             && session.is_new(kind)

@@ -1,6 +1,6 @@
 //! Bytes of the packet (`nft_payload_eval`, `nft_payload_set_eval`) and what is beyond fixed headers (`nft_exthdr_*_eval`).
 
-use nslab_kernel::nftables::{ExthdrKind, PayloadBase};
+use nslab_kernel::nftables::{ExthdrKind, Family, PayloadBase};
 
 use super::bits::Term;
 use super::context::{Context, LinkHeader};
@@ -52,6 +52,10 @@ fn link(context: &Context<'_>, header: &Header, offset: u32, len: usize) -> Load
     let why = || doubt("the link-layer header", "The frame that the packet came in.");
     match &context.link_header {
         LinkHeader::Absent => Load::Break,
+        // Of a frame that a bridge has of this packet the type is known, without knowing who sent it to whom.
+        LinkHeader::Unknown if context.family == Family::Bridge && offset == 12 && len == 2 => {
+            Load::Term(Term::known(if header.is_ipv6() { &[0x86, 0xdd] } else { &[0x08, 0x00] }))
+        }
         LinkHeader::Unknown => Load::Perhaps(Term::unknown(len, why())),
         LinkHeader::Ethernet(bytes) => {
             let offset = usize::try_from(offset).unwrap_or(usize::MAX);

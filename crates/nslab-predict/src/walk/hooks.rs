@@ -53,7 +53,8 @@ impl Walk<'_> {
         self.pieces(&run, state, at);
         let of =
             |link: Option<IfIndex>| link.and_then(|link| state.link(link)).map(|link| device(state, link));
-        let made_here = at.input.is_none();
+        // What a bridge sees is a frame at all of its hooks.
+        let made_here = at.input.is_none() && family != Family::Bridge;
         let context = Context {
             family,
             hook: at.hook,
