@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nslab_kernel::link::{self, settled_carrier};
-use nslab_kernel::netlink::{Protocol, Socket};
+use nslab_kernel::neighbour::{self, ChangeNeighbour};
+use nslab_kernel::netlink::{Batch, Protocol, Socket};
 use nslab_kernel::{Namespace, NamespaceId, namespace, sysctl};
 use nslab_snapshot::{Name, Options, Snapshot, State};
 
@@ -15,6 +16,9 @@ use crate::Error;
 use crate::network::{BASE, Line, Listener, NEIGHBOURS, Network, Service, Stage, What};
 use crate::sys;
 
+/// Neighbours that stay as they are (`NUD_…`, `include/uapi/linux/neighbour.h`).
+const PERMANENT: u16 = 0x80;
+const NO_ARP: u16 = 0x40;
 /// Longer than this no network takes to settle.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -197,7 +201,10 @@ impl Built {
         loop {
             let taken = self.look()?;
             match (0..self.spaces.len()).find_map(|space| unsettled(&taken, space, is_first)) {
-                None => return Ok(taken),
+                None => {
+                    self.forget_neighbours()?;
+                    return self.look();
+                }
                 Some(what) if Instant::now() > limit => return Err(Error::Unsettled(what)),
                 Some(_) => {}
             }
@@ -208,6 +215,21 @@ impl Built {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Forgets whom anybody has asked for while the network was made: some could not answer yet.
+    fn forget_neighbours(&mut self) -> nslab_kernel::Result<()> {
+        for space in &mut self.spaces {
+            let mut batch = Batch::new();
+            for entry in neighbour::list(&mut space.socket)? {
+                if entry.state & (PERMANENT | NO_ARP) == 0 && !entry.proxy {
+                    batch.push(&ChangeNeighbour { link: entry.link, address: entry.address, mac: None });
+                }
+            }
+            // One that went meanwhile is gone as well.
+            let _ = space.socket.execute(&mut batch)?;
+        }
+        Ok(())
     }
 
     fn look(&self) -> Result<Taken, Error> {

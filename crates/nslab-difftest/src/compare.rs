@@ -99,8 +99,6 @@ fn hangs_on_neighbours(prediction: &Prediction) -> bool {
                 | Code::RouteProhibit
                 | Code::RouteThrow
                 | Code::ForwardingOff
-                | Code::RpFilter
-                | Code::Martian
                 | Code::TtlExpired
                 | Code::NoListener
                 | Code::ListenerOtherAddress

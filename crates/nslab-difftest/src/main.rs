@@ -42,6 +42,9 @@ struct Arguments {
     /// Write the figures to this file, as JSON.
     #[arg(long)]
     report: Option<PathBuf>,
+    /// Say now and then how far it is.
+    #[arg(long)]
+    progress: bool,
     /// Print the network and packets of the first seed as a script, and end.
     #[arg(long)]
     print: bool,
@@ -84,6 +87,9 @@ fn main() -> ExitCode {
                     }
                     let mut all = report.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     all.add(&own);
+                    if arguments.progress && seed % 20 == 0 {
+                        eprintln!("{}", all.text());
+                    }
                     if all.cases >= arguments.cases || !found.is_empty() && !arguments.keep_going {
                         stop.store(true, Ordering::Relaxed);
                     }

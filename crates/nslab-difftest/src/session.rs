@@ -82,7 +82,7 @@ pub fn network(
         {
             let part = again.part;
             let small = shrink(&network, |fewer| alone(fewer, probe).is_some_and(|found| found.part == part));
-            texts.push(explain(seed, &small, probe));
+            texts.push(format!("{}\n{}", again.text, explain(seed, &small, probe)));
         }
     }
     texts

@@ -1,10 +1,16 @@
 //! The smallest network in which something still holds.
 
+use std::time::{Duration, Instant};
+
 use crate::network::Network;
 
-/// Leaves out whole namespaces, then lines, as long as `holds` of the rest. `needed` namespaces stay, though their lines
-/// may go.
-pub fn shrink(network: &Network, mut holds: impl FnMut(&Network) -> bool) -> Network {
+/// After so long what there is is small enough.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Leaves out whole namespaces, then lines, as long as it `holds` of the rest.
+pub fn shrink(network: &Network, holds: impl Fn(&Network) -> bool) -> Network {
+    let limit = Instant::now() + LIMIT;
+    let holds = |network: &Network| Instant::now() < limit && holds(network);
     let mut network = network.clone();
     for space in (0..network.spaces).rev() {
         let mut fewer = network.clone();
