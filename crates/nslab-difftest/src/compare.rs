@@ -5,7 +5,7 @@ use nslab_snapshot::State;
 
 use crate::build::Taken;
 use crate::observe::{Observation, Sighting};
-use crate::probe::Probe;
+use crate::probe::{Kind, Probe};
 
 /// How a prediction stands beside what happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,12 @@ impl Part {
 pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: &Observation) -> Finding {
     if probe.source.is_some() && observed.refused == Some(libc::EADDRNOTAVAIL) {
         return Finding::Unsent("its source is no address of the sender's");
+    }
+    let is_own = |state: &State| {
+        state.network.addresses.iter().any(|address| address.address.addr() == probe.destination)
+    };
+    if matches!(probe.what, Kind::Other(_)) && taken.state(probe.from).is_some_and(is_own) {
+        return Finding::Unsent("what it is sent by would take it, too");
     }
     if prediction.verdict == Verdict::Unknown {
         return Finding::Unknown(why_unknown(prediction));

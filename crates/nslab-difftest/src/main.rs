@@ -87,8 +87,8 @@ fn main() -> ExitCode {
                     }
                     let mut all = report.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     all.add(&own);
-                    if arguments.progress && seed % 20 == 0 {
-                        eprintln!("{}", all.text());
+                    if arguments.progress && seed.is_multiple_of(20) {
+                        eprintln!("{} {:?}", all.text(), all.by_passing);
                     }
                     if all.cases >= arguments.cases || !found.is_empty() && !arguments.keep_going {
                         stop.store(true, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::network::Network;
 
 /// After so long what there is is small enough.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(40);
 
 /// Leaves out whole namespaces, then lines, as long as it `holds` of the rest.
 pub fn shrink(network: &Network, holds: impl Fn(&Network) -> bool) -> Network {
