@@ -27,6 +27,7 @@ pub mod netfilter;
 pub mod paths;
 pub mod pins;
 pub mod plan;
+pub mod preflight;
 pub mod processes;
 pub mod programs;
 mod resolver;

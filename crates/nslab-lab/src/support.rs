@@ -97,7 +97,7 @@ fn probe(needs: &BTreeMap<&'static str, (String, Need)>) -> Result<Lacking> {
 /// The build option that is lacking. An interface without queues is refused by every kernel that knows the kind, before
 /// anything of it is made (`rtnl_create_link`, net/core/rtnetlink.c; `alloc_netdev_mqs`, net/core/dev.c), so that this can
 /// be asked anywhere.
-fn lacks_basic(kind: &LinkKind) -> Result<Option<&'static str>> {
+pub(crate) fn lacks_basic(kind: &LinkKind) -> Result<Option<&'static str>> {
     let name = IfName::new("probe").unwrap_or(IfName::LOOPBACK);
     let request = NewLink { queues: Some(0), ..NewLink::new(name, kind.clone()) };
     match Socket::open(Protocol::Route)?.request(&request) {

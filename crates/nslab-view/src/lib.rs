@@ -3,6 +3,7 @@
 //! Every function here is pure: values in, a `String` out. Nothing is printed, and neither environment nor terminal is
 //! looked at: what a caller knows of them it puts into a [`Style`].
 
+mod checks;
 mod diagnostic;
 mod explain;
 mod faults;
@@ -16,6 +17,7 @@ pub mod ping;
 mod style;
 mod table;
 
+pub use checks::{Checked, Mark, checks};
 pub use diagnostic::diagnostic;
 pub use explain::{
     Explanation, action_word, explanation, explanation_short, link_name, namespace_name, short_object,

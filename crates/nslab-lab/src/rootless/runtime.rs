@@ -48,7 +48,7 @@ impl RuntimeDir {
     }
 
     /// Whether it exists. Fails if it is not what it should be: anyone can make a directory in `/tmp`.
-    pub(super) fn check(&self) -> Result<bool> {
+    pub(crate) fn check(&self) -> Result<bool> {
         match std::fs::symlink_metadata(&self.path) {
             // No permission for group and others.
             Ok(file) if file.is_dir() && is_ours(&file) && file.mode().trailing_zeros() >= 6 => Ok(true),

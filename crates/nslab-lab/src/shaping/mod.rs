@@ -18,6 +18,7 @@ mod words;
 
 pub(crate) use compile::seed_of;
 pub use compile::{Sends, Shaper, compile};
+pub(crate) use probe::has_netem;
 pub use probe::probe;
 pub use queue::{Change, Hung, HungClass, HungFilter, Queue};
 pub(crate) use words::{command, describe};

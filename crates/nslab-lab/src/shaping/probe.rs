@@ -61,7 +61,8 @@ fn impairments(topology: &Topology) -> impl Iterator<Item = (String, Impairment)
     })
 }
 
-fn has_netem(socket: &mut Socket) -> Result<bool> {
+/// Whether the kernel has netem.
+pub(crate) fn has_netem(socket: &mut Socket) -> Result<bool> {
     let kind = Some(QdiscKind::Netem(Netem::default()));
     let request = ChangeQdisc { link: LOOPBACK, handle: ROOT, parent: Handle::ROOT, kind };
     match socket.request(&request) {

@@ -82,8 +82,8 @@ pub enum Command {
     Scan(Scan),
     /// Look for faults without being told where: in one lab, or on the whole host
     #[command(
-        after_help = "Exit status 1 if there is a fault by which packets are lost.\n\nExamples:\n  nslab doctor\n  nslab doctor guide\n  \
-                            nslab doctor --snapshot host.nslab --json"
+        after_help = "Exit status 1 if there is a fault by which packets are lost; with --host, if something is lacking without which no lab can be built.\n\nExamples:\n  nslab doctor\n  nslab doctor guide\n  \
+                            nslab doctor --snapshot host.nslab --json\n  nslab doctor --host    before the first lab"
     )]
     Doctor(Doctor),
     /// Say which way a packet goes, whether it arrives, and if not, why and what to change; nothing is sent

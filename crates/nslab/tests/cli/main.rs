@@ -21,6 +21,7 @@ mod own_files;
 mod own_processes;
 mod pinging;
 mod policy;
+mod preflight;
 mod reaching;
 mod rootless;
 mod scan;

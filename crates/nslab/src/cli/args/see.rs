@@ -23,6 +23,9 @@ pub struct Doctor {
     /// Look at a saved snapshot instead of this host
     #[arg(long, value_name = "FILE")]
     pub snapshot: Option<PathBuf>,
+    /// Whether this machine has what labs need: kernel, user namespaces, limits, firewall
+    #[arg(long, conflicts_with_all = ["lab", "snapshot"])]
+    pub host: bool,
 }
 
 /// `nslab reach`.

@@ -23,6 +23,9 @@ struct Report {
 }
 
 pub(super) fn run(args: &Doctor, output: Output) -> Result<ExitCode, CliError> {
+    if args.host {
+        return Ok(super::preflight::run(output));
+    }
     let snapshot = match &args.snapshot {
         Some(file) => load(file)?,
         None => take(Options::default(), output)?,

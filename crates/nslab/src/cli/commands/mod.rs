@@ -13,6 +13,7 @@ mod ls;
 mod ping;
 mod plan;
 mod play;
+mod preflight;
 mod reach;
 pub(super) mod scan;
 mod schema;
