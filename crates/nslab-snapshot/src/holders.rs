@@ -74,17 +74,24 @@ impl Holders {
         }
     }
 
-    /// The processes in a namespace, the first [`MOST_PROCESSES`], and how many there are.
-    pub(crate) fn processes(&self, id: NamespaceId) -> (Vec<Process>, usize) {
+    /// The processes in a namespace, the first [`MOST_PROCESSES`] by name, and the numbers of the others.
+    pub(crate) fn processes(&self, id: NamespaceId) -> (Vec<Process>, Vec<i32>) {
         let pids = self.inside.get(&id).map_or(&[][..], |pids| pids);
-        // The kernel's threads have no program.
-        let has_program = |pid: &&Pid| {
-            let path = format!("/proc/{}/exe", pid.as_raw_nonzero());
-            !matches!(rustix::fs::readlink(path, Vec::new()), Err(rustix::io::Errno::NOENT))
-        };
-        let named = pids.iter().filter(has_program).take(MOST_PROCESSES);
-        let named = named.map(|&pid| Process { pid: pid.as_raw_nonzero().get(), command: command_of(pid) });
-        (named.collect(), pids.len())
+        let (mut named, mut others) = (Vec::new(), Vec::new());
+        for &pid in pids {
+            let number = pid.as_raw_nonzero().get();
+            // The kernel's threads have no program.
+            let has_program = || {
+                let path = format!("/proc/{number}/exe");
+                !matches!(rustix::fs::readlink(path, Vec::new()), Err(rustix::io::Errno::NOENT))
+            };
+            if named.len() < MOST_PROCESSES && has_program() {
+                named.push(Process { pid: number, command: command_of(pid) });
+            } else {
+                others.push(number);
+            }
+        }
+        (named, others)
     }
 }
 

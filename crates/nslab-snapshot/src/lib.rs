@@ -8,6 +8,7 @@ mod container;
 mod discover;
 mod error;
 mod file;
+mod groups;
 mod holders;
 mod mark;
 mod mounts;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{Error, Result};
 pub use file::{FORMAT, LONGEST};
+pub use groups::Membership;
 pub use name::Name;
 pub use settings::Settings;
 
@@ -59,6 +61,9 @@ pub struct Namespace {
     pub names: Vec<Name>,
     /// The processes in it by number, at most [`MOST_PROCESSES`]; the kernel's own threads are not among them.
     pub processes: Vec<Process>,
+    /// The numbers of the others.
+    #[serde(default)]
+    pub other_processes: Vec<i32>,
     /// How many there are, the kernel's threads too.
     pub process_count: usize,
     /// What is in it.
@@ -103,6 +108,9 @@ pub struct State {
     pub xtables: Vec<String>,
     /// Sockets that take packets from anybody.
     pub sockets: Vec<Listener>,
+    /// The groups that interfaces have joined; none if they could not be read.
+    #[serde(default)]
+    pub groups: Option<Vec<Membership>>,
     /// The connections that are tracked, where they were asked for.
     pub connections: Option<Vec<conntrack::Entry>>,
     /// Where the other ends of links are.
@@ -163,8 +171,10 @@ pub enum Part {
     Sockets(sock_diag::Protocol),
     /// Connections.
     Connections,
-    /// Sysctls.
+    /// Sysctls: one or more are there and could not be read. They are in the [`Settings`] as if at their defaults.
     Settings,
+    /// Groups that interfaces have joined.
+    Groups,
 }
 
 /// What to read beside what is always read.
@@ -176,7 +186,8 @@ pub struct Options {
 
 impl Snapshot {
     /// Reads all namespaces that can be found. Those that cannot be entered are in it as such; those that vanish while
-    /// they are read are not.
+    /// they are read are not. A part of a namespace that could not be read leaves a [`Gap`] in [`State::gaps`] and is
+    /// empty, or at its default, beside it: ask for the gap before you take that for what is there.
     pub fn take(options: Options) -> Result<Self> {
         Self::begun(|| discover::all()?.read(options))
     }
@@ -199,12 +210,16 @@ impl Snapshot {
         })
     }
 
-    /// The namespace that people call `name`, in any of the ways of [`Name`].
+    /// The namespaces that people call `name`, in any of the ways of [`Name`], or that the process of `pid:NUMBER` is in.
     pub fn find(&self, name: &str) -> impl Iterator<Item = (usize, &Namespace)> {
-        self.namespaces
-            .iter()
-            .enumerate()
-            .filter(move |(_, namespace)| namespace.names.iter().any(|known| known.answers_to(name)))
+        self.namespaces.iter().enumerate().filter(move |(_, namespace)| {
+            let pid = name.strip_prefix("pid:").and_then(|pid| pid.parse().ok());
+            let has = |pid: i32| {
+                namespace.processes.iter().any(|process| process.pid == pid)
+                    || namespace.other_processes.contains(&pid)
+            };
+            namespace.names.iter().any(|known| known.answers_to(name)) || pid.is_some_and(has)
+        })
     }
 }
 

@@ -4,12 +4,14 @@ use nslab_kernel::namespace::Entered;
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::Ruleset;
 use nslab_kernel::state::Select;
-use nslab_kernel::{NamespaceState, conntrack, parallel, sock_diag, sysctl};
+use nslab_kernel::{NamespaceState, conntrack, parallel, sock_diag};
 
 use crate::discover::{All, Found};
 use crate::error::Result;
 use crate::holders::Holders;
-use crate::{Contents, Gap, Listener, Name, Namespace, Options, Part, Settings, State, mark, peers, raw};
+use crate::{
+    Contents, Gap, Listener, Membership, Name, Namespace, Options, Part, Settings, State, mark, peers, raw,
+};
 
 /// What nslab writes to the alias of a node's `lo`, before the lab and the node.
 const MARK: &str = "nslab:";
@@ -28,7 +30,8 @@ pub(crate) fn all(all: &All, options: Options) -> Result<Vec<Namespace>> {
         || None,
         |stay, found| {
             let state = match &found.handle {
-                Ok(handle) => one(handle, holders, options, stay).map_err(|error| error.to_string()),
+                Ok(handle) => one(handle, found.names.contains(&Name::Host), holders, options, stay)
+                    .map_err(|error| error.to_string()),
                 Err(why) => Err(why.clone()),
             };
             (named(found, state.as_ref().ok().map(|(state, _)| state), holders), state)
@@ -36,13 +39,21 @@ pub(crate) fn all(all: &All, options: Options) -> Result<Vec<Namespace>> {
     );
     let mut opened = Vec::with_capacity(read.len());
     let mut namespaces = Vec::with_capacity(read.len());
-    for (((names, processes, process_count), state), found) in read.into_iter().zip(&all.found) {
+    for (((names, processes, other_processes), state), found) in read.into_iter().zip(&all.found) {
         let (contents, sockets) = match state {
             Ok((state, sockets)) => (Contents::State(Box::new(state)), Some(sockets)),
             Err(why) => (Contents::Unreadable { why }, None),
         };
         opened.push(sockets);
-        namespaces.push(Namespace { id: found.id, names, processes, process_count, contents });
+        let process_count = processes.len() + other_processes.len();
+        namespaces.push(Namespace {
+            id: found.id,
+            names,
+            processes,
+            other_processes,
+            process_count,
+            contents,
+        });
     }
     let (mut namespaces, mut opened) = by_name(namespaces, opened);
     peers::tie(&mut namespaces, &mut opened)?;
@@ -57,8 +68,12 @@ fn by_name<T>(namespaces: Vec<Namespace>, opened: Vec<T>) -> (Vec<Namespace>, Ve
 }
 
 /// What a namespace is called, and who is in it.
-fn named(found: &Found, state: Option<&State>, holders: &Holders) -> (Vec<Name>, Vec<crate::Process>, usize) {
-    let (processes, count) = holders.processes(found.id);
+fn named(
+    found: &Found,
+    state: Option<&State>,
+    holders: &Holders,
+) -> (Vec<Name>, Vec<crate::Process>, Vec<i32>) {
+    let (processes, others) = holders.processes(found.id);
     let mut names = found.names.clone();
     let lo = state.and_then(|state| state.network.links.iter().find(|link| link.loopback));
     let mark = lo.and_then(|lo| lo.alias.as_deref()?.strip_prefix(MARK)?.split_once('/'));
@@ -71,12 +86,13 @@ fn named(found: &Found, state: Option<&State>, holders: &Holders) -> (Vec<Name>,
     }
     names.sort();
     names.dedup();
-    (names, processes, count)
+    (names, processes, others)
 }
 
-/// Reads one, in which the thread stays.
+/// Reads one, in which the thread stays. `is_host` if nslab was started in it.
 fn one(
     namespace: &nslab_kernel::Namespace,
+    is_host: bool,
     holders: &Holders,
     options: Options,
     stay: &mut Option<Entered>,
@@ -86,15 +102,12 @@ fn one(
     let mut socket = Socket::open(Protocol::Route)?;
     mark::set(&socket);
     let network = NamespaceState::read(&mut socket, Select { tables: true })?;
-    let settings = Settings::read(&mut socket);
-    // One that is not there is at its default; what may not be looked at is not known.
-    for directory in ["net.ipv4", "net.ipv6"] {
-        if let Err(error) = sysctl::Directory::open(directory)
-            && error.errno() != Some(rustix::io::Errno::NOENT)
-        {
-            gaps.push(Gap { part: Part::Settings, why: error.to_string() });
-        }
+    let (mut settings, unread) = Settings::read(&mut socket);
+    gaps.extend(unread.into_iter().map(|why| Gap { part: Part::Settings, why }));
+    if is_host {
+        settings.read_machine();
     }
+    let groups = Membership::list().map_err(|why| gaps.push(Gap { part: Part::Groups, why })).ok();
     let mut filter = Socket::open(Protocol::Netfilter);
     filter.iter().for_each(mark::set);
     let nftables = gap(&mut gaps, Part::Nftables, with(&mut filter, Ruleset::read));
@@ -135,6 +148,7 @@ fn one(
         nftables,
         xtables: xtables(&mut gaps),
         sockets,
+        groups,
         connections,
         peers: Vec::new(),
         gaps,

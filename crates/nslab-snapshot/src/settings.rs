@@ -1,5 +1,6 @@
 //! The sysctls of a namespace that decide what becomes of a packet.
 
+use std::cell::RefCell;
 use std::str::FromStr;
 
 use nslab_kernel::link::{Ipv4Settings, Ipv6Settings};
@@ -51,8 +52,10 @@ pub struct Settings {
     /// `net.ipv4.tcp_l3mdev_accept` and `net.ipv4.udp_l3mdev_accept`: sockets outside of VRFs take packets of theirs.
     pub sockets_reach_into_vrfs: (bool, bool),
     /// `net.ipv4.neigh.default.gc_thresh3` and that of IPv6: so many neighbours the kernel keeps in all namespaces together.
-    /// Only the first namespace of the machine tells them.
+    /// Only the machine's first namespace tells them, and is asked only if nslab was started there.
     pub most_neighbours: (Option<u32>, Option<u32>),
+    /// `net.ipv4.conf.all.mc_forwarding`: some program routes groups. None if the kernel does not know it.
+    pub routes_groups: Option<bool>,
 }
 
 /// `net.bridge.bridge-nf-call-…`: whether bridged packets see the rules for packets that are routed.
@@ -91,24 +94,48 @@ impl Default for Settings {
             mark_is_reflected: (false, false),
             sockets_reach_into_vrfs: (false, false),
             most_neighbours: (None, None),
+            routes_groups: None,
+        }
+    }
+}
+
+/// What could not be read though it is there: sentences' parts.
+#[derive(Default)]
+struct Problems(RefCell<Vec<String>>);
+
+impl Problems {
+    /// What is there, without what is not; the rest is noted.
+    fn note<T>(&self, read: nslab_kernel::Result<T>) -> Option<T> {
+        match read {
+            Ok(read) => Some(read),
+            Err(error) => {
+                if error.errno() != Some(rustix::io::Errno::NOENT) {
+                    self.0.borrow_mut().push(error.to_string());
+                }
+                None
+            }
         }
     }
 }
 
 /// A directory of sysctls; none if the kernel does not have it.
-struct Sysctls(Option<Directory>);
+struct Sysctls<'a> {
+    directory: Option<Directory>,
+    problems: &'a Problems,
+}
 
-impl Sysctls {
-    fn open(key: &str) -> Self {
-        Self(Directory::open(key).ok())
+impl<'a> Sysctls<'a> {
+    fn open(key: &str, problems: &'a Problems) -> Self {
+        Self { directory: problems.note(Directory::open(key)), problems }
     }
 
     fn below(&self, key: &str) -> Self {
-        Self(self.0.as_ref().and_then(|directory| directory.directory(key).ok()))
+        let below = self.directory.as_ref().map(|directory| directory.directory(key));
+        Self { directory: below.and_then(|below| self.problems.note(below)), problems: self.problems }
     }
 
     fn text(&self, key: &str) -> Option<String> {
-        self.0.as_ref()?.read(key).ok()
+        self.problems.note(self.directory.as_ref()?.read(key))
     }
 
     /// The value, if it is there and a number that fits.
@@ -129,16 +156,31 @@ impl Sysctls {
 }
 
 impl Settings {
-    /// Reads those of the namespace in which the thread is; `socket` is a routing socket of it.
-    pub fn read(socket: &mut Socket) -> Self {
+    /// Reads those of the namespace in which the thread is; `socket` is a routing socket of it. With them comes what is there
+    /// and could not be read, a sentence's part each; the setting is then as if at its default.
+    pub fn read(socket: &mut Socket) -> (Self, Vec<String>) {
+        let problems = Problems::default();
+        let settings = Self::of(socket, &problems);
+        (settings, problems.0.into_inner())
+    }
+
+    /// Reads those that the machine has once, rather than each namespace.
+    pub(crate) fn read_machine(&mut self) {
+        let limit = |key| nslab_kernel::sysctl::read(key).ok()?.trim().parse().ok();
+        self.most_neighbours =
+            (limit("net.ipv4.neigh.default.gc_thresh3"), limit("net.ipv6.neigh.default.gc_thresh3"));
+    }
+
+    fn of(socket: &mut Socket, problems: &Problems) -> Self {
         let default = Self::default();
-        let (v4, v6) = (Sysctls::open("net.ipv4"), Sysctls::open("net.ipv6"));
+        let (v4, v6) = (Sysctls::open("net.ipv4", problems), Sysctls::open("net.ipv6", problems));
+        let all4 = v4.below("conf.all");
         let icmp6 = v6.below("icmp");
         let both = |key: &str| (v4.on(key, false), v6.on(key, false));
         Self {
-            ipv4_all: ipv4_all(socket, &v4.below("conf.all"), default.ipv4_all),
+            ipv4_all: ipv4_all(socket, &all4, default.ipv4_all),
             ipv6_all: ipv6_all(socket, &v6.below("conf.all"), default.ipv6_all),
-            bridge_netfilter: bridge_netfilter(&Sysctls::open("net.bridge")),
+            bridge_netfilter: bridge_netfilter(&Sysctls::open("net.bridge", problems)),
             ttl: v4.number("ip_default_ttl").unwrap_or(default.ttl),
             ignores_echo: v4.on("icmp_echo_ignore_all", default.ignores_echo),
             ignores_broadcast_echo: v4.on("icmp_echo_ignore_broadcasts", default.ignores_broadcast_echo),
@@ -159,12 +201,13 @@ impl Settings {
             ),
             mark_is_reflected: both("fwmark_reflect"),
             sockets_reach_into_vrfs: (v4.on("tcp_l3mdev_accept", false), v4.on("udp_l3mdev_accept", false)),
-            most_neighbours: (v4.number("neigh.default.gc_thresh3"), v6.number("neigh.default.gc_thresh3")),
+            most_neighbours: (None, None),
+            routes_groups: all4.number::<i64>("mc_forwarding").map(|value| value != 0),
         }
     }
 }
 
-fn bridge_netfilter(bridge: &Sysctls) -> Option<BridgeNetfilter> {
+fn bridge_netfilter(bridge: &Sysctls<'_>) -> Option<BridgeNetfilter> {
     Some(BridgeNetfilter {
         ipv4: bridge.number::<i64>("bridge-nf-call-iptables")? != 0,
         ipv6: bridge.on("bridge-nf-call-ip6tables", true),
@@ -173,10 +216,10 @@ fn bridge_netfilter(bridge: &Sysctls) -> Option<BridgeNetfilter> {
     })
 }
 
-fn ipv4_all(socket: &mut Socket, all: &Sysctls, default: Ipv4Settings) -> Ipv4Settings {
+fn ipv4_all(socket: &mut Socket, all: &Sysctls<'_>, default: Ipv4Settings) -> Ipv4Settings {
     let small = |key| all.number::<u8>(key).unwrap_or(0);
     Ipv4Settings {
-        forwarding: netconf::forwarding(socket, false).unwrap_or(false),
+        forwarding: forwarding(socket, all, false),
         proxy_arp: all.on("proxy_arp", default.proxy_arp),
         proxy_arp_pvlan: all.on("proxy_arp_pvlan", default.proxy_arp_pvlan),
         rp_filter: small("rp_filter"),
@@ -194,9 +237,9 @@ fn ipv4_all(socket: &mut Socket, all: &Sysctls, default: Ipv4Settings) -> Ipv4Se
     }
 }
 
-fn ipv6_all(socket: &mut Socket, all: &Sysctls, default: Ipv6Settings) -> Ipv6Settings {
+fn ipv6_all(socket: &mut Socket, all: &Sysctls<'_>, default: Ipv6Settings) -> Ipv6Settings {
     Ipv6Settings {
-        forwarding: netconf::forwarding(socket, true).unwrap_or(false),
+        forwarding: forwarding(socket, all, true),
         hop_limit: all.number("hop_limit").unwrap_or(default.hop_limit),
         mtu: all.number("mtu").unwrap_or(default.mtu),
         disabled: all.on("disable_ipv6", default.disabled),
@@ -209,5 +252,31 @@ fn ipv6_all(socket: &mut Socket, all: &Sysctls, default: Ipv6Settings) -> Ipv6Se
         use_optimistic: all.on("use_optimistic", default.use_optimistic),
         use_oif_addrs_only: all.on("use_oif_addrs_only", default.use_oif_addrs_only),
         force_forwarding: all.on("force_forwarding", default.force_forwarding),
+    }
+}
+
+/// Whether the namespace forwards; not if the kernel has no such protocol.
+fn forwarding(socket: &mut Socket, all: &Sysctls<'_>, ipv6: bool) -> bool {
+    if all.directory.is_none() {
+        return netconf::forwarding(socket, ipv6).unwrap_or(false);
+    }
+    all.problems.note(netconf::forwarding(socket, ipv6)).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use nslab_kernel::Error;
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn what_is_there_and_cannot_be_read_is_noted() {
+        let problems = Problems::default();
+        assert_eq!(problems.note(Ok(1)), Some(1));
+        assert_eq!(problems.note::<()>(Err(Error::io("read a.b", Errno::NOENT))), None);
+        assert_eq!(problems.note::<()>(Err(Error::io("read a.c", Errno::ACCESS))), None);
+        let noted = problems.0.into_inner();
+        assert!(noted.len() == 1 && noted[0].contains("a.c"), "{noted:?}");
     }
 }

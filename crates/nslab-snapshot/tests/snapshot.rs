@@ -237,3 +237,49 @@ fn others_who_only_look_keep_nothing_alive() {
         assert!(is_forgotten());
     });
 }
+
+#[test]
+fn groups_and_processes_beyond_the_first() {
+    privileged(|| {
+        let namespace = Namespace::create().unwrap();
+        let id = namespace.id().unwrap();
+        let (one, other) = (namespace.duplicate().unwrap(), Namespace::create().unwrap());
+        cable(&one, &other, [("a", 16), ("b", 16)]);
+        let address = ChangeAddress { link: 16, address: "10.0.0.1/24".parse().unwrap(), delete: false };
+        route(&namespace).request(&address).unwrap();
+        let group: std::net::Ipv4Addr = "239.1.2.3".parse().unwrap();
+        let joined = namespace.run(|| {
+            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.join_multicast_v4(&group, &"10.0.0.1".parse().unwrap()).unwrap();
+            socket
+        });
+        let mut children: Vec<_> = (0..20)
+            .map(|_| {
+                let start =
+                    || Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+                namespace.run(start).unwrap()
+            })
+            .collect();
+        let snapshot = take();
+        let groups = state(&snapshot, id).groups.as_ref().unwrap();
+        let has = |link: u32, group: std::net::IpAddr| {
+            groups.iter().any(|one| one.link == link && one.group == group && !one.by_source)
+        };
+        assert!(
+            has(16, group.into()) && has(16, "224.0.0.1".parse().unwrap()) && !has(1, group.into()),
+            "{groups:?}"
+        );
+        let place = place(&snapshot, id).unwrap();
+        let found = &snapshot.namespaces[place];
+        assert_eq!((found.processes.len(), found.other_processes.len(), found.process_count), (16, 4, 20));
+        for child in &children {
+            let name = format!("pid:{}", child.id());
+            assert_eq!(snapshot.find(&name).map(|(place, _)| place).collect::<Vec<_>>(), [place], "{name}");
+        }
+        drop(joined);
+        for child in &mut children {
+            child.stdin.take();
+            child.wait().unwrap();
+        }
+    });
+}

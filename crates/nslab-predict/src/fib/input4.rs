@@ -8,11 +8,13 @@ use nslab_snapshot::State;
 
 use super::arrival::{Arrival, DropReason, Fate};
 use super::decision::{Cast, Decision, Reason, Way};
+use super::devices::vrf_of;
 use super::flow::Flow;
 use super::output4::{IGMP, is_zeronet};
 use super::rules::{Asked, Ruled};
 use super::table4::{self, Hops, How};
 use super::validate;
+use crate::{Doubt, Truth};
 
 fn dropped(reason: DropReason) -> Decision<Arrival> {
     Decision::certain(Arrival::dropped(reason))
@@ -183,9 +185,12 @@ fn broadcast(
     valid(state, flow, device, Ipv4Addr::UNSPECIFIED, None, &arrival)
 }
 
-/// `ip_route_input_mc`, `ip_mc_validate_source`. Memberships are not in a snapshot, but that every interface is in
-/// 224.0.0.1.
+/// `ip_route_input_rcu`, `ip_route_input_mc`, `ip_mc_validate_source`.
 fn group(state: &State, flow: &Flow, device: &Link, source: Ipv4Addr, to: Ipv4Addr) -> Decision<Arrival> {
+    let listens = listens(state, device, to);
+    if listens == Truth::No {
+        return dropped(DropReason::NoMember);
+    }
     if source.is_multicast() || source.is_broadcast() {
         return dropped(DropReason::ImpossibleSource);
     }
@@ -204,12 +209,35 @@ fn group(state: &State, flow: &Flow, device: &Link, source: Ipv4Addr, to: Ipv4Ad
     } else {
         valid(state, flow, device, Ipv4Addr::UNSPECIFIED, None, &arrival)
     };
-    if to != Ipv4Addr::new(224, 0, 0, 1) {
+    if let Truth::Unknown(doubt) = listens {
         decision.outcomes.push(Arrival::dropped(DropReason::NoMember));
-        decision.doubts.push(crate::Doubt::new(
-            format!("whether anybody in the namespace listens to the group {to} by {}", device.name),
-            format!("look at ip maddress show dev {}", device.name),
-        ));
+        decision.doubts.push(doubt);
     }
     decision.settled()
+}
+
+/// Whether a group is taken at an interface (`ip_check_mc_rcu`, `net/ipv4/igmp.c`): by a member, at the interface's VRF too,
+/// or to be routed on. Every interface is in 224.0.0.1.
+fn listens(state: &State, device: &Link, to: Ipv4Addr) -> Truth {
+    if to == Ipv4Addr::new(224, 0, 0, 1) {
+        return Truth::Yes;
+    }
+    let vrf = vrf_of(state, device.index).map(|vrf| vrf.index);
+    let unknown = || {
+        Truth::Unknown(Doubt::new(
+            format!("whether anybody in the namespace listens to the group {to} by {}", device.name),
+            format!("look at ip maddress show dev {}", device.name),
+        ))
+    };
+    let Some(groups) = &state.groups else { return unknown() };
+    let mut own = groups
+        .iter()
+        .filter(|own| own.group == IpAddr::V4(to) && (own.link == device.index || Some(own.link) == vrf));
+    match own.next() {
+        Some(own) if own.by_source => unknown(),
+        Some(_) => Truth::Yes,
+        // Those of the link are never routed.
+        None if to.octets()[..3] == [224, 0, 0] || state.settings.routes_groups == Some(false) => Truth::No,
+        None => unknown(),
+    }
 }

@@ -7,7 +7,7 @@ use nslab_kernel::address::Address;
 use nslab_kernel::link::{Ipv4Settings, Link, LinkKind, Vrf};
 use nslab_kernel::route::{NextHop, Route, RouteAction};
 use nslab_kernel::rule::{Rule, RuleAction};
-use nslab_snapshot::{Settings, State};
+use nslab_snapshot::{Membership, Settings, State};
 
 use super::{DropReason, Fate, Flow, Stop, Verdict, input, lookup};
 
@@ -70,6 +70,7 @@ fn state(links: Vec<Link>, addresses: Vec<Address>, mut routes: Vec<Route>, rule
         nftables: nslab_kernel::nftables::Ruleset::default(),
         xtables: Vec::new(),
         sockets: Vec::new(),
+        groups: None,
         connections: None,
         peers: Vec::new(),
         gaps: Vec::new(),
@@ -179,4 +180,28 @@ fn strict_reverse_path_filtering_names_itself() {
     let come = Flow { source: Some(ip("10.0.1.9")), ..Flow::to(ip("10.0.1.8")) };
     let fate = input(&state, &come, 2).only().map(|arrival| arrival.fate.clone());
     assert_eq!(fate, Some(Fate::Drop(DropReason::ReversePath { strict: true })));
+}
+
+#[test]
+fn groups_are_taken_by_who_listens() {
+    let links = vec![link(1, "lo"), link(2, "a"), link(3, "b")];
+    let addresses = vec![address(2, "10.0.0.1/24"), address(3, "10.0.1.1/24")];
+    let mut state = state(links, addresses, vec![route("10.0.0.0/24", 254, 2)], usual(false));
+    let fate = |state: &State, group: &str, link| {
+        let come = Flow { source: Some(ip("10.0.0.9")), ..Flow::to(ip(group)) };
+        input(state, &come, link).only().map(|arrival| arrival.fate.clone())
+    };
+    // Memberships that could not be read.
+    assert_eq!(fate(&state, "239.1.1.1", 2), None);
+    assert_eq!(fate(&state, "224.0.0.1", 2), Some(Fate::Multicast));
+    let joined = |group: &str, by_source| Membership { link: 2, group: ip(group), by_source };
+    state.groups = Some(vec![joined("239.1.1.1", false), joined("232.1.1.1", true)]);
+    state.settings.routes_groups = Some(false);
+    assert_eq!(fate(&state, "239.1.1.1", 2), Some(Fate::Multicast));
+    assert_eq!(fate(&state, "239.1.1.1", 3), Some(Fate::Drop(DropReason::NoMember)));
+    assert_eq!(fate(&state, "232.1.1.1", 2), None);
+    // A program that routes groups may take them all, but those of the link.
+    state.settings.routes_groups = Some(true);
+    assert_eq!(fate(&state, "239.1.1.1", 3), None);
+    assert_eq!(fate(&state, "224.0.0.5", 3), Some(Fate::Drop(DropReason::NoMember)));
 }

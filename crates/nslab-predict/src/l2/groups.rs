@@ -1,5 +1,5 @@
-//! Which groups an interface has joined. The snapshot does not hold that; what follows from its addresses is known all the
-//! same.
+//! Which groups an interface has joined. Where a snapshot does not hold that, what follows from its addresses is known all
+//! the same.
 
 use std::net::IpAddr;
 
@@ -24,6 +24,26 @@ pub(super) fn has_joined(state: &State, link: &Link, frame: &Frame) -> Option<bo
             address.link == link.index
                 && matches!(address.address.addr(), IpAddr::V6(address) if address.octets()[13..] == low)
         })),
-        _ => None,
+        // What is not among them may be taken all the same: by packet sockets, drivers, and as macvlans tell groups apart by
+        // a hash only (`macvlan_broadcast`, `drivers/net/macvlan.c`).
+        mac => {
+            let groups = state.groups.as_ref()?;
+            let joined = groups.iter().any(|own| own.link == link.index && mac_of(own.group) == mac);
+            joined.then_some(true)
+        }
+    }
+}
+
+/// The MAC of a group (RFC 1112, section 6.4; RFC 2464, section 7).
+fn mac_of(group: IpAddr) -> [u8; 6] {
+    match group {
+        IpAddr::V4(group) => {
+            let [_, b, c, d] = group.octets();
+            [0x01, 0x00, 0x5e, b & 0x7f, c, d]
+        }
+        IpAddr::V6(group) => {
+            let low = group.octets();
+            [0x33, 0x33, low[12], low[13], low[14], low[15]]
+        }
     }
 }

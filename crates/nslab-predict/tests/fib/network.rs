@@ -8,7 +8,7 @@ use nslab_kernel::link::settled_carrier;
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::state::Select;
 use nslab_kernel::{Namespace, NamespaceState};
-use nslab_snapshot::{Settings, State};
+use nslab_snapshot::{Membership, Settings, State};
 
 use crate::random::Random;
 
@@ -341,13 +341,14 @@ fn settled(socket: &mut Socket) -> State {
                     }))
         });
         if !pending {
-            let settings = Settings::read(socket);
+            let (settings, _) = Settings::read(socket);
             return State {
                 network,
                 settings,
                 nftables: nslab_kernel::nftables::Ruleset::default(),
                 xtables: Vec::new(),
                 sockets: Vec::new(),
+                groups: Membership::list().ok(),
                 connections: None,
                 peers: Vec::new(),
                 gaps: Vec::new(),
