@@ -60,7 +60,18 @@ pub(super) fn up(snapshot: &mut Snapshot, at: Port) -> Option<()> {
             }
         }
     }
-    routes_of_link(state_mut(snapshot, at.namespace)?, at.link);
+    let state = state_mut(snapshot, at.namespace)?;
+    routes_of_link(state, at.link);
+    // A bridge that comes up has its ports begin (`br_stp_enable_bridge`).
+    let begins = state.link(at.link)?.as_bridge().is_some_and(|own| own.stp != Some(true));
+    let ports = state
+        .network
+        .links
+        .iter_mut()
+        .filter(|port| begins && port.master == Some(at.link) && port.up && port.carrier);
+    for port in ports.filter_map(|port| port.bridge_port.as_mut()) {
+        port.state = FORWARDING;
+    }
     settle(snapshot);
     Some(())
 }
@@ -117,22 +128,20 @@ fn carrier(snapshot: &Snapshot, at: Port, own: &Link) -> Option<bool> {
 
 fn set_carrier(snapshot: &mut Snapshot, at: Port, carrier: bool) -> Option<()> {
     let state = state_mut(snapshot, at.namespace)?;
-    let master = state.link(at.link)?.master.and_then(|master| state.link(master)?.as_bridge().cloned());
+    // A port of a bridge that is up and has no spanning tree forwards at once (`br_port_carrier_check`).
+    let bridge = state.link(at.link)?.master.and_then(|master| state.link(master));
+    let forwards =
+        bridge.is_some_and(|bridge| bridge.up && bridge.as_bridge().is_some_and(|own| own.stp != Some(true)));
     let link = link_mut(state, at.link)?;
     link.carrier = carrier;
     if !carrier {
         return Some(());
     }
-    // A port of a bridge without spanning tree forwards at once (`br_stp_enable_port`).
-    if let (Some(port), Some(bridge)) = (&mut link.bridge_port, master)
-        && bridge.stp != Some(true)
-    {
+    if let (Some(port), true) = (&mut link.bridge_port, forwards) {
         port.state = FORWARDING;
     }
-    let is_port = link.master.is_some() && link.bridge_port.is_some();
     let wants_local = link.address_generation == Some(AddressGeneration::Eui64)
-        && link.ipv6.is_some_and(|ipv6| !ipv6.disabled)
-        && !is_port;
+        && link.ipv6.is_some_and(|ipv6| !ipv6.disabled);
     let mac = link.mac;
     let has_local = state.network.addresses.iter().any(|known| {
         known.link == at.link
@@ -217,10 +226,16 @@ fn routes_of(state: &mut State, address: &Address) {
         _ => IpNet::from(own),
     };
     let ipv4 = own.is_ipv4();
+    // That of the address that came first of its subnet.
+    let source = state.network.addresses.iter().find(|known| {
+        address.secondary
+            && (known.link, known.secondary, known.address.trunc()) == (address.link, false, net.trunc())
+    });
+    let source = source.map_or(own, |first| first.address.addr());
     for to in [IpNet::from(own), to_itself] {
         let mut route = own_route(to, RouteAction::Local(Some(address.link)), local);
         route.scope = Some(if ipv4 { SCOPE_HOST } else { 0 });
-        route.source = ipv4.then_some(own);
+        route.source = ipv4.then_some(source);
         add_own_route(state, route);
     }
     let subnet = net.prefix_len() < net.max_prefix_len();
@@ -350,7 +365,7 @@ pub(super) fn cable(snapshot: &mut Snapshot, one: &End, other: &End) -> Option<(
             bridge_port: bridge.is_some().then(BridgePort::default),
             bond_port: None,
             ipv4: Some(Ipv4Settings { forwarding: forwarding.0, ..ipv4 }),
-            ipv6: Some(Ipv6Settings { forwarding: forwarding.1, mtu: 1500, ..ipv6 }),
+            ipv6: Some(Ipv6Settings { forwarding: forwarding.1, mtu: 1500, use_tempaddr: 0, ..ipv6 }),
             xdp: None,
         });
         state.network.links.sort_by_key(|link| link.index);

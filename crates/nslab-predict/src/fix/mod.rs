@@ -8,6 +8,8 @@ mod candidates;
 mod change;
 mod kernel;
 mod sysctl;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::VecDeque;

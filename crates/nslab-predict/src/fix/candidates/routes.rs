@@ -179,7 +179,8 @@ impl Case<'_> {
                 if let Some(priority) = bad.priority.checked_sub(1).filter(|&priority| priority > 0) {
                     let table = RuleAction::Table(nslab_kernel::route::TABLE_MAIN);
                     let mut rule = nslab_kernel::rule::Rule::new(bad.ipv6, priority, table);
-                    rule.to = Some(host);
+                    // ip-rule(8) does not say who made it.
+                    (rule.to, rule.protocol) = (Some(host), 0);
                     all.push(vec![Change::AddRule(place, rule)]);
                 }
                 all.push(vec![Change::DeleteRule(place, bad.clone())]);
