@@ -202,7 +202,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  nslab man | man -l -\n  nslab man --out /usr/local/share/man/man1")]
     Man(Man),
     /// Print the JSON Schema of what a command prints with --json
-    #[command(after_help = "Examples:\n  nslab schema explain")]
+    #[command(after_help = "Examples:\n  nslab schema explain\n  nslab schema doctor-host")]
     Schema(Schema),
     /// The process that runs a lab's programs (started by `up`)
     #[command(name = "__keeper", hide = true)]

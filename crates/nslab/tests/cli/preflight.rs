@@ -15,6 +15,10 @@ fn find<'a>(report: &'a Value, name: &str) -> &'a Value {
     checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name} in {report:#}"))
 }
 
+fn schema(session: &Session, command: &str) -> Value {
+    serde_json::from_str(&session.ok(["schema", command])).unwrap()
+}
+
 /// The report, whatever it says, and the exit status.
 fn report(command: Command) -> (Value, Option<i32>) {
     let run = Run::of(command);
@@ -31,6 +35,10 @@ fn this_machine_is_ready(session: &Session) {
         assert_eq!(keys(check), ["fix", "name", "status", "text"]);
         assert!(["ok", "note", "warning"].contains(&check["status"].as_str().unwrap()), "{check}");
     }
+    // What is printed is what the schema says.
+    let schema = schema(session, "doctor-host");
+    assert_eq!(keys(&report), keys(&schema["properties"]));
+    assert_eq!(keys(&report["checks"][0]), keys(&schema["$defs"]["Row"]["properties"]));
     let mut names: Vec<&str> =
         report["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
     let count = names.len();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Session, each_user};
+use crate::support::{Session, each_user, keys};
 
 each_user!(a_lab_is_seen, a_file_is_another_host, wrong_files, faults_are_found);
 
@@ -86,6 +86,11 @@ fn faults_are_found(session: &Session) {
         (fault["code"].as_str(), fault["where"][0]["object"].as_str()),
         (Some("LINK_DOWN"), Some("eth0"))
     );
+    // What is printed is what the schema says.
+    let schema: Value = serde_json::from_str(&session.ok(["schema", "doctor"])).unwrap();
+    assert_eq!(keys(&report), keys(&schema["properties"]));
+    assert_eq!(keys(fault), keys(&schema["$defs"]["Found"]["properties"]));
+    assert_eq!(keys(&fault["where"][0]), keys(&schema["$defs"]["Place"]["properties"]));
     let fix = fault["fix"][0].as_str().unwrap();
     let mut shell = session.other("sh");
     let path =

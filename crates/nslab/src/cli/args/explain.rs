@@ -64,6 +64,10 @@ pub struct Schema {
 pub enum SchemaOf {
     /// `nslab explain --json`
     Explain,
+    /// `nslab doctor --json`
+    Doctor,
+    /// `nslab doctor --host --json`
+    DoctorHost,
 }
 
 fn mark(text: &str) -> Result<u32, String> {

@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use nslab_predict::Code;
 use nslab_predict::doctor::{Fault, Severity, examine};
 use nslab_snapshot::{Name, Options};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::scan::{load, take};
@@ -12,14 +14,66 @@ use crate::cli::args::Doctor;
 use crate::cli::error::{CliError, unknown};
 use crate::cli::output::Output;
 
-/// What `doctor --json` prints.
-#[derive(Serialize)]
-struct Report {
-    /// So many namespaces are meant.
+/// What is wrong with the networks of a host.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "nslab doctor --json")]
+pub(super) struct Report {
+    /// So many namespaces are meant
     namespaces: usize,
-    /// So many of them could not be read.
+    /// So many of them could not be read
     unreadable: usize,
-    faults: Vec<Fault>,
+    /// The worst first
+    faults: Vec<Found>,
+}
+
+/// A fault.
+#[derive(Serialize, JsonSchema)]
+struct Found {
+    /// `error`: packets are lost; `warning`: they may be, or go elsewhere than meant; `note`: worth knowing
+    #[schemars(extend("enum" = ["error", "warning", "note"]))]
+    severity: String,
+    #[schemars(extend("enum" = Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>()))]
+    code: String,
+    /// What is wrong, a sentence
+    text: String,
+    /// Where, the object to blame first
+    #[serde(rename = "where")]
+    places: Vec<Place>,
+    /// What it can be seen by
+    evidence: Vec<String>,
+    /// Commands that mend it, to be typed; empty where that is for people to decide
+    fix: Vec<String>,
+}
+
+/// Where a fault is.
+#[derive(Serialize, JsonSchema)]
+struct Place {
+    /// The namespace
+    ns: String,
+    /// The object: an interface, a sysctl, a rule
+    object: String,
+}
+
+impl From<&Fault> for Found {
+    fn from(fault: &Fault) -> Self {
+        let severity = match fault.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        let place = |place: &nslab_predict::doctor::Place| Place {
+            ns: place.ns.clone(),
+            object: place.object.clone(),
+        };
+        Self {
+            severity: severity.to_owned(),
+            code: fault.code.to_string(),
+            text: fault.text.clone(),
+            places: fault.places.iter().map(place).collect(),
+            evidence: fault.evidence.clone(),
+            fix: fault.fix.clone(),
+        }
+    }
 }
 
 pub(super) fn run(args: &Doctor, output: Output) -> Result<ExitCode, CliError> {
@@ -50,6 +104,7 @@ pub(super) fn run(args: &Doctor, output: Output) -> Result<ExitCode, CliError> {
     let faults = examine(&snapshot, &is_meant);
     let status = if faults.iter().any(|fault| fault.severity == Severity::Error) { NO.into() } else { DONE };
     if output.json {
+        let faults = faults.iter().map(Found::from).collect();
         output.print_json(&Report { namespaces: meant.len(), unreadable, faults });
     } else {
         output.print(&nslab_view::faults(&faults, meant.len() - unreadable, unreadable, &output.style()));
