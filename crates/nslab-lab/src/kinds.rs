@@ -91,9 +91,9 @@ pub(crate) fn lower(kind: &InterfaceKind) -> Option<IfName> {
     }
 }
 
-/// What a link is in the lab file's terms, as far as that is settled when it is made; none for what lab files cannot
-/// say.
-pub(crate) fn from_kernel(link: &Link, name: impl Fn(IfIndex) -> Option<IfName>) -> Option<InterfaceKind> {
+/// What a link is in the lab file's terms, as far as that is settled when it is made: without `WireGuard`'s peers and the
+/// several remote ends of a VXLAN. None for what lab files cannot say. `name` gives the names of the namespace's links.
+pub fn from_kernel(link: &Link, name: impl Fn(IfIndex) -> Option<IfName>) -> Option<InterfaceKind> {
     let lower = || link.lower.filter(|_| link.lower_nsid.is_none()).and_then(&name);
     Some(match link.kind.as_ref()? {
         LinkKind::Vlan(vlan) => InterfaceKind::Vlan {

@@ -19,7 +19,7 @@ pub mod interrupt;
 pub mod joined;
 pub mod journal;
 pub mod keys;
-mod kinds;
+pub mod kinds;
 pub mod labs;
 pub mod lock;
 pub mod netfilter;

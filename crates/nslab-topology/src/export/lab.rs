@@ -111,7 +111,7 @@ fn node(node: &Node, lines: &mut Vec<String>) {
         lines.push(format!("  {}: {{}}", key(&node.name)));
     } else {
         lines.push(format!("  {}:", key(&node.name)));
-        lines.extend(own.into_iter().map(|line| format!("    {line}")));
+        lines.extend(own.into_iter().map(|line| format!("    {line}").trim_end().to_owned()));
     }
 }
 

@@ -51,12 +51,26 @@ pub(super) fn write(policy: &Policy, own: &mut Vec<String>) {
     }
     if !policy.nft.is_empty() {
         own.push("nft:".to_owned());
-        own.extend(policy.nft.iter().map(|nft| match nft {
-            // As it stands: variables are not looked for in it.
-            Nft::Text { text, .. } => format!("  - {}", super::text::quoted(text)),
-            Nft::File { path, .. } => format!("  - {{file: {}}}", value(path)),
-        }));
+        for nft in &policy.nft {
+            match nft {
+                // As it stands: variables are not looked for in it.
+                Nft::Text { text, .. } if is_block(text) => {
+                    own.push("  - |".to_owned());
+                    own.extend(text.lines().map(|line| format!("    {line}")));
+                }
+                Nft::Text { text, .. } => own.push(format!("  - {}", super::text::quoted(text))),
+                Nft::File { path, .. } => own.push(format!("  - {{file: {}}}", value(path))),
+            }
+        }
     }
+}
+
+/// Whether a text can stand in a YAML file line by line and be read as it is (YAML 1.2, section 8.1.2).
+fn is_block(text: &str) -> bool {
+    let begins = text.starts_with(|c: char| !c.is_whitespace());
+    let lines = text.strip_suffix('\n').is_some_and(|lines| !lines.ends_with('\n'));
+    let printable = |c: char| matches!(c, '\n' | '\t' | ' '..='~') || c.is_alphanumeric();
+    begins && lines && text.chars().all(printable) && !text.lines().any(|line| line.ends_with([' ', '\t']))
 }
 
 fn defaults(firewall: &Firewall) -> String {

@@ -86,63 +86,68 @@ fn interface(topology: &Topology, node: usize, interface: &model::Interface) -> 
 }
 
 fn kind(topology: &Topology, node: usize, interface: &model::Interface) -> lab::InterfaceKind {
-    use lab::InterfaceKind as To;
-    use model::InterfaceKind as From;
-    let name = |name: &nslab_types::IfName| -> Spanned<String> { name.to_string().into() };
-    let remote = |address: &std::net::IpAddr| -> Spanned<Remote> { Remote::Address(*address).into() };
-    let members = || {
-        let ends = topology.ends_of(model::Device::Node(node)).map(|(_, end)| (end.name, end.master));
-        let others = topology.nodes[node].interfaces.iter().map(|other| (other.name, other.master));
-        let all = ends.chain(others).filter(|(_, master)| *master == Some(interface.name));
-        all.map(|(member, _)| name(&member)).collect()
-    };
-    match &interface.kind {
-        From::Vlan { link, id, protocol } => {
-            To::Vlan { link: name(link), id: (*id).into(), protocol: *protocol }
+    let ends = topology.ends_of(model::Device::Node(node)).map(|(_, end)| (end.name, end.master));
+    let others = topology.nodes[node].interfaces.iter().map(|other| (other.name, other.master));
+    let all = ends.chain(others).filter(|(_, master)| *master == Some(interface.name));
+    let members = all.map(|(member, _)| member.to_string().into()).collect();
+    lab::InterfaceKind::describing(&interface.kind, members)
+}
+
+impl lab::InterfaceKind {
+    /// The description that leaves nothing open of an interface of this kind. `members` are those of a bridge, bond or
+    /// VRF, and passed over for other kinds.
+    pub fn describing(kind: &model::InterfaceKind, members: Vec<Spanned<String>>) -> Self {
+        use model::InterfaceKind as From;
+        let name = |name: &nslab_types::IfName| -> Spanned<String> { name.to_string().into() };
+        let remote = |address: &std::net::IpAddr| -> Spanned<Remote> { Remote::Address(*address).into() };
+        match kind {
+            From::Vlan { link, id, protocol } => {
+                Self::Vlan { link: name(link), id: (*id).into(), protocol: *protocol }
+            }
+            From::Vxlan { id, port, local, remotes, link, learning } => Self::Vxlan {
+                id: (*id).into(),
+                port: *port,
+                local: local.map(Spanned::from),
+                remotes: remotes.iter().map(remote).collect(),
+                link: link.as_ref().map(name),
+                learning: *learning,
+            },
+            From::Geneve { id, port, remote: far } => {
+                Self::Geneve { id: (*id).into(), port: *port, remote: remote(far) }
+            }
+            From::Tunnel { encapsulation, local, remote: far, key, ttl, link } => Self::Tunnel {
+                encapsulation: *encapsulation,
+                local: local.map(Spanned::from),
+                remote: remote(far),
+                key: *key,
+                ttl: *ttl,
+                link: link.as_ref().map(name),
+            },
+            From::Wireguard { port, peers } => Self::Wireguard {
+                port: (*port).into(),
+                peers: peers
+                    .iter()
+                    .map(|peer| lab::WireguardPeer {
+                        node: peer.node.clone().into(),
+                        interface: Some(name(&peer.interface)),
+                        endpoint: peer.endpoint.map_or(Endpoint::None, Endpoint::Socket),
+                        allowed: Some(peer.allowed.clone()),
+                        keepalive: (peer.keepalive != 0)
+                            .then(|| std::time::Duration::from_secs(u64::from(peer.keepalive))),
+                    })
+                    .map(Spanned::from)
+                    .collect(),
+            },
+            From::Macvlan { link, mode } => Self::Macvlan { link: name(link), mode: *mode },
+            From::Ipvlan { link, mode } => Self::Ipvlan { link: name(link), mode: *mode },
+            From::Dummy => Self::Dummy,
+            From::Bond { mode, miimon, primary } => {
+                Self::Bond { members, mode: *mode, miimon: *miimon, primary: primary.as_ref().map(name) }
+            }
+            From::Bridge { stp } => Self::Bridge { members, stp: *stp },
+            From::Vrf { table } => Self::Vrf { members, table: (*table).into() },
+            From::Tun { tap, owner } => Self::Tun { tap: *tap, owner: *owner },
         }
-        From::Vxlan { id, port, local, remotes, link, learning } => To::Vxlan {
-            id: (*id).into(),
-            port: *port,
-            local: local.map(Spanned::from),
-            remotes: remotes.iter().map(remote).collect(),
-            link: link.as_ref().map(name),
-            learning: *learning,
-        },
-        From::Geneve { id, port, remote: far } => {
-            To::Geneve { id: (*id).into(), port: *port, remote: remote(far) }
-        }
-        From::Tunnel { encapsulation, local, remote: far, key, ttl, link } => To::Tunnel {
-            encapsulation: *encapsulation,
-            local: local.map(Spanned::from),
-            remote: remote(far),
-            key: *key,
-            ttl: *ttl,
-            link: link.as_ref().map(name),
-        },
-        From::Wireguard { port, peers } => To::Wireguard {
-            port: (*port).into(),
-            peers: peers
-                .iter()
-                .map(|peer| lab::WireguardPeer {
-                    node: peer.node.clone().into(),
-                    interface: Some(name(&peer.interface)),
-                    endpoint: peer.endpoint.map_or(Endpoint::None, Endpoint::Socket),
-                    allowed: Some(peer.allowed.clone()),
-                    keepalive: (peer.keepalive != 0)
-                        .then(|| std::time::Duration::from_secs(u64::from(peer.keepalive))),
-                })
-                .map(Spanned::from)
-                .collect(),
-        },
-        From::Macvlan { link, mode } => To::Macvlan { link: name(link), mode: *mode },
-        From::Ipvlan { link, mode } => To::Ipvlan { link: name(link), mode: *mode },
-        From::Dummy => To::Dummy,
-        From::Bond { mode, miimon, primary } => {
-            To::Bond { members: members(), mode: *mode, miimon: *miimon, primary: primary.as_ref().map(name) }
-        }
-        From::Bridge { stp } => To::Bridge { members: members(), stp: *stp },
-        From::Vrf { table } => To::Vrf { members: members(), table: (*table).into() },
-        From::Tun { tap, owner } => To::Tun { tap: *tap, owner: *owner },
     }
 }
 

@@ -178,10 +178,17 @@ pub enum Command {
                             nslab play --speed 10 --json"
     )]
     Play(Play),
-    /// Write a running lab down: as a lab file, or as a shell script of ip(8) commands
+    /// Write down a running lab, or namespaces that somebody made by hand: as a lab file, or as a shell script of ip(8) commands
+    ///
+    /// Of namespaces the lab file says everything: links, addresses, MACs, routes of all tables, rules, permanent neighbours,
+    /// sysctls that differ from the kernel's, nftables. What a lab file cannot express is listed on standard error and in the
+    /// file, each thing with its namespace and the reason. Of the host's own namespace there is what joins the others, unless
+    /// it is named.
     #[command(
-        after_help = "Examples:\n  nslab export > lab.yaml\n  nslab export play --shell > lab.sh\n  nslab export --topo tree,depth=2 > \
-                            tree.yaml   a lab that does not run"
+        after_help = "Examples:\n  nslab export > lab.yaml         the running lab\n  nslab export play --shell > lab.sh\n  \
+                            nslab export --topo tree,depth=2 > tree.yaml   a lab that does not run\n  nslab export --host > lab.yaml  \
+                            every namespace of this host\n  nslab export netns:red container:web > lab.yaml\n  nslab export --snapshot \
+                            host.nslab --json | jq .skipped"
     )]
     Export(Export),
     /// Make a lab file of a containerlab topology file or a Kathará lab

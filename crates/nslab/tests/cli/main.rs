@@ -4,6 +4,7 @@
 
 mod support;
 
+mod adopting;
 mod causes;
 mod commands;
 mod edits;

@@ -4,14 +4,21 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::cli::target::complete_labs;
+use crate::cli::target::complete_nodes;
 
 /// `nslab export`.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// The lab [default: that of lab.yaml, or the only one]
-    #[arg(add = clap_complete::ArgValueCandidates::new(complete_labs))]
-    pub lab: Option<String>,
+    /// A running lab; or namespaces, whoever made them: `netns:NAME`, `container:NAME`, `pid:N`, NODE, LAB/NODE, `host`
+    /// [default: the lab of lab.yaml, or the only one]
+    #[arg(value_name = "LAB|TARGET", add = clap_complete::ArgValueCandidates::new(complete_nodes))]
+    pub targets: Vec<String>,
+    /// Every namespace of this host, and what of its own one joins them
+    #[arg(long, conflicts_with_all = ["targets", "topo"])]
+    pub host: bool,
+    /// Namespaces of a saved snapshot instead of this host's; all of them unless some are named
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "topo")]
+    pub snapshot: Option<PathBuf>,
     /// As a shell script of ip(8) and sysctl(8) commands
     #[arg(long)]
     pub shell: bool,
@@ -19,10 +26,10 @@ pub struct Export {
     #[arg(long, conflicts_with = "shell")]
     pub resolved: bool,
     /// A shape instead of a running lab, as `nslab up --topo` takes it
-    #[arg(long, value_name = "SHAPE", conflicts_with = "lab")]
+    #[arg(long, value_name = "SHAPE", conflicts_with = "targets")]
     pub topo: Option<String>,
-    /// Give the shape's lab another name
-    #[arg(long, value_name = "LAB", requires = "topo")]
+    /// Give the lab of a shape, or of namespaces, another name [default: the machine's]
+    #[arg(long, value_name = "LAB")]
     pub name: Option<String>,
 }
 

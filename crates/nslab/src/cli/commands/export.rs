@@ -7,7 +7,7 @@ use nslab_topology::{Lab, Topology};
 
 use super::{DONE, plan};
 use crate::cli::args::Export;
-use crate::cli::context::Context;
+use crate::cli::context::{self, Context};
 use crate::cli::error::CliError;
 use crate::cli::file;
 use crate::cli::output::Output;
@@ -18,8 +18,22 @@ pub(super) fn run(args: &Export, output: Output) -> Result<ExitCode, CliError> {
         print(args, output, &loaded.lab, &loaded.topology);
         return Ok(DONE);
     }
+    if args.host || args.snapshot.is_some() {
+        return super::adopt::run(args, output);
+    }
     let context = Context::open(output)?;
-    let state = context.lab(args.lab.as_deref())?;
+    let running = context::paths().labs().unwrap_or_default();
+    let lab = match &args.targets[..] {
+        [] => None,
+        [one] if running.contains(one) => Some(one.as_str()),
+        _ => return super::adopt::run_within(args, output, &context),
+    };
+    if let Some(name) = &args.name {
+        let message =
+            format!("--name {name} is for the lab of a shape or of namespaces; a running lab has its name");
+        return Err(CliError::bad_input(message));
+    }
+    let state = context.lab(lab)?;
     let wanted = Wanted {
         lab: state.lab.clone(),
         topology: state.topology.clone(),
@@ -37,7 +51,7 @@ pub(super) fn run(args: &Export, output: Output) -> Result<ExitCode, CliError> {
     Ok(DONE)
 }
 
-fn print(args: &Export, output: Output, lab: &Lab, topology: &Topology) {
+pub(super) fn print(args: &Export, output: Output, lab: &Lab, topology: &Topology) {
     output.print(&if args.shell {
         plan::fresh(topology).shell()
     } else if args.resolved {
