@@ -72,6 +72,11 @@ impl Draft<'_> {
             }
             addresses.extend(self.address(number, link, own));
         }
+        let is_local = |own: &&Spanned<IpNet>| is_link_local(own.addr());
+        if addresses.iter().any(|own| own.addr().is_ipv6()) && !addresses.iter().any(|own| is_local(&own)) {
+            let object = link.name.to_string();
+            self.skip(number, object, "has IPv6 addresses and no link-local one; in a lab it has one");
+        }
         addresses
     }
 

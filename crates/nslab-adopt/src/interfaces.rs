@@ -27,6 +27,11 @@ impl Draft<'_> {
                     self.common(number, link, &mut end);
                     end.mac = end.mac.filter(|_| has_mac(link));
                     self.port_settings(number, link, false);
+                    let below = link.lower.filter(|_| link.up).and_then(|below| space.link(below));
+                    if below.is_some_and(|below| !below.up) {
+                        let why = "is up, though what it lies on is down; in a lab it is down as well";
+                        self.skip(number, link.name.to_string(), why);
+                    }
                     node.interfaces.push(Interface { end, kind });
                 }
                 Err(why) => self.skip(number, link.name.to_string(), &why),

@@ -177,17 +177,17 @@ pub(super) fn unplug(namespace: usize, link: &Link, space: Option<&ActualNamespa
         let links = space.map(|space| &space.state.links)?;
         links.iter().find(|other| other.index == index).map(|other| other.name)
     });
-    let automatic = link.address_generation.is_some_and(|mode| mode != AddressGeneration::None);
+    let off = link.address_generation == Some(AddressGeneration::None);
     let change = LinkChange {
         up: link.up.then_some(false),
         master: master.map(|_| None),
-        automatic_link_local: Some(true).filter(|_| !automatic),
+        automatic_link_local: off.then_some(true),
         ..LinkChange::default()
     };
     let before = LinkChange {
         up: link.up.then_some(true),
         master: master.map(Some),
-        automatic_link_local: Some(false).filter(|_| !automatic),
+        automatic_link_local: off.then_some(false),
         ..LinkChange::default()
     };
     (change != LinkChange::default())

@@ -10,6 +10,7 @@ use nslab_types::{IfName, MacAddr};
 
 use super::Steps;
 use super::cables::Ends;
+use super::links::carries_ipv6;
 use crate::actual::ActualNamespace;
 use crate::desired::{Desired, DesiredInterface, DesiredNamespace};
 use crate::keys::Keys;
@@ -96,7 +97,7 @@ pub(super) fn diff(
         };
         let name = interface.link.name;
         steps.interfaces.push(step(Op::CreateInterface { name, settings }));
-        if is_brought_up_by_another(&interface.kind) {
+        if is_brought_up_by_another(&interface.kind) && carries_ipv6(interface.link.mtu) {
             let change = |on| LinkChange { automatic_link_local: Some(on), ..LinkChange::default() };
             let op = Op::SetLink { name, change: change(false), before: change(true) };
             steps.interfaces.push(step(op));

@@ -160,7 +160,7 @@ fn set_link(
         }
     } else {
         // Just made: a switch's port may have joined and come up at once, all else is set up here.
-        if node && !nature.follows {
+        if node && !nature.follows && carries_ipv6(wanted.mtu) {
             (change.automatic_link_local, before.automatic_link_local) = (Some(false), Some(true));
         }
         if nature.follows && !wanted.up {
@@ -179,6 +179,12 @@ fn set_link(
             .configure
             .push(Step { namespace: place, op: Op::SetLink { name: wanted.name, change, before } });
     }
+}
+
+/// Whether an interface of this MTU has anything to do with IPv6: below `IPV6_MIN_MTU` the kernel knows nothing of it there
+/// (`addrconf_notify`, net/ipv6/addrconf.c).
+pub(super) fn carries_ipv6(mtu: u32) -> bool {
+    mtu >= 1280
 }
 
 fn alt_names(place: usize, wanted: &DesiredLink, shown: Option<&Link>, steps: &mut Steps) {

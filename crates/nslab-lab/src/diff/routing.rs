@@ -31,8 +31,10 @@ pub(super) fn diff(
 ) {
     let names: HashMap<IfIndex, IfName> =
         is.into_iter().flat_map(|is| &is.state.links).map(|link| (link.index, link.name)).collect();
-    rules(place, space, is, steps);
     routes(place, space, is, &names, kept, steps);
+    // The kernel looks for a gateway by the rules (`fib_check_nh_v4_gw`, net/ipv4/fib_semantics.c), some of which may drop
+    // what looks so. Without them it is found: a gateway is on a subnet.
+    rules(place, space, is, steps);
     neighbours(place, space, is, &names, kept, steps);
 }
 

@@ -271,3 +271,36 @@ fn namespaces_go_from_other_mount_namespaces_too() {
         other.wait().unwrap();
     });
 }
+
+/// Below an MTU of 1280 the kernel knows nothing of IPv6 on an interface.
+#[test]
+fn links_that_are_too_small_for_ipv6_are_built() {
+    privileged(|| {
+        let site = Site::new();
+        let lab = wanted(
+            "name: small\naddressing: {ipv6: none}\n\
+             nodes: {a: {}, b: {interfaces: {br0: {type: bridge, members: [eth0]}}}}\n\
+             links: [[a 10.0.0.1/24, b:eth0, {mtu: 1000}]]\n",
+        );
+        site.up(&lab);
+        assert_eq!(site.up(&lab).steps, 0);
+        site.down("small");
+        site.assert_clean();
+    });
+}
+
+/// The kernel looks for gateways by the rules that are there.
+#[test]
+fn a_rule_that_drops_what_looks_for_a_gateway_is_in_nobodys_way() {
+    privileged(|| {
+        let site = Site::new();
+        let lab = wanted(
+            "name: rules\naddressing: {ipv6: none}\n\
+             nodes: {a: {routes: [10.9.0.0/16 via 10.0.0.2], rules: [iif lo blackhole priority 9]}, b: {}}\n\
+             links: [[a 10.0.0.1/24, b 10.0.0.2/24]]\n",
+        );
+        site.up(&lab);
+        assert_eq!(site.up(&lab).steps, 0);
+        site.down("rules");
+    });
+}

@@ -17,7 +17,7 @@ fn usage(session: &Session) {
         |ping -s 65468|ping -s -1|ping -W x|ping -t 0|ping -t 256|ping -4 -6|ping --from x a b|ping --from 10.0.0.1\
         |node|node add|node del|node nosuch|switch|switch add|link|link add|link add a|link del|link up|link up a b\
         |link add a b --mtu x|addr|addr add a|addr del a|route|route add|route add a|route del a\
-        |export --shell --resolved|export a b|completions|completions tcsh|man a|help|--json|-x";
+        |export --shell --resolved|export --host a|completions|completions tcsh|man a|help|--json|-x";
     for line in wrong.split('|') {
         let run = session.run(line.split_whitespace()).status(2);
         assert_eq!(run.stdout, "", "{line}: {run:#?}");

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use nslab_adopt::{Adopted, Named, Skipped, Wanted, adopt};
-use nslab_lab::existing;
+use nslab_lab::{existing, pins};
 use nslab_snapshot::{Name, Options, Snapshot};
 use nslab_topology::model::Existing;
 use serde::Serialize;
@@ -38,7 +38,35 @@ pub(super) fn run(args: &Export, output: Output) -> Result<ExitCode, CliError> {
 
 /// Takes a snapshot and describes it, where the user's labs are entered already.
 pub(super) fn run_within(args: &Export, output: Output, _within: &Context) -> Result<ExitCode, CliError> {
+    for word in &args.targets {
+        look_up(word)?;
+    }
     describe(args, output, &Snapshot::take(Options::default())?, true)
+}
+
+/// Errs if a bare word is no name on this machine, without a look into every namespace.
+fn look_up(word: &str) -> Result<(), CliError> {
+    let paths = context::paths();
+    let labs = paths.labs().unwrap_or_default();
+    if word.contains([':', '/']) || word == "host" || labs.iter().any(|lab| lab == word) {
+        return Ok(());
+    }
+    let mut known = vec!["host".to_owned()];
+    known.extend(labs.iter().flat_map(|lab| pins::list(&paths.lab(lab)).unwrap_or_default()));
+    let names = std::fs::read_dir(&paths.netns).into_iter().flatten().flatten();
+    known.extend(names.filter_map(|entry| entry.file_name().into_string().ok()));
+    let is_container = || existing::open(&Existing::Container(word.to_owned()), &paths.netns).is_ok();
+    if known.iter().any(|name| name == word) || is_container() {
+        return Ok(());
+    }
+    known.extend(labs);
+    known.sort();
+    known.dedup();
+    Err(unknown(no_such(word, "on this host"), word, &known, "namespaces and labs"))
+}
+
+fn no_such(target: &str, on: &str) -> String {
+    format!("there is no lab {target:?}, and no namespace of that name {on}")
 }
 
 fn describe(args: &Export, output: Output, snapshot: &Snapshot, is_live: bool) -> Result<ExitCode, CliError> {
@@ -163,7 +191,7 @@ fn find(snapshot: &Snapshot, target: &str, is_live: bool) -> Result<Vec<usize>, 
     }
     let known = known(snapshot, target);
     let what = if is_live { "on this host" } else { "in this snapshot" };
-    Err(unknown(format!("there is no lab and no namespace {target:?} {what}"), target, &known, "namespaces"))
+    Err(unknown(no_such(target, what), target, &known, "namespaces"))
 }
 
 /// What namespaces are called, in the way in which `target` is written: with the kind of name, with the lab, or in short.
