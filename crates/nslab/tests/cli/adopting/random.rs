@@ -201,9 +201,8 @@ fn networks_made_by_chance(session: &Session) {
     for number in 0..nslab_testing::times(6) {
         // As root others than as an ordinary user.
         let seed = 1 + 2 * u64::try_from(number).unwrap() + u64::from(session.is_root);
-        let script = network(&mut Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-        // Shown if it fails.
-        println!("seed {seed}:\n{script}");
+        let network = network(&mut Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let script = format!("# seed {seed}\n{network}");
         let again = again(session, &script, "--host");
         again.assert_same(|_| false);
         let untold =

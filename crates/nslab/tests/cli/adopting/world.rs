@@ -74,6 +74,8 @@ pub(super) struct Again {
     pub(super) said: String,
     /// The network before.
     pub(super) before: Snapshot,
+    /// What made it.
+    script: String,
     /// With the lab beside it.
     pub(super) after: Snapshot,
 }
@@ -83,18 +85,18 @@ pub(super) const COPY: &str = "copy";
 
 /// Makes a network by a script, describes it, builds it again beside itself, and reads both.
 pub(super) fn again(session: &Session, script: &str, arguments: &str) -> Again {
-    let script = format!(
+    let whole = format!(
         "{script}
 settle
 nslab snapshot save before.nslab -q
 nslab export --snapshot before.nslab {arguments} > net.yaml 2> said.txt
-nslab up net.yaml --name {COPY} -q 2> up.txt || {{ cat net.yaml up.txt >&2; exit 1; }}
+nslab up net.yaml --name {COPY} -q 2> up.txt || {{ cat world.sh net.yaml up.txt >&2; exit 1; }}
 nslab snapshot save after.nslab -q
 nslab plan net.yaml --name {COPY} > plan.txt 2>> up.txt
 nslab down {COPY} -q
 "
     );
-    world(session, &script).ok();
+    world(session, &whole).ok();
     let read = |name: &str| std::fs::read_to_string(session.directory().join(name)).unwrap();
     let load = |name: &str| Snapshot::load(&session.directory().join(name)).unwrap();
     let plan = read("plan.txt");
@@ -103,6 +105,7 @@ nslab down {COPY} -q
         file: read("net.yaml"),
         said: read("said.txt"),
         before: load("before.nslab"),
+        script: script.to_owned(),
         after: load("after.nslab"),
     }
 }
@@ -130,9 +133,10 @@ impl Again {
             }
             assert!(
                 text.is_empty(),
-                "{name} (number {place}) differs:\n{text}\n{}\n{}",
+                "{name} (number {place}) differs:\n{text}\n{}\n{}\n{}",
                 self.file,
-                self.said
+                self.said,
+                self.script
             );
             compared += 1;
         }
