@@ -103,8 +103,8 @@ impl<'a> Draft<'a> {
                 Part::Nftables => "nftables",
                 Part::Xtables => "iptables",
                 Part::Settings => "sysctls",
-                // Programs are not described anyway.
-                Part::Sockets(_) | Part::Connections => continue,
+                // Programs are not described anyway, nor what they joined and who they talk to.
+                Part::Sockets(_) | Part::Groups | Part::Connections => continue,
             };
             // Of several tables one reason is enough.
             if !told.contains(&object) {
