@@ -38,6 +38,10 @@ pub struct Answer {
     pub mac: MacAddr,
     /// Whether the address is one of that host's own, or it stands in for somebody else (`proxy_arp`, `proxy_ndp`).
     pub is_own: bool,
+    /// How the question gets there.
+    pub question: End,
+    /// How the answer comes back.
+    pub back: End,
     /// What that hangs on.
     pub doubts: Vec<Doubt>,
 }
@@ -88,16 +92,18 @@ pub fn ask(
         };
         let Some(own) = own else { continue };
         // The answer goes back to the one who asked, and has to get there.
-        let answer = Frame { source: own, destination: mac, vlan: None, size };
+        // Of IPv6 it goes as any packet does, by the neighbour table if that has one for whoever asked; of ARP to whom the
+        // question names.
+        let to =
+            look(end.at).and_then(|(state, _)| fixed(state, end.at, source)).filter(|_| source.is_ipv6());
+        let answer = Frame { source: own, destination: to.unwrap_or(mac), vlan: None, size };
         let mut by_this = learned.clone();
         let back = l2::send(snapshot, wiring, &mut by_this, end.at, answer);
         match back.into_iter().find(|back| back.at == from && back.outcome == Outcome::Taken) {
             Some(back) => {
                 taught.get_or_insert(by_this);
-                let mut doubts = end.doubts;
-                doubts.extend(back.doubts);
-                doubts.extend(doubt);
-                resolution.answers.push(Answer { at: end.at, mac: own, is_own, doubts });
+                let doubts = [&end.doubts[..], &back.doubts[..]].concat().into_iter().chain(doubt).collect();
+                resolution.answers.push(Answer { at: end.at, mac: own, is_own, question: end, back, doubts });
             }
             None => resolution.unanswered.push(end),
         }
@@ -114,10 +120,24 @@ fn solicited_node(target: Ipv6Addr) -> MacAddr {
     MacAddr([0x33, 0x33, 0xff, low[13], low[14], low[15]])
 }
 
+/// The MAC that was put into the neighbour table by hand for an address (`NUD_PERMANENT`, `NUD_NOARP`).
+fn fixed(state: &State, at: Port, address: IpAddr) -> Option<MacAddr> {
+    let mut entries = state.network.neighbours.iter();
+    entries
+        .find(|entry| {
+            entry.link == at.link && entry.address == address && !entry.proxy && entry.state & 0xc0 != 0
+        })?
+        .mac
+}
+
 /// What a host says that was asked at one of its interfaces.
 fn says(state: &State, link: &Link, source: IpAddr, target: IpAddr) -> Says {
     match target {
         IpAddr::V4(_) => says_ipv4(state, link, source, target),
+        // The answer would be for this host itself.
+        IpAddr::V6(_) if state.network.addresses.iter().any(|own| own.address.addr() == source) => {
+            Says::Nothing
+        }
         IpAddr::V6(_) => {
             // An IPv6 address is answered for at its own interface only, and not before it is known to be nobody else's.
             let is_here = state.network.addresses.iter().any(|address| {

@@ -3,7 +3,7 @@
 use nslab_kernel::nftables::{Family, Hook, MetaKey};
 
 use super::bits::Term;
-use super::context::{Context, Device, Socket};
+use super::context::{Context, Device, LinkHeader, Socket};
 use super::logic::doubt;
 use super::payload::Load;
 use super::run::Core;
@@ -19,6 +19,13 @@ pub(super) fn load(context: &Context<'_>, table: Family, core: &Core, key: MetaK
         }
         MetaKey::Length => word(u32::try_from(core.header.size()).unwrap_or(u32::MAX)),
         MetaKey::Protocol if context.family == Family::Arp => Load::Term(Term::known(&[0x08, 0x06])),
+        // What a bridge passes on may be no IP at all.
+        MetaKey::Protocol
+            if matches!(context.link_header, LinkHeader::Ethernet(_)) && context.family == Family::Bridge =>
+        {
+            let LinkHeader::Ethernet([.., high, low]) = context.link_header else { return Load::Break };
+            Load::Term(Term::known(&[high, low]))
+        }
         MetaKey::Protocol if core.header.is_ipv6() => Load::Term(Term::known(&[0x86, 0xdd])),
         MetaKey::Protocol => Load::Term(Term::known(&[0x08, 0x00])),
         MetaKey::Priority => Load::Term(core.priority.clone()),

@@ -220,6 +220,13 @@ impl Walk<'_> {
                 if self.link(at).is_some_and(|link| !link.up) {
                     return cause(Code::LinkDown, format!("{name} is down"));
                 }
+                // The ports of a bridge that is down are disabled.
+                let master = self.link(at)?.master.map(|link| Port { namespace: at.namespace, link });
+                if let Some(bridge) = master.filter(|&master| self.link(master).is_some_and(|link| !link.up)) {
+                    let name = self.link_name(bridge);
+                    let text = format!("{name} is down");
+                    return Some(Cause::new(Code::LinkDown, at.namespace, name, text).at(bridge.link));
+                }
                 let word = match state {
                     0 => "disabled",
                     1 => "listening",

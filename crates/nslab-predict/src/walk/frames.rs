@@ -87,7 +87,12 @@ impl Walk<'_> {
                     }
                     None => before,
                 },
-                Did::Received => before,
+                Did::Received => match end.hops.get(place + 1) {
+                    Some(next) => {
+                        before.into_iter().flat_map(|run| self.entering(run, *hop, *next)).collect()
+                    }
+                    None => before,
+                },
             };
         }
         runs
@@ -114,6 +119,47 @@ impl Walk<'_> {
                 run.step_in(hop.at, Action::Bridge, name, detail);
             }
         }
+    }
+
+    /// At a bridge's port, what is for the bridge itself: its rules see it there already, and those of IP that are called by it do
+    /// so once (`br_nf_pre_routing`, `ip_sabotage_in`).
+    fn entering(&mut self, mut run: Run, port: l2::Hop, next: l2::Hop) -> Vec<Run> {
+        let Some(state) = self.state(port.at.namespace) else { return vec![run] };
+        let is_taken = next.did == Did::Received
+            && next.at.namespace == port.at.namespace
+            && self.link(port.at).is_some_and(|link| link.master == Some(next.at.link))
+            && self.link(next.at).is_some_and(|link| link.as_bridge().is_some());
+        if !is_taken || state.nftables.tables.is_empty() {
+            return vec![run];
+        }
+        let mut places = Vec::new();
+        if has_own_rules(state) {
+            let own = |hook| At {
+                family: Some(Family::Bridge),
+                tracked: true,
+                ..At::new(hook, Some(port.at.link), None)
+            };
+            places.extend([own(Hook::Prerouting), own(Hook::Input)]);
+        }
+        let ipv6 = run.packet.is_ipv6();
+        let called =
+            state.settings.bridge_netfilter.is_some_and(|calls| if ipv6 { calls.ipv6 } else { calls.ipv4 });
+        if called {
+            places.push(At { bridged: true, ..At::new(Hook::Prerouting, Some(next.at.link), None) });
+        }
+        if places.is_empty() {
+            return vec![run];
+        }
+        run.namespace = port.at.namespace;
+        run.packet.mark = 0;
+        run.tracking = Tracking::None;
+        run.prerouted = called;
+        let mut passing = vec![run];
+        for place in places {
+            let on = passing.into_iter().flat_map(|run| self.hook(run, state, place));
+            passing = on.map(|(run, _)| run).collect();
+        }
+        passing
     }
 
     /// What rules make of a frame that a bridge passes on: those of the family `bridge`, and those for IP where
@@ -192,10 +238,14 @@ impl Walk<'_> {
     }
 }
 
+fn has_own_rules(state: &State) -> bool {
+    state.nftables.tables.iter().any(|table| table.id.family == Family::Bridge)
+}
+
 /// The hooks of the family `bridge` that a frame passes.
-fn own_rules(state: &State, hop: l2::Hop) -> Vec<At> {
+pub(super) fn own_rules(state: &State, hop: l2::Hop) -> Vec<At> {
     let Did::Bridged { from, to, .. } = hop.did else { return Vec::new() };
-    if !state.nftables.tables.iter().any(|table| table.id.family == Family::Bridge) {
+    if !has_own_rules(state) {
         return Vec::new();
     }
     let first = if from.is_some() {
@@ -213,7 +263,7 @@ fn own_rules(state: &State, hop: l2::Hop) -> Vec<At> {
 }
 
 /// The hooks of IP that a bridged frame passes because of `bridge-nf-call-*`.
-fn calls(state: &State, hop: l2::Hop, end: &End, ipv6: bool) -> Vec<At> {
+pub(super) fn calls(state: &State, hop: l2::Hop, end: &End, ipv6: bool) -> Vec<At> {
     let Did::Bridged { from: Some(_), vlan, .. } = hop.did else { return Vec::new() };
     let Some(calls) = state.settings.bridge_netfilter else { return Vec::new() };
     let on = if ipv6 { calls.ipv6 } else { calls.ipv4 };

@@ -28,7 +28,10 @@ impl Walk<'_> {
         }
         run.namespace = at.namespace;
         run.made = false;
-        run.tracking = Tracking::None;
+        let prerouted = std::mem::take(&mut run.prerouted);
+        if !prerouted {
+            run.tracking = Tracking::None;
+        }
         let Some(state) = self.state(at.namespace) else { return self.unreadable(run) };
         let in_vrf = state.link(at.link).and_then(|link| link.master).and_then(|master| state.link(master));
         if in_vrf.is_some_and(|master| matches!(master.kind, Some(nslab_kernel::link::LinkKind::Vrf(_))))
@@ -36,6 +39,9 @@ impl Walk<'_> {
         {
             let doubt = Doubt::new("what rules make of a packet that comes by a VRF", "send it and look");
             self.perhaps(&run, "nftables", &doubt);
+        }
+        if prerouted {
+            return self.arrived(&run, state, at.link);
         }
         let hook = At::new(Hook::Prerouting, Some(at.link), None);
         for (run, _) in self.hook(run, state, hook) {

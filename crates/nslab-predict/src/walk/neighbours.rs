@@ -83,8 +83,12 @@ impl Walk<'_> {
         let mut answers: Vec<Answer> = Vec::new();
         let mut refusals = Vec::new();
         for answer in resolution.answers {
-            match self.nd_passes(at, answer.at, source, target) {
-                Ok(doubts) => answers.push(Answer { doubts: [answer.doubts, doubts].concat(), ..answer }),
+            let passes = self.question_passes(&run, at, &answer, source, target);
+            match passes {
+                Ok(mut doubts) => {
+                    doubts.extend(answer.doubts.iter().cloned());
+                    answers.push(Answer { doubts, ..answer });
+                }
                 Err(cause) => refusals.push(cause),
             }
         }

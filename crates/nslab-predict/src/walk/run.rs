@@ -42,6 +42,8 @@ pub(super) struct Run {
     pub(super) phase: Phase,
     /// What connection tracking of the namespace makes of it.
     pub(super) tracking: Tracking,
+    /// Rules saw it before routing already, at a bridge's port.
+    pub(super) prerouted: bool,
     /// It was made in this namespace.
     pub(super) made: bool,
     /// The interface that it is to leave by.
@@ -74,6 +76,7 @@ impl Run {
             namespace,
             phase: Phase::Request,
             tracking: Tracking::None,
+            prerouted: false,
             made: true,
             oif: None,
             fragments: None,

@@ -27,55 +27,66 @@ impl<'a> Walk<'a> {
         (own.at != far.at).then_some((own, far))
     }
 
-    /// The packet that carries a frame from one end to another.
-    pub(super) fn below(&mut self, mut run: Run, end: &End, own: &Vtep, far: &Vtep) -> Vec<Run> {
-        let (Some(state), Some(below)) = (self.state(own.at.namespace), self.state(own.below)) else {
-            self.unreadable(run);
-            return Vec::new();
-        };
-        let remotes = own.remotes(state, end.frame.destination);
+    /// The packet that carries a frame from one end to another; none if that is a group's, or not known.
+    pub(super) fn tunnel_packet(&self, end: &End, own: &Vtep, far: &Vtep, size: u32) -> Option<Packet> {
+        let (state, below) = (self.state(own.at.namespace)?, self.state(own.below)?);
         let vteps = self.network.wiring.vteps();
-        let to = remotes
+        let to = own
+            .remotes(state, end.frame.destination)
             .into_iter()
-            .find(|&remote| own.far(self.network.snapshot, vteps, remote).any(|other| other.at == far.at));
-        let Some(to) = to else { return vec![run] };
-        if to.is_multicast() {
-            run.assume(format!("the network below carries the group {to}"));
-            return vec![run];
-        }
+            .find(|&remote| own.far(self.network.snapshot, vteps, remote).any(|other| other.at == far.at))
+            .filter(|to| !to.is_multicast())?;
         let (header, any): (u32, IpAddr) = if to.is_ipv6() {
             (40, Ipv6Addr::UNSPECIFIED.into())
         } else {
             (20, Ipv4Addr::UNSPECIFIED.into())
         };
-        let packet = Packet {
+        Some(Packet {
             ip: Ip {
                 source: own.local.unwrap_or(any),
                 destination: to,
                 ttl: if own.ttl == 0 { below.settings.ttl } else { own.ttl },
                 tos: 0,
                 dont_fragment: false,
-                size: run.size() + GROWTH + header,
+                size: size + GROWTH + header,
             },
             transport: Transport::Udp { source: SOURCE_PORT, destination: far.port },
             mark: 0,
-        };
-        let detail = format!("VNI {}, to {to}", own.vni);
-        run.step_in(own.at, Action::Encapsulate, self.port(own.at), detail);
-        let vtep = self.network.wiring.vteps().iter().find(|vtep| vtep.at == far.at);
+        })
+    }
+
+    /// What becomes of such a packet.
+    pub(super) fn walk_below(
+        &self,
+        run: &Run,
+        own: &Vtep,
+        far: &Vtep,
+        packet: Packet,
+    ) -> Vec<super::run::End> {
         let walk = Walk {
             network: self.network,
             sender: own.below,
             established: false,
-            tunnel: vtep,
+            tunnel: self.network.wiring.vteps().iter().find(|vtep| vtep.at == far.at),
             pending: Vec::new(),
             ends: Vec::new(),
         };
         let mut first = Run::new(own.below, packet);
         first.connections.clone_from(&run.connections);
         first.learned.clone_from(&run.learned);
+        walk.walk(first)
+    }
+
+    /// Through a tunnel: the packet that carries the frame has to arrive.
+    pub(super) fn below(&mut self, mut run: Run, end: &End, own: &Vtep, far: &Vtep) -> Vec<Run> {
+        let Some(packet) = self.tunnel_packet(end, own, far, run.size()) else {
+            run.assume("the network below carries the tunnel's group");
+            return vec![run];
+        };
+        let detail = format!("VNI {}, to {}", own.vni, packet.ip.destination);
+        run.step_in(own.at, Action::Encapsulate, self.port(own.at), detail);
         let mut on = Vec::new();
-        for carried in walk.walk(first) {
+        for carried in self.walk_below(&run, own, far, packet) {
             let mut run = run.clone();
             run.hops.extend(carried.request);
             run.doubts.extend(carried.doubts);
@@ -99,6 +110,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn in_tunnel(cause: Cause) -> Cause {
+pub(super) fn in_tunnel(cause: Cause) -> Cause {
     Cause { text: format!("the packet of the tunnel that carries it is lost: {}", cause.text), ..cause }
 }
