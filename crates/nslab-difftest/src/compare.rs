@@ -132,6 +132,8 @@ fn is_host_unreachable(told: &Told) -> bool {
 /// Why nothing was predicted.
 fn why_unknown(prediction: &Prediction) -> String {
     match prediction.cause.as_ref() {
+        // Chance decides, and which.
+        Some(cause) if cause.code != Code::Unmodelled => cause.code.to_string(),
         Some(cause) => match &cause.evidence {
             Evidence::Doubts(doubts) if !doubts.is_empty() => {
                 let mut all: Vec<&str> = doubts.iter().map(|doubt| &*doubt.what).collect();

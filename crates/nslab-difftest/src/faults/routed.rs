@@ -4,7 +4,7 @@ use nslab_predict::Code;
 
 use super::{Fault, Healthy};
 use crate::chance::Chance;
-use crate::generate::{anywhere, prefix, ways};
+use crate::generate::{Draft, anywhere, prefix, ways};
 use crate::network::What;
 use crate::probe::Kind;
 
@@ -13,7 +13,9 @@ pub(crate) fn link_down(_: &mut Chance, healthy: &Healthy<'_>) -> Option<Fault> 
     let from = healthy.probe.from;
     let out = healthy.out_of(from)?;
     // Routes by a gateway go with the interface, so that what is left says no more than that there is none.
-    let or: &[Code] = if healthy.routers().is_empty() { &[] } else { &[Code::NoRoute] };
+    // IPv6 forgets the addresses as well.
+    let on_link = healthy.routers().is_empty() && !healthy.ipv6();
+    let or: &[Code] = if on_link { &[] } else { &[Code::NoRoute] };
     Some(healthy.with(Code::LinkDown, |draft| draft.ip(from, format!("link set {out} down"))).or(or))
 }
 
@@ -46,7 +48,10 @@ pub(crate) fn no_carrier(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<F
             && (text.ends_with(&format!("peer name {name} netns @{space}"))
                 || line.space == space && text.starts_with(&format!("link add {name} "))))
     });
-    is_cable.then(|| healthy.with(Code::NoCarrier, |draft| draft.ip(space, format!("link set {name} down"))))
+    // IPv6 forgets the addresses of what is down: then nobody is known to have the next hop's.
+    let or: &[Code] = if healthy.ipv6() { &[Code::NeighbourFailed] } else { &[] };
+    let down = |draft: &mut Draft| draft.ip(space, format!("link set {name} down"));
+    is_cable.then(|| healthy.with(Code::NoCarrier, down).or(or))
 }
 
 /// The sender has no address of the family.
@@ -72,7 +77,7 @@ fn with_route(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<usize> {
 }
 
 /// Takes the routes of a namespace to a segment away.
-fn forget(draft: &mut crate::generate::Draft, space: usize, segment: usize, ipv6: bool) {
+fn forget(draft: &mut Draft, space: usize, segment: usize, ipv6: bool) {
     let starts = [format!("route add {} ", anywhere(ipv6)), format!("route add {} ", prefix(segment, ipv6))];
     draft.lines.retain(|line| {
         line.space != space
@@ -167,6 +172,10 @@ pub(crate) fn wrong_segment(chance: &mut Chance, healthy: &Healthy<'_>) -> Optio
 pub(crate) fn same_address(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<Fault> {
     let ipv6 = healthy.ipv6();
     let segment = healthy.segment(healthy.to, &owner_end(healthy)?)?;
+    // Whoever comes by another segment asks nobody for the address.
+    if healthy.segment(healthy.to, &healthy.into(healthy.to)?) != Some(segment) {
+        return None;
+    }
     let involved: Vec<usize> = healthy.way.iter().map(|(space, ..)| *space).collect();
     let members = &healthy.draft.segments[segment].members;
     let others: Vec<_> = members.iter().filter(|(node, _)| !involved.contains(node)).copied().collect();
