@@ -9,6 +9,9 @@ pub(super) const SCOPE_HOST: u8 = 254;
 /// `RT_SCOPE_LINK`.
 pub(super) const SCOPE_LINK: u8 = 253;
 
+/// `RTPROT_KERNEL`: anycast addresses of IPv6 that others made are as any other route (`fib6_nh_init`, `net/ipv6/route.c`).
+const KERNEL: u8 = 2;
+
 /// The table of a VRF.
 pub(super) fn vrf_table(link: &Link) -> Option<u32> {
     match &link.kind {
@@ -33,7 +36,15 @@ pub(super) fn is_dead(state: &State, route: &Route, index: IfIndex, whatever_car
     let Some(link) = state.link(index) else { return true };
     let ipv6 = route.to.addr().is_ipv6();
     // The way of a local route ends in the host itself (`RT_SCOPE_NOWHERE`), so nothing kills it but the link's end.
-    let own = matches!(route.action, RouteAction::Local(_) | RouteAction::Anycast(_))
+    // Nor does anything kill a route that refuses: one of IPv6 leads to `lo`, up or down.
+    let own = matches!(
+        route.action,
+        RouteAction::Local(_)
+            | RouteAction::Blackhole
+            | RouteAction::Unreachable
+            | RouteAction::Prohibit
+            | RouteAction::Throw
+    ) || matches!(route.action, RouteAction::Anycast(_)) && (!ipv6 || route.protocol == KERNEL)
         || !ipv6 && route.scope.is_some_and(|scope| scope >= SCOPE_HOST);
     if own {
         return false;

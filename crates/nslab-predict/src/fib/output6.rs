@@ -22,7 +22,9 @@ pub(super) fn is_of_link(to: Ipv6Addr) -> bool {
 /// `ip6_dst_lookup_tail` (`net/ipv6/ip6_output.c`): a packet without a source is looked up without one, gets the source
 /// that suits the route, and is looked up again with it if there was no route for it without.
 pub(super) fn lookup(state: &State, flow: &Flow, to: Ipv6Addr) -> Decision<Outcome> {
-    let bound = flow.oif.is_some() && (flow.bound || flow.source.is_none());
+    // The unspecified address is none (`ip6_route_output_flags_noref`).
+    let given = flow.source.filter(|source| !source.is_unspecified());
+    let bound = flow.oif.is_some() && (flow.bound || given.is_none());
     let strict = is_of_link(to) || bound;
     if let Some(IpAddr::V6(source)) = flow.source {
         return route(state, flow, to, strict)

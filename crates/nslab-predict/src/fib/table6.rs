@@ -81,6 +81,17 @@ fn nodes(state: &State, table: u32, query: Query) -> Vec<Vec<Entry<'_>>> {
             _ => nodes.push(entries.collect()),
         }
     }
+    // Where routes of some source stand beside those of any, the latter are not what a look begins with, even if the source
+    // is none of them (`fib6_node_lookup_1`, `net/ipv6/ip6_fib.c`).
+    let parted = |to| {
+        let mut all = state.network.routes.iter().filter(|route| route.table == table);
+        all.any(|route| route.to == to && route.from.is_some_and(|from| from.prefix_len() > 0))
+    };
+    let begins = |node: &Vec<Entry<'_>>| {
+        node.first().is_some_and(|first| source(first.route) > 0 || !parted(first.route.to))
+    };
+    let first = nodes.iter().position(begins).unwrap_or(nodes.len());
+    nodes.drain(..first);
     nodes
 }
 

@@ -312,16 +312,22 @@ pub(crate) fn build(lines: &[String]) -> Built {
     Built { socket, state, _namespace: namespace }
 }
 
+/// Lets `ip` carry out lines. In a batch it takes no option before an object, so that those of each family are a batch.
 fn batch(lines: &[String]) {
-    let mut child = Command::new("ip")
-        .args(["-force", "-batch", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("ip of iproute2 is installed");
-    child.stdin.take().unwrap().write_all((lines.join("\n") + "\n").as_bytes()).unwrap();
-    child.wait().unwrap();
+    for same in lines.chunk_by(|one, other| one.starts_with("-6 ") == other.starts_with("-6 ")) {
+        let family = same[0].starts_with("-6 ").then_some("-6");
+        let mut child = Command::new("ip")
+            .args(family)
+            .args(["-force", "-batch", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("ip of iproute2 is installed");
+        let text: String = same.iter().map(|line| format!("{}\n", line.trim_start_matches("-6 "))).collect();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child.wait().unwrap();
+    }
 }
 
 /// Reads until the kernel's work queues have made the local routes of all addresses of IPv6.
