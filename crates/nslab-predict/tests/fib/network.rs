@@ -324,7 +324,8 @@ fn batch(lines: &[String]) {
             .stderr(Stdio::null())
             .spawn()
             .expect("ip of iproute2 is installed");
-        let text: String = same.iter().map(|line| format!("{}\n", line.trim_start_matches("-6 "))).collect();
+        let lines: Vec<&str> = same.iter().map(|line| line.trim_start_matches("-6 ")).collect();
+        let text = lines.join("\n") + "\n";
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         child.wait().unwrap();
     }
