@@ -46,11 +46,13 @@ pub fn explanation(explanation: &Explanation<'_>, style: &Style) -> String {
     }
     text.extend(["\n", &verdict(explanation, style), "\n"]);
     if let Some(cause) = &prediction.cause {
-        text.extend(["  ", &cause.text, "\n"]);
-        if let Evidence::Doubts(doubts) = &cause.evidence {
-            for doubt in doubts {
-                text.extend(["  not known: ", &doubt.what, "\n    to settle it: ", &doubt.settle, "\n"]);
+        match &cause.evidence {
+            Evidence::Doubts(doubts) if !doubts.is_empty() => {
+                for doubt in doubts {
+                    text.extend(["  not known: ", &doubt.what, "\n  to settle it: ", &doubt.settle, "\n"]);
+                }
             }
+            _ => text.extend(["  ", &without_counts(&cause.text), "\n"]),
         }
         text += &mending(cause, explanation.fix, style);
     }
@@ -64,7 +66,7 @@ pub fn explanation(explanation: &Explanation<'_>, style: &Style) -> String {
 pub fn explanation_short(explanation: &Explanation<'_>, style: &Style) -> String {
     let verdict = verdict(explanation, style);
     match &explanation.prediction.cause {
-        Some(cause) => format!("{verdict}: {}\n", cause.text),
+        Some(cause) => format!("{verdict}: {}\n", without_counts(&cause.text)),
         None => verdict + "\n",
     }
 }
@@ -129,12 +131,13 @@ fn steps(snapshot: &Snapshot, hops: &[Hop], number: &mut usize, style: &Style) -
             // An interface need not be named twice.
             let object = short_object(&hop.object, &space);
             let object = if Some(object) == name.as_deref() { "" } else { object };
-            let what = match (object.is_empty(), hop.detail.is_empty()) {
+            let detail = without_counts(&hop.detail);
+            let what = match (object.is_empty(), detail.is_empty()) {
                 // The reason is told below.
                 _ if hop.action == Action::Stop => object.to_owned(),
-                (false, false) => format!("{object}: {}", hop.detail),
+                (false, false) => format!("{object}: {detail}"),
                 (false, true) => object.to_owned(),
-                _ => hop.detail.clone(),
+                _ => detail,
             };
             let action = style.paint(role, action_word(hop.action)).into_owned();
             vec![right(&number.to_string(), 3), place, action, what]
@@ -228,7 +231,11 @@ fn mending(cause: &Cause, fix: Option<&Fix>, style: &Style) -> String {
             String::new()
         };
         last = step.code;
-        text.extend(["  ", &style.paint(Role::Faint, format!("# {then}{}", step.text)), "\n"]);
+        text.extend([
+            "  ",
+            &style.paint(Role::Faint, format!("# {then}{}", without_counts(&step.text))),
+            "\n",
+        ]);
         for command in &step.commands {
             text.extend(["  ", command, "\n"]);
         }
@@ -270,6 +277,20 @@ pub fn short_object<'a>(object: &'a str, namespace: &str) -> &'a str {
     object.strip_prefix(namespace).and_then(|rest| rest.strip_prefix(':')).unwrap_or(object)
 }
 
+/// Rules without how often they matched so far, which is nothing of theirs.
+fn without_counts(text: &str) -> String {
+    const COUNTER: &str = "counter packets ";
+    let mut left = text;
+    let mut short = String::new();
+    while let Some((before, after)) = left.split_once(COUNTER) {
+        let rest = after.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let rest = rest.strip_prefix(" bytes ").unwrap_or(rest);
+        left = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        short.extend([before, "counter"]);
+    }
+    short + left
+}
+
 /// What people call a namespace, which is given by its place.
 pub fn namespace_name(snapshot: &Snapshot, place: usize) -> String {
     snapshot.namespaces.get(place).map_or_else(String::new, |space| space.name().to_string())
@@ -278,4 +299,42 @@ pub fn namespace_name(snapshot: &Snapshot, place: usize) -> String {
 /// The name of a link of a namespace; none if it is not there.
 pub fn link_name(snapshot: &Snapshot, place: usize, link: IfIndex) -> Option<String> {
     Some(snapshot.namespaces.get(place)?.state()?.link(link)?.name.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(namespace: usize, action: Action, object: &str) -> Hop {
+        Hop { namespace, link: None, action, object: object.to_owned(), detail: String::new() }
+    }
+
+    #[test]
+    fn what_goes_in_circles_is_shown_once() {
+        let round = [hop(1, Action::Route, "to 2"), hop(1, Action::Send, ""), hop(2, Action::Route, "to 1")];
+        let mut hops = vec![hop(0, Action::Make, "")];
+        assert_eq!(circle(&hops), None);
+        for _ in 0..5 {
+            hops.extend(round.clone());
+        }
+        hops.push(hop(1, Action::Stop, ""));
+        // The first round is shown, and four are left out.
+        assert_eq!(circle(&hops), Some((4, 12)));
+        // There and back once is no circle.
+        assert_eq!(circle(&hops[..7]), None);
+    }
+
+    #[test]
+    fn rules_are_told_without_their_counts() {
+        let text = "`tcp dport 7 counter packets 12 bytes 840 drop # handle 3`";
+        assert_eq!(without_counts(text), "`tcp dport 7 counter drop # handle 3`");
+        assert_eq!(without_counts("no route"), "no route");
+    }
+
+    #[test]
+    fn an_object_is_named_without_its_namespace() {
+        assert_eq!(short_object("guide/red:veth-red", "guide/red"), "veth-red");
+        assert_eq!(short_object("veth-red", "guide/red"), "veth-red");
+        assert_eq!(short_object("netns:red2:eth0", "netns:red"), "netns:red2:eth0");
+    }
 }

@@ -58,6 +58,8 @@ pub struct Aim {
 
 /// So many predictions are made at most, and so many causes after one another mended.
 const MOST_TRIED: usize = 80;
+/// So many candidates of one cause are tried: a host may have as many neighbours as it likes.
+const MOST_FOR_ONE: usize = 24;
 const MOST_STEPS: usize = 5;
 
 /// A network that is mended in part.
@@ -85,7 +87,9 @@ pub fn find(network: &Network<'_>, question: &Question, prediction: &Prediction,
             continue;
         }
         let now = Network::of(&attempt.snapshot);
-        for proposal in candidates::of(&now, question, &attempt.prediction, aim) {
+        for proposal in
+            candidates::of(&now, question, &attempt.prediction, aim).into_iter().take(MOST_FOR_ONE)
+        {
             if tried == MOST_TRIED {
                 return None;
             }

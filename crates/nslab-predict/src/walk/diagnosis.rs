@@ -61,6 +61,9 @@ impl Walk<'_> {
         }
         let elsewhere: Vec<Port> = owners.iter().copied().filter(|&owner| owner != at).collect();
         if let Some(&owner) = elsewhere.first() {
+            if let Some(cause) = self.parted_by_vlans(at, owner, target) {
+                return Some(cause);
+            }
             let text = format!(
                 "{target} is looked for on {}, and {} has it, which is on another segment ({})",
                 self.segment_name(at),
@@ -297,6 +300,25 @@ impl Walk<'_> {
         let master = self.link(far)?.master?;
         let port = Port { namespace: far.namespace, link: master };
         is_bridge(port).then_some(port)
+    }
+
+    /// Both are on one bridge, whose VLANs keep them apart.
+    fn parted_by_vlans(&self, at: Port, owner: Port, target: IpAddr) -> Option<Cause> {
+        let bridge = self.bridge_of(owner).filter(|&bridge| self.bridge_of(at) == Some(bridge))?;
+        let port = if owner == bridge { bridge } else { self.peer(owner)? };
+        let name = self.link_name(port);
+        let own = self.state(port.namespace)?.network.vlans.iter();
+        let own: Vec<String> =
+            own.filter(|vlan| vlan.link == port.link).map(|vlan| vlan.vlan.to_string()).collect();
+        let own = if own.is_empty() { "no VLAN".to_owned() } else { format!("VLAN {}", own.join(", ")) };
+        let text = format!(
+            "{} has {target} and is in no VLAN of {} on the bridge {}: its port {name} is in {own}",
+            self.port(owner),
+            self.port(at),
+            self.port(bridge)
+        );
+        let cause = Cause::new(Code::BridgeVlan, port.namespace, name, text);
+        Some(cause.at(port.link).with(Evidence::BridgePort(port)))
     }
 
     /// Who has an address, of those that somebody may have meant: of one lab, or all that are of none.
