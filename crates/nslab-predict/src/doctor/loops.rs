@@ -39,12 +39,15 @@ pub(super) fn circles(host: &Host<'_>, faults: &mut Vec<Fault>) {
     for (prefix, mut routers) in by_prefix {
         routers.dedup();
         let Some(target) = inside(prefix, &all) else { continue };
-        let mut search = Search { host, target, seen: HashMap::new(), path: Vec::new(), found: None };
+        let mut search =
+            Search { host, target, seen: HashMap::new(), path: Vec::new(), found: BTreeSet::new() };
         for namespace in routers {
             search.visit(namespace);
         }
-        if let Some(circle) = search.found.take().filter(|circle| is_real(host, circle, target)) {
-            told.entry(circle).or_default().insert(prefix);
+        for circle in std::mem::take(&mut search.found) {
+            if is_real(host, &circle, target) {
+                told.entry(circle).or_default().insert(prefix);
+            }
         }
         left = left.saturating_sub(search.seen.len());
         if left == 0 {
@@ -113,7 +116,8 @@ struct Search<'a> {
     /// Those whose ways are known, or being looked at.
     seen: HashMap<usize, bool>,
     path: Vec<usize>,
-    found: Option<Vec<usize>>,
+    /// The circles, each from its first namespace on.
+    found: BTreeSet<Vec<usize>>,
 }
 
 impl Search<'_> {
@@ -121,13 +125,13 @@ impl Search<'_> {
         match self.seen.get(&namespace) {
             Some(true) => return,
             Some(false) => {
-                // On the path: from there on it is a circle, which is told from its first namespace on.
+                // On the path: from there on it is a circle.
                 let start = self.path.iter().position(|&place| place == namespace).unwrap_or(0);
                 let mut circle = self.path[start..].to_vec();
                 let least = circle.iter().enumerate().min_by_key(|(_, place)| **place);
                 let first = least.map_or(0, |(first, _)| first);
                 circle.rotate_left(first);
-                self.found.get_or_insert(circle);
+                self.found.insert(circle);
                 return;
             }
             None => {}
@@ -169,9 +173,20 @@ fn is_real(host: &Host<'_>, circle: &[usize], target: IpAddr) -> bool {
         if target.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     let ip = Ip { source: unspecified, destination: target, ttl: 64, tos: 0, dont_fragment: false, size: 60 };
     let packet = Packet { ip, transport: Transport::Udp { source: 40_000, destination: 33_434 }, mark: 0 };
-    let senders =
-        host.states().map(|(namespace, _)| namespace).filter(|namespace| !circle.contains(namespace));
-    senders.take(MOST_SENDERS).any(|namespace| {
+    // Neighbours first, and then whoever was drawn together with them.
+    let mut senders: Vec<usize> = Vec::new();
+    for &namespace in circle {
+        let links = host.state(namespace).into_iter().flat_map(|state| &state.network.links);
+        let segments = links.filter_map(|link| host.segments.number(Port { namespace, link: link.index }));
+        senders
+            .extend(segments.flat_map(|segment| host.segments.members(segment)).map(|port| port.namespace));
+    }
+    let first = circle.first().copied().unwrap_or_default();
+    let all = host.states().map(|(namespace, _)| namespace);
+    senders.extend(all.filter(|&namespace| host.belong_together(namespace, first)));
+    let mut seen: BTreeSet<usize> = circle.iter().copied().collect();
+    senders.retain(|&namespace| seen.insert(namespace));
+    senders.into_iter().take(MOST_SENDERS).any(|namespace| {
         follow(host, namespace, &packet, &Kind::Opens).iter().any(|way| way.end == End::Loop)
     })
 }

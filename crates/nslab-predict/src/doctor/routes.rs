@@ -105,6 +105,12 @@ fn nobody(host: &Host<'_>, at: Port, via: IpAddr, elsewhere: &[Port]) -> Fault {
             Code::WrongSegment,
             format!("the gateway {via}, looked for at {port}, is {} on another segment", host.port(owner)),
         ),
+        None if !is_on_link(host, at, via) => (
+            Code::GatewayUnreachable,
+            format!(
+                "the gateway {via} is in no subnet of {port}, and nobody on its segment has that address"
+            ),
+        ),
         None => (Code::NeighbourFailed, format!("nobody on the segment of {port} is the gateway {via}")),
     };
     let mut places = vec![host.place(at)];
@@ -117,4 +123,14 @@ fn nobody(host: &Host<'_>, at: Port, via: IpAddr, elsewhere: &[Port]) -> Fault {
         evidence: vec![format!("a route of {} goes by {via}", host.name(at.namespace))],
         fix: Vec::new(),
     }
+}
+
+/// Whether an address is in a subnet of an interface; link-local ones are on every link.
+fn is_on_link(host: &Host<'_>, at: Port, address: IpAddr) -> bool {
+    let is_local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    let own = host.state(at.namespace).into_iter().flat_map(|state| &state.network.addresses);
+    is_local || own.filter(|own| own.link == at.link).any(|own| own.address.contains(&address))
 }

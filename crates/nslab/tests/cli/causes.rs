@@ -67,6 +67,44 @@ impl Network {
         network
     }
 
+    /// Has `doctor` look, without being told where: it names what it is there to find, and nothing else.
+    fn examine(&self, session: &Session, lab: &str) -> Result<(), String> {
+        let expected: &[&str] = match &self.code[..] {
+            "BRIDGE_FIREWALL"
+            | "DUPLICATE_ADDRESS"
+            | "DUPLICATE_MAC"
+            | "FORWARDING_OFF"
+            | "LINK_DOWN"
+            | "LISTENER_OTHER_ADDRESS"
+            | "LOOPBACK_DOWN"
+            | "MTU_MISMATCH"
+            | "NAT_MISSING"
+            | "NO_RETURN_ROUTE"
+            | "PMTU_BLACKHOLE"
+            | "RP_FILTER"
+            | "TTL_EXPIRED"
+            | "WRONG_SEGMENT" => &[&self.code],
+            // The end that is down is to blame.
+            "NO_CARRIER" => &["LINK_DOWN"],
+            // Who has no route does not answer those who have one.
+            "NO_ROUTE" | "ROUTE_THROW" => &["NO_RETURN_ROUTE"],
+            "GATEWAY_UNREACHABLE" => &["GATEWAY_UNREACHABLE", "NO_RETURN_ROUTE"],
+            "BRIDGE_VLAN" => &["WRONG_SEGMENT"],
+            // What may be meant, or shows only when something is sent.
+            _ => &[],
+        };
+        let run = session.run(["doctor", lab, "--json"]);
+        let report: Value = serde_json::from_str(&run.stdout).map_err(|_| format!("doctor: {run:?}"))?;
+        let faults = report["faults"].as_array().into_iter().flatten();
+        let mut codes: Vec<&str> = faults.filter_map(|fault| fault["code"].as_str()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        if codes != expected {
+            return Err(format!("doctor of {} finds {codes:?}: {report:#}", self.code));
+        }
+        Ok(())
+    }
+
     /// Asks one of its questions in a network of its own, and does what is said.
     fn ask(&self, session: &Session, question: &str) -> Result<(), String> {
         let (lab, file) = {
@@ -101,6 +139,7 @@ impl Network {
         if cause["code"] != *self.code {
             return Err(format!("{explain}: {report:#}"));
         }
+        self.examine(session, &lab)?;
         let probe = here(&probe(question));
         if !self.is_chance && self.code != "UNMODELLED" && shell(session, &probe).is_ok() {
             return Err(format!("{probe} is answered, and {explain} says {}", cause["text"]));

@@ -89,6 +89,8 @@ fn addresses_macs_and_mtus_of_a_segment_are_compared() {
         net.at("b", "link set eth0 mtu 1500");
         net.at("a", "route add 192.0.2.0/24 via 10.0.0.77");
         assert_eq!(net.one().code.as_str(), "NEIGHBOUR_FAILED");
+        net.at("a", "route change 192.0.2.0/24 via 10.9.9.9 dev eth0 onlink");
+        assert_eq!(net.one().code.as_str(), "GATEWAY_UNREACHABLE");
     });
 }
 

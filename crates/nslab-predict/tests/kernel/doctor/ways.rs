@@ -199,6 +199,12 @@ fn circles_of_routers() {
         let fault = net.one();
         assert_eq!(fault.code.as_str(), "TTL_EXPIRED");
         assert!(fault.text.contains("packets to default") && fault.places.len() == 2, "{fault:#?}");
+        // The same elsewhere is a fault of its own.
+        let Some(second) = chain("circle2") else { return };
+        second.at("r1", "route add default via 10.0.2.2");
+        second.at("r2", "route add default via 10.0.2.1");
+        assert_eq!((net.one().code.as_str(), second.one().code.as_str()), ("TTL_EXPIRED", "TTL_EXPIRED"));
+        drop(second);
         net.at("r2", "route del default");
         // A prefix of which the other knows a part only.
         net.at("r1", "route del default");
