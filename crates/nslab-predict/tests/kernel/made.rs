@@ -1,8 +1,10 @@
 //! Small networks made by ip(8) and nft(8).
 
+use std::time::{Duration, Instant};
+
 use nslab_kernel::Namespace;
 use nslab_predict::{Code, Network, Packet, Prediction, Question, Verdict, predict};
-use nslab_snapshot::{Name, Options, Snapshot};
+use nslab_snapshot::{Name, Options, Snapshot, Where};
 use nslab_testing::{Nft, Oracle};
 
 /// Namespaces made by hand.
@@ -60,11 +62,19 @@ impl Made {
         self.ip.change(&self.spaces[second].1, &format!("link set {one} up"));
     }
 
-    /// A snapshot, in which the namespaces are in the order in which they were first named.
+    /// A snapshot, in which the namespaces are in the order in which they were first named. The kernel notices carriers a
+    /// moment later, and until then IPv6 has no addresses there.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let spaces = self.spaces.iter();
-        let named = spaces.map(|(name, space)| (Name::Netns(name.clone()), space.duplicate().unwrap()));
-        Snapshot::of(named.collect(), Options::default()).unwrap()
+        let begun = Instant::now();
+        loop {
+            let spaces = self.spaces.iter();
+            let named = spaces.map(|(name, space)| (Name::Netns(name.clone()), space.duplicate().unwrap()));
+            let snapshot = Snapshot::of(named.collect(), Options::default()).unwrap();
+            if is_settled(&snapshot) || begun.elapsed() > LIMIT {
+                return snapshot;
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// What is predicted of a packet that `from` sends.
@@ -79,4 +89,25 @@ impl Made {
         let prediction = self.ask(from, packet);
         (prediction.verdict, prediction.cause.map(|cause| cause.code))
     }
+}
+
+/// How long the kernel may take to notice carriers, and the time between two looks.
+const LIMIT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Whether cables that are up at both ends have carrier, and addresses there can be used.
+fn is_settled(snapshot: &Snapshot) -> bool {
+    let up = |place: usize, link: u32| {
+        snapshot.namespaces[place].state().and_then(|state| state.link(link)).is_some_and(|link| link.up)
+    };
+    snapshot.namespaces.iter().filter_map(nslab_snapshot::Namespace::state).all(|state| {
+        state.network.links.iter().filter(|link| link.up && link.is_veth()).all(|link| {
+            let far = match state.peer(link.index).map(|peer| (peer.namespace, peer.lower)) {
+                Some((Where::Namespace(place), lower)) => up(place, lower),
+                _ => false,
+            };
+            let tentative = state.network.addresses.iter().any(|own| own.link == link.index && own.tentative);
+            !far || link.carrier && !tentative
+        })
+    })
 }

@@ -137,10 +137,7 @@ mod tests {
             text(9, |from, to| (from < 4) != (to < 4)),
             "h1..h4 → h5..h9: no answer (20)\nh5..h9 → h1..h4: no answer (20)\n"
         );
-        assert_eq!(
-            text(5, |from, to| from < 2 && to > 1),
-            "h1, h2 → h3..h5: no answer (6)\n"
-        );
+        assert_eq!(text(5, |from, to| from < 2 && to > 1), "h1, h2 → h3..h5: no answer (6)\n");
         assert_eq!(text(5, |from, _| from < 3 || from == 4), "h1..h3, h5 → each other: no answer (16)\n");
         assert_eq!(text(3, |from, to| from == 0 && to == 2), "h1 → h3: no answer\n");
         assert_eq!(text(3, |_, _| false), "");
