@@ -135,9 +135,7 @@ fn says(state: &State, link: &Link, source: IpAddr, target: IpAddr) -> Says {
     match target {
         IpAddr::V4(_) => says_ipv4(state, link, source, target),
         // The answer would be for this host itself.
-        IpAddr::V6(_) if state.network.addresses.iter().any(|own| own.address.addr() == source) => {
-            Says::Nothing
-        }
+        IpAddr::V6(_) if is_own(state, link, source) => Says::Nothing,
         IpAddr::V6(_) => {
             // An IPv6 address is answered for at its own interface only, and not before it is known to be nobody else's.
             let is_here = state.network.addresses.iter().any(|address| {
@@ -150,6 +148,13 @@ fn says(state: &State, link: &Link, source: IpAddr, target: IpAddr) -> Says {
             if is_here && !disabled { Says::Itself(None) } else { proxy_ndp(state, link, target) }
         }
     }
+}
+
+/// Whether an address of IPv6 that comes by a link is the host's own: a link-local one is if it is of that link.
+pub(crate) fn is_own(state: &State, link: &Link, address: IpAddr) -> bool {
+    let is_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+    let mut all = state.network.addresses.iter();
+    all.any(|own| own.address.addr() == address && (!is_local || own.link == link.index))
 }
 
 /// `arp_process`: the question is looked up as if it were a packet from the one who asks to the one who is looked for.

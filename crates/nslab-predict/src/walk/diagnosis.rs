@@ -7,7 +7,7 @@ use nslab_snapshot::Name;
 use super::{Walk, words};
 use crate::fib::{self, DropReason, Fate, Flow};
 use crate::l2::{self, Did, End, Frame, Left, Lost, Outcome, Port};
-use crate::{Cause, Code, Evidence};
+use crate::{Cause, Code, Evidence, neighbour};
 
 impl Walk<'_> {
     /// Why nobody answers for `target` at an interface; none if that cannot be known, as the segment goes on where nothing
@@ -105,6 +105,10 @@ impl Walk<'_> {
         let (Some(state), Some(link)) = (self.state(owner.namespace), self.link(owner)) else {
             return plain(format!("{name} does not answer for {target}"));
         };
+        if target.is_ipv6() && neighbour::is_own(state, link, source) {
+            let text = format!("{name} does not answer for {target}: it has {source}, which asks, itself");
+            return Cause::new(Code::Martian, owner.namespace, self.link_name(owner), text).at(owner.link);
+        }
         if target.is_ipv4() && !source.is_unspecified() {
             let flow = Flow { source: Some(source), iif: Some(owner.link), ..Flow::to(target) };
             let decision = fib::input(state, &flow, owner.link);

@@ -135,7 +135,16 @@ impl Walk<'_> {
                 let whole = run.fragments.is_none()
                     || at.hook == Hook::Input
                     || nft::tracks_connections(&state.nftables, family(&run.packet));
-                self.fail(run, cause, rejection.filter(|_| whole).map(error));
+                let told = rejection.filter(|_| whole).map(error);
+                if told.is_some() && !has_checksum(&run.packet) {
+                    let doubt = Doubt::new(
+                        "whether what a packet of this protocol carries sums up as its rejection demands",
+                        "send it and look",
+                    );
+                    run.doubts.push(doubt);
+                    self.fail(run.clone(), cause.clone(), None);
+                }
+                self.fail(run, cause, told);
                 None
             }
             Fate::Sent(_) => {
@@ -183,6 +192,13 @@ impl Walk<'_> {
             self.perhaps(run, "iptables", &doubt);
         }
     }
+}
+
+/// Whether rejections of a packet do not hang on the sum of all that it carries, or that is right
+/// (`nf_reject_verify_csum`, `include/net/netfilter/nf_reject.h`).
+fn has_checksum(packet: &Packet) -> bool {
+    // GRE, ESP, AH, DCCP, SCTP, UDP-Lite.
+    !matches!(packet.transport, Transport::Other(number) if ![47, 50, 51, 33, 132, 136].contains(&number))
 }
 
 /// Why no more ways are followed.

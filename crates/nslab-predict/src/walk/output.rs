@@ -29,6 +29,33 @@ impl Walk<'_> {
         let flow = Flow { uid, oif: run.oif, bound: false, any_source, ..Flow::of(&run.packet, None) };
         let decision = fib::lookup(state, &flow);
         let several = decision.outcomes.len() > 1;
+        // TCP of IPv4 asks once more with the source that it got (`ip_route_connect`, `include/net/route.h`).
+        let asks_again = run.is_request()
+            && !run.packet.is_ipv6()
+            && run.packet.ip.source.is_unspecified()
+            && matches!(run.packet.transport, Transport::Tcp(_));
+        for outcome in decision.outcomes {
+            let mut run = run.clone();
+            if several {
+                run.doubts.extend(decision.doubts.iter().cloned());
+            }
+            let source = match &outcome.verdict {
+                Verdict::Deliver { source, .. } => *source,
+                Verdict::Leave(ways) => ways.first().and_then(|way| way.source),
+                Verdict::Stop(_) => None,
+            };
+            match source.filter(|source| asks_again && !source.is_unspecified()) {
+                Some(source) => self.again(run, state, &Flow { source: Some(source), ..flow }),
+                None => self.routed(run, state, outcome),
+            }
+        }
+    }
+
+    /// The route is looked for once more.
+    fn again(&mut self, mut run: Run, state: &State, flow: &Flow) {
+        set_source(&mut run, flow.source);
+        let decision = fib::lookup(state, flow);
+        let several = decision.outcomes.len() > 1;
         for outcome in decision.outcomes {
             let mut run = run.clone();
             if several {
