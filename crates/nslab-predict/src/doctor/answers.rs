@@ -16,7 +16,7 @@ use crate::l2::Port;
 use crate::nft::{Step, tuple};
 use crate::{Ip, Packet, Tcp, Transport};
 
-/// So many pairs of hosts are looked at for each family; where there are more, each host is tried with some of the others.
+/// So many pairs of hosts that were drawn together are looked at for each family; where there are more, each host is tried with some of the others.
 const MOST_PAIRS: usize = 20_000;
 /// Somebody in the internet, for whom nothing is sent.
 const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1));
@@ -53,18 +53,29 @@ pub(super) struct Example {
 pub(super) fn missing(host: &Host<'_>, faults: &mut Vec<Fault>) {
     let mut all = BTreeMap::new();
     for ipv6 in [false, true] {
-        let sites = sites(host, ipv6);
-        let count = sites.len();
-        let each = if count * count > MOST_PAIRS { (MOST_PAIRS / count).max(1) } else { count };
-        for (place, from) in sites.iter().enumerate() {
-            // Those that follow, in steps that are spread over all.
-            let step = (count / each).max(1);
-            let others = (0..each).map(|number| &sites[(place + number * step) % count]);
-            for to in others.filter(|to| host.belong_together(from.at.namespace, to.at.namespace)) {
-                pair(host, *from, *to, &mut all);
+        // Those that somebody drew together, each group for itself.
+        let mut groups: Vec<Vec<Site>> = Vec::new();
+        for site in sites(host, ipv6) {
+            let own = |group: &&mut Vec<Site>| {
+                group.first().is_some_and(|first| host.belong_together(first.at.namespace, site.at.namespace))
+            };
+            match groups.iter_mut().find(own) {
+                Some(group) => group.push(site),
+                None => groups.push(vec![site]),
             }
-            if !ipv6 && is_private(from.net.addr()) && from.at.namespace != 0 {
-                outside(host, *from, &mut all);
+        }
+        for sites in groups {
+            let count = sites.len();
+            let each = if count * count > MOST_PAIRS { (MOST_PAIRS / count).max(1) } else { count };
+            // Where not all can be tried, they are in steps that are spread over all.
+            let step = (count / each).max(1);
+            for (place, from) in sites.iter().enumerate() {
+                for to in (0..each).map(|number| &sites[(place + number * step) % count]) {
+                    pair(host, *from, *to, &mut all);
+                }
+                if !ipv6 && is_private(from.net.addr()) && from.at.namespace != 0 {
+                    outside(host, *from, &mut all);
+                }
             }
         }
     }
