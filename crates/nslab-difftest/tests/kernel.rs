@@ -46,3 +46,27 @@ fn what_is_predicted_of_plain_networks_happens() {
         eprintln!("{}", report.text());
     });
 }
+
+#[test]
+fn what_is_predicted_of_odd_networks_happens() {
+    privileged(|| {
+        let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
+        let (report, texts) = run(1, times(NETWORKS), |session, seed, report| {
+            session::network(session, seed, PACKETS, false, report)
+        });
+        assert!(texts.is_empty() && report.wrong == 0, "{}\n{}", texts.join("\n"), report.text());
+        assert!(report.cases > 50 && report.unknown * 20 < report.cases, "{}", report.text());
+        eprintln!("{}", report.text());
+    });
+}
+
+#[test]
+fn the_code_is_that_of_the_fault() {
+    privileged(|| {
+        let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
+        let (report, texts) = run(3000, times(60), session::fault);
+        assert!(texts.is_empty() && report.wrong == 0, "{}\n{}", texts.join("\n"), report.text());
+        assert!(report.faults.len() > 2, "{:?}", report.faults);
+        eprintln!("{} {:?}", report.text(), report.faults);
+    });
+}
