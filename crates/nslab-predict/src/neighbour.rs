@@ -74,11 +74,12 @@ pub fn ask(
         IpAddr::V6(target) => (solicited_node(target), SOLICITATION_SIZE),
     };
     let question = Frame { source: mac, destination, vlan: None, size };
+    let deaf = look(from).is_some_and(|(state, link)| has(state, link, target));
     // The question teaches bridges the way of the answer.
     let mut taught = None;
     for end in l2::send(snapshot, wiring, learned, from, question) {
         let says = match (&end.outcome, look(end.at)) {
-            (Outcome::Taken, Some((state, link))) => says(state, link, source, target),
+            (Outcome::Taken, Some((state, link))) if !deaf => says(state, link, source, target),
             _ => Says::Nothing,
         };
         let own = look(end.at).and_then(|(_, link)| link.mac);
@@ -134,8 +135,6 @@ fn fixed(state: &State, at: Port, address: IpAddr) -> Option<MacAddr> {
 fn says(state: &State, link: &Link, source: IpAddr, target: IpAddr) -> Says {
     match target {
         IpAddr::V4(_) => says_ipv4(state, link, source, target),
-        // The answer would be for this host itself.
-        IpAddr::V6(_) if is_own(state, link, source) => Says::Nothing,
         IpAddr::V6(_) => {
             // An IPv6 address is answered for at its own interface only, and not before it is known to be nobody else's.
             let is_here = state.network.addresses.iter().any(|address| {
@@ -150,11 +149,10 @@ fn says(state: &State, link: &Link, source: IpAddr, target: IpAddr) -> Says {
     }
 }
 
-/// Whether an address of IPv6 that comes by a link is the host's own: a link-local one is if it is of that link.
-pub(crate) fn is_own(state: &State, link: &Link, address: IpAddr) -> bool {
-    let is_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+/// Whether a link has an address of IPv6: whoever asks for one of its own takes no answer from others (`ndisc_recv_na`).
+pub(crate) fn has(state: &State, link: &Link, address: IpAddr) -> bool {
     let mut all = state.network.addresses.iter();
-    all.any(|own| own.address.addr() == address && (!is_local || own.link == link.index))
+    address.is_ipv6() && all.any(|own| own.link == link.index && own.address.addr() == address)
 }
 
 /// `arp_process`: the question is looked up as if it were a packet from the one who asks to the one who is looked for.

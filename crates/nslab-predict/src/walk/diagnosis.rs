@@ -105,9 +105,12 @@ impl Walk<'_> {
         let (Some(state), Some(link)) = (self.state(owner.namespace), self.link(owner)) else {
             return plain(format!("{name} does not answer for {target}"));
         };
-        if target.is_ipv6() && neighbour::is_own(state, link, source) {
-            let text = format!("{name} does not answer for {target}: it has {source}, which asks, itself");
-            return Cause::new(Code::Martian, owner.namespace, self.link_name(owner), text).at(owner.link);
+        let asks = self.state(at.namespace).zip(self.link(at));
+        if asks.is_some_and(|(state, link)| neighbour::has(state, link, target)) {
+            let text = format!("{} has {target} itself, and so does not believe {name}", self.port(at));
+            return Cause::new(Code::DuplicateAddress, at.namespace, self.link_name(at), text)
+                .at(at.link)
+                .with(evidence);
         }
         if target.is_ipv4() && !source.is_unspecified() {
             let flow = Flow { source: Some(source), iif: Some(owner.link), ..Flow::to(target) };
