@@ -68,6 +68,8 @@ pub enum SchemaOf {
     Doctor,
     /// `nslab doctor --host --json`
     DoctorHost,
+    /// `nslab export --json` of namespaces
+    Export,
 }
 
 fn mark(text: &str) -> Result<u32, String> {

@@ -7,6 +7,7 @@ use nslab_adopt::{Adopted, Named, Skipped, Wanted, adopt};
 use nslab_lab::{existing, pins};
 use nslab_snapshot::{Name, Options, Snapshot};
 use nslab_topology::model::Existing;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::DONE;
@@ -16,16 +17,59 @@ use crate::cli::context::{self, Context};
 use crate::cli::error::{CliError, Kind, unknown};
 use crate::cli::output::Output;
 
-/// What `export --json` of namespaces prints.
-#[derive(Serialize)]
-struct Report<'a> {
-    lab: &'a str,
-    /// Empty with `--shell`.
-    lab_file: &'a str,
-    /// Which namespace each node and switch describes.
-    nodes: &'a [Named],
+/// A lab file of namespaces, and what it could not express.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "nslab export --host --json")]
+pub(super) struct Report {
+    /// The lab's name
+    lab: String,
+    /// The lab file, with comments that say what each node is and what is missing
+    lab_file: String,
+    /// Which namespace each node and switch describes
+    nodes: Vec<Node>,
+    /// How many links the lab has
     links: usize,
-    skipped: &'a [Skipped],
+    /// What the lab file could not express, namespace by namespace
+    skipped: Vec<Left>,
+}
+
+/// A node or switch, and what it describes.
+#[derive(Serialize, JsonSchema)]
+struct Node {
+    /// Its name in the lab file
+    node: String,
+    /// What people call the namespace
+    namespace: String,
+}
+
+/// Something that the lab file could not express.
+#[derive(Serialize, JsonSchema)]
+struct Left {
+    /// What people call the namespace
+    namespace: String,
+    /// The object in it, in the words of ip(8), nft(8) and the like
+    object: String,
+    /// Why, and what the lab file has instead if it has anything
+    why: String,
+}
+
+impl Report {
+    fn of(adopted: &Adopted) -> Self {
+        let node =
+            |Named { node, namespace }: &Named| Node { node: node.clone(), namespace: namespace.clone() };
+        let left = |one: &Skipped| Left {
+            namespace: one.namespace.clone(),
+            object: one.object.clone(),
+            why: one.why.clone(),
+        };
+        Self {
+            lab: adopted.lab.name.value.clone(),
+            lab_file: adopted.lab_file.clone(),
+            nodes: adopted.names.iter().map(node).collect(),
+            links: adopted.lab.links.len(),
+            skipped: adopted.skipped.iter().map(left).collect(),
+        }
+    }
 }
 
 /// Takes a snapshot, or reads one, and describes it.
@@ -85,13 +129,7 @@ fn describe(args: &Export, output: Output, snapshot: &Snapshot, is_live: bool) -
     };
     let adopted = adopt(snapshot, &wanted, &name).map_err(|error| failed(&error, is_live))?;
     if output.json {
-        output.print_json(&Report {
-            lab: &name,
-            lab_file: &adopted.lab_file,
-            nodes: &adopted.names,
-            links: adopted.lab.links.len(),
-            skipped: &adopted.skipped,
-        });
+        output.print_json(&Report::of(&adopted));
         return Ok(DONE);
     }
     if args.shell || args.resolved {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::DONE;
-use super::{doctor, explain, preflight};
+use super::{adopt, doctor, explain, preflight};
 use crate::cli::args::{Schema, SchemaOf};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
@@ -13,6 +13,7 @@ pub(super) fn run(args: &Schema, output: Output) -> Result<ExitCode, CliError> {
     let schema = match args.command {
         SchemaOf::Explain => schemars::schema_for!(explain::Report),
         SchemaOf::Doctor => schemars::schema_for!(doctor::Report),
+        SchemaOf::Export => schemars::schema_for!(adopt::Report),
         SchemaOf::DoctorHost => schemars::schema_for!(preflight::Report),
     };
     output.print(&serde_json::to_string_pretty(&schema).unwrap_or_default());

@@ -120,6 +120,12 @@ fn a_users_own_namespaces(session: &Session) {
     ]);
     assert_eq!((&json["nodes"], &json["skipped"]), (&found, &serde_json::json!([])), "{json:#}");
     assert_eq!(json["links"], 1);
+    let schema: serde_json::Value = serde_json::from_str(&session.ok(["schema", "export"])).unwrap();
+    assert_eq!(schema["title"], "nslab export --host --json");
+    for key in schema["required"].as_array().unwrap() {
+        assert!(!json[key.as_str().unwrap()].is_null(), "{key} of {schema:#}");
+    }
+    assert_eq!(schema["required"].as_array().unwrap().len(), json.as_object().unwrap().len());
     let cut = format!("its other end is pid {two} (sleep):cable, which is not described");
     alone.says(&format!("pid {one} (sleep): cable (10.0.0.1/24): {cut}")).ok();
     session.run(["export", &format!("pid:{one}")]).status(2);
