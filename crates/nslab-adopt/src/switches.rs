@@ -76,6 +76,11 @@ impl Draft<'_> {
                 link.name.as_str(),
                 "it becomes a switch, in a namespace of its own; a switch's own MAC is nslab's choice, and it has IPv6 off",
             );
+            let own = space.state.network.vlans.iter().filter(|vlan| vlan.link == index);
+            for vlan in own.filter(|_| bridge.vlan_filtering == Some(true)) {
+                let object = format!("{} vlan {} self", link.name, vlan.vlan);
+                self.skip(number, object, "in a lab the bridge itself is in no VLAN");
+            }
             self.foreign_ports(number, link);
             self.lab.switches.push(switch);
         }

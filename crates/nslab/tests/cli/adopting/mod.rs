@@ -1,7 +1,7 @@
 //! Networks made by hand, described, built again and compared.
 
 mod compare;
-mod kinds;
+mod lines;
 mod random;
 mod words;
 mod world;
