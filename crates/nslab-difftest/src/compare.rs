@@ -59,7 +59,9 @@ pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: 
     let is_own = |state: &State| {
         state.network.addresses.iter().any(|address| address.address.addr() == probe.destination)
     };
-    if matches!(probe.what, Kind::Other(_)) && taken.state(probe.from).is_some_and(is_own) {
+    let comes_back =
+        observed.seen.last().is_some_and(|last| last.space == probe.from && !last.sent && !last.is_others);
+    if matches!(probe.what, Kind::Other(_)) && (comes_back || taken.state(probe.from).is_some_and(is_own)) {
         return Finding::Unsent("what it is sent by would take it, too");
     }
     if prediction.verdict == Verdict::Unknown {

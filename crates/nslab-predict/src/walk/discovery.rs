@@ -62,8 +62,13 @@ impl Walk<'_> {
     /// Whether a host's rules let a packet of neighbour discovery pass. ARP has hooks of its own.
     fn host_passes(&self, at: Port, hook: Hook, packet: Option<&Packet>) -> Result<Vec<Doubt>, Box<Cause>> {
         let link = Some(at.link);
-        let goes_out = matches!(hook, Hook::Output | Hook::Postrouting);
-        let (input, output) = if goes_out { (None, link) } else { (link, None) };
+        let (input, output) = match hook {
+            Hook::Output => (None, link),
+            // What neighbour discovery makes has an interface from the beginning, by which it seems to have come
+            // (`ndisc_alloc_skb`, `net/ipv6/ndisc.c`; `ip6_output`, `net/ipv6/ip6_output.c`).
+            Hook::Postrouting => (link, link),
+            _ => (link, None),
+        };
         if let Some(packet) = packet {
             let at_hook = At::new(hook, input, output);
             return self.rules_pass(at.namespace, at_hook, packet, LinkHeader::Unknown);
