@@ -10,6 +10,7 @@ use nslab_snapshot::{Listener, Part, State};
 use super::hooks::At;
 use super::run::{Phase, Refused, Run};
 use super::{Walk, tracking};
+use crate::fib::{self, Flow};
 use crate::nft::{Tracking, inverted, tuple};
 use crate::{Action, Cause, Code, Doubt, Error, Evidence, Ip, Packet, Tcp, Told, Transport, Verdict};
 
@@ -273,7 +274,7 @@ impl Walk<'_> {
                 let tos = if ipv6 { 0 } else { refused.ip.tos & 0x1e | 0xc0 };
                 let transport = Transport::Icmp { kind, code, id: 0 };
                 (
-                    if is_own { refused.ip.destination } else { any },
+                    if is_own { refused.ip.destination } else { error_source(run, state, to).unwrap_or(any) },
                     transport,
                     (refused.ip.size + header).min(most),
                     tos,
@@ -292,6 +293,18 @@ impl Walk<'_> {
         let ip = Ip { source, destination: to, ttl: ttl(state, ipv6), tos, dont_fragment: false, size };
         Some(Packet { ip, transport, mark })
     }
+}
+
+/// The address that an error of `ICMPv6` is from, if the route has none: one of the interface by which the packet came
+/// (`icmp6_send`, `icmpv6_rt_has_prefsrc`, `net/ipv6/icmp.c`). Of IPv4 it is the route's.
+fn error_source(run: &Run, state: &State, to: IpAddr) -> Option<IpAddr> {
+    let (IpAddr::V6(address), Some(link)) = (to, run.came_by) else { return None };
+    let decision = fib::lookup(state, &Flow::to(to));
+    let route = decision.outcomes.first()?.reason.route.and_then(|place| state.network.routes.get(place));
+    if route.is_some_and(|route| route.source.is_some()) {
+        return None;
+    }
+    fib::select_source6(state, link, address).first().copied()
 }
 
 fn is_loopback(state: &State, link: IfIndex) -> bool {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use nslab_kernel::link::IfIndex;
 use nslab_kernel::nftables::{Family, Hook};
 
-use super::frames::{calls, own_rules};
+use super::frames::{calls, entrance_rules, own_rules};
 use super::hooks::At;
 use super::run::Run;
 use super::surroundings::{Here, device};
@@ -47,7 +47,8 @@ impl Walk<'_> {
                 doubts.extend(self.host_passes(at, hook, packet)?);
             }
             for (place, hop) in way.hops.iter().enumerate() {
-                doubts.extend(self.bridge_passes(*hop, way, packet)?);
+                let next = way.hops.get(place + 1).filter(|next| self.is_taken(*hop, **next));
+                doubts.extend(self.bridge_passes(*hop, next.is_some(), way, packet)?);
                 if let Some((own, far)) = self.enters(way, place) {
                     doubts.extend(self.tunnel_passes(run, way, own, far)?);
                 }
@@ -81,7 +82,13 @@ impl Walk<'_> {
     }
 
     /// Whether a bridge's rules let a question or an answer pass.
-    fn bridge_passes(&self, hop: Hop, way: &End, packet: Option<&Packet>) -> Result<Vec<Doubt>, Box<Cause>> {
+    fn bridge_passes(
+        &self,
+        hop: Hop,
+        is_taken: bool,
+        way: &End,
+        packet: Option<&Packet>,
+    ) -> Result<Vec<Doubt>, Box<Cause>> {
         let Some(state) = self.state(hop.at.namespace) else { return Ok(Vec::new()) };
         let mut doubts = Vec::new();
         let arp = some_arp();
@@ -90,7 +97,8 @@ impl Walk<'_> {
         header[..6].copy_from_slice(&frame.destination.0);
         header[6..12].copy_from_slice(&frame.source.0);
         header[12..].copy_from_slice(if packet.is_some() { &[0x86, 0xdd] } else { &[0x08, 0x06] });
-        for at in own_rules(state, hop) {
+        let own = if is_taken { entrance_rules(state, hop) } else { own_rules(state, hop) };
+        for at in own {
             let header = LinkHeader::Ethernet(header);
             doubts.extend(self.rules_pass(hop.at.namespace, at, packet.unwrap_or(&arp), header)?);
         }

@@ -124,6 +124,14 @@ impl Walk<'_> {
 
     /// An error or a reset sets out for the sender.
     fn tell(&mut self, run: Run, cause: Cause, error: Error, quiet: bool) {
+        if error == Error::Reset && run.by_bridge {
+            // It goes straight out by the port, on the addresses of the old frame (`nf_send_reset`).
+            let doubt = Doubt::new(
+                "where a reset gets to that a bridge's port sends straight back",
+                "send one and look",
+            );
+            return self.unknown(run, cause.object, doubt);
+        }
         let Some(packet) = self.error_packet(&run, error) else {
             self.ends.push(run.end(Verdict::Dropped, Some(cause), None));
             return;

@@ -125,22 +125,10 @@ impl Walk<'_> {
     /// so once (`br_nf_pre_routing`, `ip_sabotage_in`).
     fn entering(&mut self, mut run: Run, port: l2::Hop, next: l2::Hop) -> Vec<Run> {
         let Some(state) = self.state(port.at.namespace) else { return vec![run] };
-        let is_taken = next.did == Did::Received
-            && next.at.namespace == port.at.namespace
-            && self.link(port.at).is_some_and(|link| link.master == Some(next.at.link))
-            && self.link(next.at).is_some_and(|link| link.as_bridge().is_some());
-        if !is_taken || state.nftables.tables.is_empty() {
+        if !self.is_taken(port, next) || state.nftables.tables.is_empty() {
             return vec![run];
         }
-        let mut places = Vec::new();
-        if has_own_rules(state) {
-            let own = |hook| At {
-                family: Some(Family::Bridge),
-                tracked: true,
-                ..At::new(hook, Some(port.at.link), None)
-            };
-            places.extend([own(Hook::Prerouting), own(Hook::Input)]);
-        }
+        let mut places = entrance_rules(state, port);
         let ipv6 = run.packet.is_ipv6();
         let called =
             state.settings.bridge_netfilter.is_some_and(|calls| if ipv6 { calls.ipv6 } else { calls.ipv4 });
@@ -154,12 +142,22 @@ impl Walk<'_> {
         run.packet.mark = 0;
         run.tracking = Tracking::None;
         run.prerouted = called;
+        run.by_bridge = called;
         let mut passing = vec![run];
         for place in places {
             let on = passing.into_iter().flat_map(|run| self.hook(run, state, place));
             passing = on.map(|(run, _)| run).collect();
         }
         passing
+    }
+
+    /// Whether a frame that a port gets is taken by its bridge itself.
+    pub(super) fn is_taken(&self, port: l2::Hop, next: l2::Hop) -> bool {
+        next.did == Did::Received
+            && port.did == Did::Received
+            && next.at.namespace == port.at.namespace
+            && self.link(port.at).is_some_and(|link| link.master == Some(next.at.link))
+            && self.link(next.at).is_some_and(|link| link.as_bridge().is_some())
     }
 
     /// What rules make of a frame that a bridge passes on: those of the family `bridge`, and those for IP where
@@ -174,6 +172,7 @@ impl Walk<'_> {
         let tracking = std::mem::replace(&mut run.tracking, Tracking::None);
         let before = run.packet.ip.clone();
         let is_called = !calls.is_empty();
+        run.by_bridge = is_called;
         let mut passing = vec![run];
         for place in own.into_iter().chain(calls) {
             let next = passing.into_iter().flat_map(|run| self.hook(run, state, place));
@@ -191,6 +190,7 @@ impl Walk<'_> {
                 super::tracking::confirm(&mut run);
             }
             run.namespace = home;
+            run.by_bridge = false;
             run.tracking.clone_from(&tracking);
             on.push(run);
         }
@@ -236,6 +236,16 @@ impl Walk<'_> {
         };
         self.unknown(run, name, Doubt::new(what, settle));
     }
+}
+
+/// The hooks of the family `bridge` that a frame passes which is for the bridge itself.
+pub(super) fn entrance_rules(state: &State, port: l2::Hop) -> Vec<At> {
+    if !has_own_rules(state) {
+        return Vec::new();
+    }
+    let own =
+        |hook| At { family: Some(Family::Bridge), tracked: true, ..At::new(hook, Some(port.at.link), None) };
+    vec![own(Hook::Prerouting), own(Hook::Input)]
 }
 
 fn has_own_rules(state: &State) -> bool {

@@ -28,6 +28,8 @@ impl Walk<'_> {
         }
         run.namespace = at.namespace;
         run.made = false;
+        run.came_by = Some(at.link);
+        run.by_bridge &= run.prerouted;
         let prerouted = std::mem::take(&mut run.prerouted);
         if !prerouted {
             run.tracking = Tracking::None;

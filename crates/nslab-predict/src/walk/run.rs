@@ -44,6 +44,10 @@ pub(super) struct Run {
     pub(super) tracking: Tracking,
     /// Rules saw it before routing already, at a bridge's port.
     pub(super) prerouted: bool,
+    /// The interface that it came in by; none of what is made here.
+    pub(super) came_by: Option<IfIndex>,
+    /// It came by a port of a bridge that has rules for IP called (`nf_bridge_info`).
+    pub(super) by_bridge: bool,
     /// It was made in this namespace.
     pub(super) made: bool,
     /// The interface that it is to leave by.
@@ -77,6 +81,8 @@ impl Run {
             phase: Phase::Request,
             tracking: Tracking::None,
             prerouted: false,
+            came_by: None,
+            by_bridge: false,
             made: true,
             oif: None,
             fragments: None,

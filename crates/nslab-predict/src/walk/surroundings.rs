@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use nslab_kernel::link::{IfIndex, Link};
-use nslab_kernel::nftables::FibFlags;
+use nslab_kernel::nftables::{FibFlags, Hook};
 use nslab_kernel::route::RouteAction;
 use nslab_snapshot::State;
 
@@ -115,6 +115,13 @@ impl Surroundings for Here<'_> {
 
     fn route_device(&self, question: &FibQuestion<'_>) -> Result<Option<(u32, String)>, Doubt> {
         let packet = question.packet;
+        // What came by `lo` is not looked up (`nft_fib_can_skip`, `include/net/netfilter/nft_fib.h`).
+        let came_in = matches!(question.context.hook, Hook::Prerouting | Hook::Input | Hook::Ingress);
+        if let Some(input) = question.context.input.filter(|_| came_in)
+            && self.0.link(input.index).is_some_and(|link| link.loopback)
+        {
+            return Ok(Some((input.index, input.name.to_owned())));
+        }
         let destination = question.flags.contains(FibFlags::DESTINATION);
         let (to, from) = if destination {
             (packet.ip.destination, packet.ip.source)
