@@ -99,7 +99,7 @@ impl Probe {
             size: self.size,
         };
         let packet = Packet { ip, transport: self.transport(number), mark: self.mark };
-        Question { namespace: taken.places[self.from], packet, link: None, established: false }
+        Question { namespace: taken.places[self.from], packet, link: None, established: false, fresh: false }
     }
 
     /// Sends it, from the thread that calls. The socket hears the answer, of UDP, and must be kept for that.

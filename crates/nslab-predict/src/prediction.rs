@@ -18,6 +18,9 @@ pub struct Question {
     pub packet: Packet,
     /// The packet belongs to a connection that exists already, rather than to begin one: firewalls have seen it both ways.
     pub established: bool,
+    /// Next hops are asked for anew, whatever neighbour tables have of them but what is fixed: the answer does not hang on who
+    /// spoke to whom of late.
+    pub fresh: bool,
     /// The interface that it is to leave by (`IP_PKTINFO`), as an IPv6 destination of one link needs.
     pub link: Option<IfIndex>,
 }

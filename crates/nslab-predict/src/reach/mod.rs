@@ -210,7 +210,9 @@ pub fn ask(network: &Network<'_>, from: usize, to: usize, service: Service, fami
 pub fn ask_address(network: &Network<'_>, from: usize, address: IpAddr, service: Service) -> Cell {
     let state = network.snapshot.namespaces.get(from).and_then(|space| space.state());
     let packet = packet(state, address, service);
-    let prediction = predict(network, &Question { namespace: from, packet, established: false, link: None });
+    // Hosts that are alike may have spoken with different others.
+    let question = Question { namespace: from, packet, established: false, fresh: true, link: None };
+    let prediction = predict(network, &question);
     Cell { address: Some(address), verdict: prediction.verdict, cause: prediction.cause }
 }
 

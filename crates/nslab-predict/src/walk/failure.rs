@@ -103,9 +103,9 @@ impl Walk<'_> {
         run.step(Action::Stop, cause.object.clone(), cause.text.clone());
         match run.phase.clone() {
             Phase::Request => match error {
-                Some(error) if !is_error(&run.packet) && !self.is_spent() => {
-                    self.tell(run, cause, error, quiet);
-                }
+                // Whether the sender hears of it would be one more way to follow.
+                Some(_) if self.is_spent() => self.unknown(run, cause.object, super::hooks::too_many()),
+                Some(error) if !is_error(&run.packet) => self.tell(run, cause, error, quiet),
                 _ => self.ends.push(run.end(Verdict::Dropped, Some(cause), None)),
             },
             Phase::Answer => {

@@ -48,7 +48,7 @@ impl Walk<'_> {
         let family = at.family.unwrap_or_else(|| family(&run.packet));
         let first = matches!(at.hook, Hook::Prerouting | Hook::Output);
         if first && !at.tracked {
-            run.tracking = tracking::look_up(&run, state, family);
+            run.tracking = tracking::look_up(&run, state, family, self.established);
         }
         self.pieces(&run, state, at);
         let of =

@@ -34,7 +34,7 @@ use self::run::{End, Run};
 use crate::l2::{Port, Vtep, Wiring};
 use crate::nft;
 use crate::segments::Segments;
-use crate::{Doubt, Prediction, Question};
+use crate::{Doubt, Prediction, Question, Verdict};
 
 /// A snapshot with what ways are looked up by. Made once for many questions.
 #[derive(Debug)]
@@ -63,9 +63,9 @@ pub fn predict(network: &Network<'_>, question: &Question) -> Prediction {
         let beginning = Question { established: false, ..question.clone() };
         let ends = Walk::new(network, &beginning)
             .walk(Run { oif: question.link, ..Run::new(question.namespace, begin(question)) });
-        if let Some(end) = ends.into_iter().next() {
-            first.connections = end.connections;
-        }
+        // Rather that of a way on which it comes about.
+        let began = ends.into_iter().min_by_key(|end| end.verdict != Verdict::Delivered);
+        first.connections = began.map_or_else(Vec::new, |end| end.connections);
         for (_, connection) in &mut first.connections {
             connection.state = nft::State::Established;
         }
@@ -92,6 +92,8 @@ struct Walk<'a> {
     /// The namespace whose packet it is.
     sender: usize,
     established: bool,
+    /// Neighbours are asked for anew.
+    fresh: bool,
     /// The other end of the tunnel whose packet it is.
     tunnel: Option<&'a Vtep>,
     /// Packets that have come to an interface.
@@ -106,6 +108,7 @@ impl<'a> Walk<'a> {
             network,
             sender: question.namespace,
             established,
+            fresh: question.fresh,
             tunnel: None,
             pending: Vec::new(),
             ends: Vec::new(),

@@ -63,7 +63,9 @@ impl Walk<'_> {
             run.step_at(at.link, Action::Resolve, target.to_string(), detail);
             return self.frame(run, at, mac, Some(who));
         }
-        if let Some(mac) = self.heard(state, at, target) {
+        if !self.fresh
+            && let Some(mac) = self.heard(state, at, target)
+        {
             run.step_at(
                 at.link,
                 Action::Resolve,

@@ -11,8 +11,9 @@ use crate::{Packet, Transport};
 const SEEN_REPLY: u32 = 1 << 1;
 const CONFIRMED: u32 = 1 << 3;
 
-/// What the namespace's connection tracking makes of a packet that it sees for the first time.
-pub(super) fn look_up(run: &Run, state: &State, family: Family) -> Tracking {
+/// What the namespace's connection tracking makes of a packet that it sees for the first time; `established` if the packet belongs
+/// to a connection that exists.
+pub(super) fn look_up(run: &Run, state: &State, family: Family, established: bool) -> Tracking {
     if !tracks_connections(&state.nftables, family) {
         return Tracking::None;
     }
@@ -41,7 +42,11 @@ pub(super) fn look_up(run: &Run, state: &State, family: Family) -> Tracking {
     match run.packet.transport {
         // A connection does not begin by its end (`nf_conntrack_tcp_new`).
         Transport::Tcp(tcp) if tcp.flags & crate::Tcp::RST != 0 => Tracking::None,
-        _ => Connection::begun_by(&run.packet).map_or(Tracking::None, Tracking::Connection),
+        _ => Connection::begun_by(&run.packet).map_or(Tracking::None, |begun| {
+            // One that exists already is known here too, though rules would not let it begin any more.
+            let state = if established { nft::State::Established } else { begun.state };
+            Tracking::Connection(Connection { state, ..begun })
+        }),
     }
 }
 

@@ -67,6 +67,7 @@ impl<'a> Walk<'a> {
             network: self.network,
             sender: own.below,
             established: false,
+            fresh: self.fresh,
             tunnel: self.network.wiring.vteps().iter().find(|vtep| vtep.at == far.at),
             pending: Vec::new(),
             ends: Vec::new(),

@@ -79,9 +79,14 @@ impl Made {
 
     /// What is predicted of a packet that `from` sends.
     pub(crate) fn ask(&self, from: &str, packet: Packet) -> Prediction {
+        self.ask_of(from, packet, false)
+    }
+
+    /// The same, of a connection that exists already or not.
+    pub(crate) fn ask_of(&self, from: &str, packet: Packet, established: bool) -> Prediction {
         let snapshot = self.snapshot();
         let (namespace, _) = snapshot.find(from).next().unwrap();
-        let question = Question { namespace, packet, established: false, link: None };
+        let question = Question { namespace, packet, established, fresh: false, link: None };
         predict(&Network::of(&snapshot), &question)
     }
 

@@ -137,6 +137,9 @@ fn what_firewalls_and_address_translation_make_of_it() {
         let Some(made) = Made::new(&format!("{ROUTED}{BACK}\n{filter}")) else { return };
         assert_eq!(made.code("ann", echo("10.0.2.2")), (Verdict::Dropped, Some(Code::FirewallDrop)));
         assert_eq!(made.code("ann", echo("fd00:2::2")), DELIVERED);
+        // Rules that let nothing begin let go on what began before.
+        let prediction = made.ask_of("ann", echo("10.0.2.2"), true);
+        assert_eq!(prediction.verdict, Verdict::Delivered, "{prediction:#?}");
         let prediction = made.ask("ann", tcp("10.0.2.2", 80));
         assert_eq!(prediction.verdict, Verdict::Rejected, "{prediction:#?}");
         assert_eq!(prediction.told.unwrap().what, Error::Reset);

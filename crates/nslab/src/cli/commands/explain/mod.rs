@@ -47,7 +47,7 @@ pub(super) fn run(args: &Explain, output: Output) -> Result<ExitCode, CliError> 
     readable(&places.snapshot, source)?;
     let Destination { meant, address, link, service } = destination(args, &places, &network, source)?;
     let (packet, mut taken) = packet(args, &places.snapshot, source, address, service)?;
-    let question = Question { namespace: source, packet, established: args.established, link };
+    let question = Question { namespace: source, packet, established: args.established, fresh: false, link };
     let mut prediction = predict(&network, &question);
     prediction.assumptions.append(&mut taken);
     let aim = fix::Aim { shell, destination: meant };
