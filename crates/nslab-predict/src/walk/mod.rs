@@ -96,6 +96,8 @@ struct Walk<'a> {
     fresh: bool,
     /// The other end of the tunnel whose packet it is.
     tunnel: Option<&'a Vtep>,
+    /// The tunnels that its packet is in already.
+    inside: Vec<Port>,
     /// Packets that have come to an interface.
     pending: Vec<(Run, Port)>,
     ends: Vec<End>,
@@ -110,6 +112,7 @@ impl<'a> Walk<'a> {
             established,
             fresh: question.fresh,
             tunnel: None,
+            inside: Vec::new(),
             pending: Vec::new(),
             ends: Vec::new(),
         }

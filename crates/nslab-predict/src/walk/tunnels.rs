@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Walk;
 use super::run::Run;
 use crate::l2::{Did, End, Vtep};
-use crate::{Action, Cause, Ip, Packet, Transport, Verdict};
+use crate::{Action, Cause, Code, Ip, Packet, Transport, Verdict};
 
 /// What a frame's packet grows by, in bytes: Ethernet, VXLAN, UDP and IP headers (RFC 7348, section 5).
 const GROWTH: u32 = 14 + 8 + 8;
@@ -63,7 +63,11 @@ impl<'a> Walk<'a> {
         far: &Vtep,
         packet: Packet,
     ) -> Vec<super::run::End> {
+        if self.inside.contains(&own.at) {
+            return vec![self.circular(own, packet)];
+        }
         let walk = Walk {
+            inside: self.inside.iter().copied().chain([own.at]).collect(),
             network: self.network,
             sender: own.below,
             established: false,
@@ -76,6 +80,19 @@ impl<'a> Walk<'a> {
         first.connections.clone_from(&run.connections);
         first.learned.clone_from(&run.learned);
         walk.walk(first)
+    }
+
+    /// What carries a tunnel's packets is the tunnel itself (`ELOOP` of `vxlan_xmit_one`; over several,
+    /// `XMIT_RECURSION_LIMIT`).
+    fn circular(&self, own: &Vtep, packet: Packet) -> super::run::End {
+        let text = format!(
+            "what is to carry the packets of {} to {} is that tunnel itself",
+            self.port(own.at),
+            packet.ip.destination
+        );
+        let cause =
+            Cause::new(Code::TtlExpired, own.at.namespace, self.link_name(own.at), text).at(own.at.link);
+        Run::new(own.below, packet).end(Verdict::Dropped, Some(cause), None)
     }
 
     /// Through a tunnel: the packet that carries the frame has to arrive.
