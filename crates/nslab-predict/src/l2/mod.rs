@@ -8,7 +8,7 @@ mod transmit;
 mod tunnels;
 mod wiring;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use nslab_kernel::link::{IfIndex, Link, LinkKind, MacvlanMode};
 use nslab_snapshot::{Snapshot, State};
@@ -189,7 +189,7 @@ pub fn send(
     from: Port,
     frame: Frame,
 ) -> Vec<End> {
-    let mut walk = Walk { snapshot, wiring, learned, ends: Vec::new() };
+    let mut walk = Walk { snapshot, wiring, learned, seen: HashSet::new(), ends: Vec::new() };
     walk.transmit(from, &Passage { frame, hops: Vec::new(), doubts: Vec::new() });
     walk.ends
 }
@@ -219,6 +219,8 @@ struct Walk<'a> {
     snapshot: &'a Snapshot,
     wiring: &'a Wiring,
     learned: &'a mut Learned,
+    /// Where it has been, with which tag.
+    seen: HashSet<(Port, Option<u16>)>,
     ends: Vec<End>,
 }
 

@@ -14,7 +14,8 @@ impl Walk<'_> {
         let Some((state, link)) = self.look(at) else {
             return self.end(at, Outcome::Left(Left::Unseen), passage);
         };
-        if passage.hops.len() >= MOST_HOPS {
+        // In a circle of bridges it comes by again and again, in ever more copies, and to nobody new.
+        if passage.hops.len() >= MOST_HOPS || !self.seen.insert((at, passage.frame.vlan)) {
             return self.lose(at, Lost::Loop, passage);
         }
         if !link.up {

@@ -7,7 +7,7 @@ use nslab_types::MacAddr;
 use super::hooks::At;
 use super::run::Run;
 use super::{Walk, words};
-use crate::l2::{self, Did, End, Frame, Left, Outcome, Port};
+use crate::l2::{self, Did, End, Frame, Left, Lost, Outcome, Port};
 use crate::nft::Tracking;
 use crate::{Action, Cause, Code, Doubt, Evidence};
 
@@ -24,6 +24,9 @@ impl Walk<'_> {
         let Some(first) = taken.first() else {
             return self.lost_frame(run, at, mac, expected, &lost);
         };
+        if let Some(doubt) = circles(&lost) {
+            self.perhaps(&run, &self.port(at), &doubt);
+        }
         let alike = self.alike(first.at, mac);
         if taken.len() > 1 || !alike.is_empty() {
             let mut owners: Vec<Port> = taken.iter().map(|end| end.at).chain(alike).collect();
@@ -250,6 +253,13 @@ pub(super) fn entrance_rules(state: &State, port: l2::Hop) -> Vec<At> {
 
 fn has_own_rules(state: &State) -> bool {
     state.nftables.tables.iter().any(|table| table.id.family == Family::Bridge)
+}
+
+/// Whether frames go in circles there: what becomes of others then is a matter of time.
+pub(super) fn circles(lost: &[End]) -> Option<Doubt> {
+    let end = lost.iter().find(|end| end.outcome == Outcome::Lost(Lost::Loop))?;
+    let what = format!("what gets through where frames go in circles ({} hops and more)", end.hops.len());
+    Some(Doubt::new(what, "take a cable out of the circle, or let its bridges speak STP"))
 }
 
 /// The hooks of the family `bridge` that a frame passes.

@@ -8,6 +8,7 @@ use nslab_snapshot::State;
 use nslab_types::MacAddr;
 
 use super::Walk;
+use super::frames::circles;
 use super::run::Run;
 use crate::l2::Port;
 use crate::neighbour::{self, Answer};
@@ -104,6 +105,9 @@ impl Walk<'_> {
             }
             let what = format!("who answers for {target} where {name} leads, outside of what is seen");
             return self.unknown(run, name, Doubt::new(what, format!("ask: ping {target}")));
+        }
+        if let Some(doubt) = circles(&resolution.unanswered) {
+            self.perhaps(&run, &name, &doubt);
         }
         self.answered(&run, at, source, target, &answers);
     }

@@ -187,3 +187,46 @@ fn on_two_segments_and_through_bridges_and_tunnels() {
         assert_eq!(made.code("ann", echo("192.168.5.2")), (Verdict::Dropped, Some(Code::ForwardingOff)));
     });
 }
+
+/// A bridge that four cables join to itself, without STP: frames multiply. The prediction has to come to an end, and to know that it
+/// does not know.
+#[test]
+fn bridges_in_a_circle() {
+    privileged(|| {
+        let mut text = String::from(
+            "one: link add br0 type bridge\ntwo: link add br0 type bridge\n\
+             ann -- one\none: link set ann master br0\nbob -- two\ntwo: link set bob master br0\n\
+             ann: address add 10.0.0.1/24 dev one\nbob: address add 10.0.0.2/24 dev two\n",
+        );
+        for number in 0..4 {
+            text.extend([format!(
+                "one: link add a{number} type veth peer name b{number}\none: link set a{number} master br0 up\n\
+                 one: link set b{number} master br0 up\n"
+            )]);
+        }
+        let Some(made) = Made::new(&text) else {
+            return;
+        };
+        // No frame goes round in the kernel: the bridge is down. In the snapshot it is up.
+        let mut snapshot = made.snapshot();
+        let (place, _) = snapshot.find("one").next().unwrap();
+        let nslab_snapshot::Contents::State(state) = &mut snapshot.namespaces[place].contents else { return };
+        for link in &mut state.network.links {
+            link.up = true;
+            link.carrier = true;
+            if let Some(port) = &mut link.bridge_port {
+                port.state = 3;
+            }
+        }
+        let (namespace, _) = snapshot.find("ann").next().unwrap();
+        let question = nslab_predict::Question {
+            namespace,
+            packet: echo("10.0.0.9"),
+            established: false,
+            fresh: true,
+            link: None,
+        };
+        let prediction = nslab_predict::predict(&nslab_predict::Network::of(&snapshot), &question);
+        assert_ne!(prediction.verdict, Verdict::Delivered, "{prediction:#?}");
+    });
+}
