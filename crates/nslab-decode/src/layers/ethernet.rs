@@ -1,0 +1,92 @@
+//! Ethernet, VLAN tags, and the frames of IEEE 802.2.
+
+use nslab_types::MacAddr;
+use serde::Serialize;
+
+use crate::data::{Broken, Data, Fault};
+use crate::layers::{Decoded, ethertype};
+
+/// The greatest number that is a length and no `EtherType` (IEEE 802.3 3.2.6).
+pub(crate) const LONGEST: usize = 1500;
+
+/// Tags beyond these are no tags but what the frame carries.
+const MOST_TAGS: usize = 8;
+
+/// The header of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Ethernet {
+    /// To whom.
+    pub destination: MacAddr,
+    /// From whom.
+    pub source: MacAddr,
+    /// What the frame carries, behind all VLAN tags: an `EtherType`, or up to 1500 the length of an IEEE 802.2 frame.
+    pub ethertype: u16,
+}
+
+/// A VLAN tag (IEEE 802.1Q 9.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Tag {
+    /// The `EtherType` that says that it is one: 0x8100, or 0x88a8 of a provider's.
+    pub protocol: u16,
+    /// 0 (best effort) to 7.
+    pub priority: u8,
+    /// May be dropped before others.
+    pub drop_eligible: bool,
+    /// The VLAN, 0 to 4095; 0 is a tag for the priority's sake only.
+    pub id: u16,
+}
+
+impl Tag {
+    /// In a frame.
+    pub(crate) const LENGTH: usize = 4;
+
+    /// Of the `EtherType` and the tag control information, as the kernel hands them over.
+    pub fn of_tci(protocol: u16, tci: u16) -> Self {
+        Self { protocol, priority: (tci >> 13) as u8, drop_eligible: tci & 0x1000 != 0, id: tci & 0x0fff }
+    }
+}
+
+/// The header and the tags; gives the `EtherType` of what comes behind, and that.
+pub(crate) fn read<'a>(decoded: &mut Decoded<'a>, tag: Option<Tag>) -> Result<(u16, Data<'a>), Fault> {
+    let header = decoded.data.header::<14>()?;
+    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, k0, k1] = *header;
+    let mut kind = u16::from_be_bytes([k0, k1]);
+    let mut rest = decoded.data.skip(header.len());
+    decoded.ethernet = Some(Ethernet {
+        destination: MacAddr([d0, d1, d2, d3, d4, d5]),
+        source: MacAddr([s0, s1, s2, s3, s4, s5]),
+        ethertype: kind,
+    });
+    decoded.vlans.extend(tag);
+    while matches!(kind, ethertype::VLAN | ethertype::SERVICE_VLAN | ethertype::QINQ | ethertype::QINQ_2)
+        && decoded.vlans.len() < MOST_TAGS
+    {
+        let [t0, t1, k0, k1] = *rest.header()?;
+        decoded.vlans.push(Tag::of_tci(kind, u16::from_be_bytes([t0, t1])));
+        kind = u16::from_be_bytes([k0, k1]);
+        rest = rest.skip(Tag::LENGTH);
+        if let Some(ethernet) = &mut decoded.ethernet {
+            ethernet.ethertype = kind;
+        }
+    }
+    Ok((kind, rest))
+}
+
+/// A frame of IEEE 802.2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Llc<'a> {
+    /// The destination's service access point, 0x42 for spanning trees.
+    pub dsap: u8,
+    /// The source's.
+    pub ssap: u8,
+    /// 3 for information without a number.
+    pub control: u8,
+    /// What comes behind.
+    pub data: Data<'a>,
+}
+
+pub(crate) fn llc(length: u16, data: Data<'_>) -> Result<Llc<'_>, Broken> {
+    let data = data.first(usize::from(length));
+    let [dsap, ssap, control] = *data.header().map_err(Broken::of("llc"))?;
+    Ok(Llc { dsap, ssap, control, data: data.skip(3) })
+}

@@ -1,0 +1,28 @@
+//! Frames taken apart into typed layers, and told in one line in tcpdump's manner.
+//!
+//! [`decode`] makes a [`Decoded`] of a [`Frame`]: typed values that borrow from its bytes. It has an answer for all bytes
+//! whatsoever, never looks beyond their end, and follows a bounded number of headers in each other. That a frame was not
+//! captured whole is a state, and no error: what there is of it is taken apart ([`Data`]).
+//!
+//! - [`line()`] and [`Printer`] give the text of tcpdump 4.99 for it; the crate's tests hold them against tcpdump itself.
+//! - [`Clock`] writes times as tcpdump's `-t` to `-ttttt`.
+//! - All layers are `serde::Serialize`, with the names of their fields as here.
+//!
+//! The headers are read by code of this crate. `etherparse` knows Ethernet, ARP, IP, TCP, UDP and the beginning of ICMP;
+//! it has neither what is most of the code here (options as values, neighbour discovery, DNS, DHCP, tunnels, STP, LLDP), nor
+//! a length on the wire beside the bytes at hand in all of these, nor `Serialize`: it would have saved some 150 lines and
+//! cost a layer of translation.
+
+mod checksum;
+mod data;
+mod frame;
+mod layers;
+mod line;
+mod time;
+
+pub use checksum::Checked;
+pub use data::{Broken, Data, Fault};
+pub use frame::{Frame, Link, Ports, decode, decode_with};
+pub use layers::*;
+pub use line::{Conversations, Dump, Names, Printer, Style, line};
+pub use time::{Clock, Precision, Stamp};

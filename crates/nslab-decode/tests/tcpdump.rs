@@ -1,0 +1,95 @@
+//! What is said of packets, held against tcpdump.
+
+mod support;
+
+use nslab_decode::{Clock, Dump, Frame, Precision, Printer, Stamp, Style, decode};
+use support::corpus;
+use support::oracle::{self, Packet};
+
+/// Both tell all packets; all differences are shown.
+fn same(packets: &[Packet], style: Style<'_>, options: &[&str]) {
+    if !oracle::is_here() {
+        return;
+    }
+    let theirs = oracle::tell(1, packets, options);
+    let mut printer = Printer::new(style);
+    let mut wrong = Vec::new();
+    for (packet, theirs) in packets.iter().zip(theirs) {
+        let ours = printer.line(&decode(&Frame::new(&packet.bytes).of_length(packet.length)));
+        if ours != theirs {
+            wrong.push(format!("{}\n  tcpdump: {theirs:?}\n  nslab:   {ours:?}", packet.name));
+        }
+    }
+    let (count, of) = (wrong.len(), packets.len());
+    assert!(wrong.is_empty(), "{count} of {of} differ with {options:?}:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn one_line() {
+    same(&corpus::all(), Style::default(), &[]);
+}
+
+#[test]
+fn verbose() {
+    same(&corpus::all(), Style { verbosity: 1, ..Style::default() }, &["-v"]);
+}
+
+#[test]
+fn more_verbose() {
+    same(&corpus::all(), Style { verbosity: 2, ..Style::default() }, &["-vv"]);
+}
+
+#[test]
+fn with_the_header_of_the_frame() {
+    same(&corpus::all(), Style { link: true, ..Style::default() }, &["-e"]);
+}
+
+#[test]
+fn absolute_sequence_numbers() {
+    same(&corpus::tcp(), Style { absolute_sequence: true, ..Style::default() }, &["-S"]);
+}
+
+#[test]
+fn bytes() {
+    let packets = [corpus::link(), corpus::ipv4(), corpus::udp()].concat();
+    for (options, dump) in [
+        ("-x", Dump::Hex { link: false }),
+        ("-xx", Dump::Hex { link: true }),
+        ("-X", Dump::HexText { link: false }),
+        ("-XX", Dump::HexText { link: true }),
+    ] {
+        same(&packets, Style { dump, ..Style::default() }, &[options]);
+    }
+}
+
+#[test]
+fn with_header_and_verbose() {
+    same(&corpus::all(), Style { link: true, verbosity: 2, ..Style::default() }, &["-e", "-vv"]);
+}
+
+#[test]
+fn times() {
+    if !oracle::is_here() {
+        return;
+    }
+    let packets = corpus::udp();
+    for count in 0..6 {
+        for (precision, option) in [(Precision::Micro, "micro"), (Precision::Nano, "nano")] {
+            let stamp = format!("-{}", "t".repeat(usize::from(count)));
+            let precision_option = format!("--time-stamp-precision={option}");
+            let options: Vec<&str> =
+                [&*precision_option, &*stamp].into_iter().filter(|it| it.len() > 1).collect();
+            let theirs = oracle::run(1, &packets, &options);
+            let mut clock = Clock::new(Stamp::of_count(count), precision, 0);
+            let mut printer = Printer::default();
+            let mut ours = String::new();
+            for (number, packet) in packets.iter().enumerate() {
+                let (seconds, micros) = oracle::time(number);
+                clock.write(i64::from(seconds) * 1_000_000_000 + i64::from(micros) * 1000, &mut ours);
+                printer.write(&decode(&Frame::new(&packet.bytes)), &mut ours);
+                ours.push('\n');
+            }
+            assert_eq!(ours, theirs, "{options:?}");
+        }
+    }
+}
