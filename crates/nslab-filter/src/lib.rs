@@ -1,0 +1,37 @@
+//! The filter language of libpcap (pcap-filter(7)) for Ethernet frames, compiled to classic BPF.
+//!
+//! [`Filter::parse`] reads `tcp port 80 and host 10.0.0.2` and the like and makes a [`Program`] of it. That goes to the
+//! kernel (`SO_ATTACH_FILTER`) or runs here, over a [`Frame`] in memory. The crate does no I/O: what names of ports,
+//! protocols and hosts mean is asked of [`Names`].
+//!
+//! # What differs from libpcap
+//!
+//! Programs select what libpcap 1.10's select; the tests hold the two against each other. On purpose it is otherwise here:
+//!
+//! - One program serves sockets and files. Where the text says `vlan`, it looks beside the packet's bytes, where Linux
+//!   keeps a tag that it took out, and in them if there is none beside; `inbound`, `outbound` and `ifindex` are of use
+//!   only where the kernel tells ([`Ancillary`]).
+//! - `vxlan [NUMBER]` matches VXLAN on port 4789, and what stands behind it is about the frame inside (libpcap 1.11).
+//! - A filter that no packet can match is refused, also where libpcap does not notice.
+//! - Refused, as the kernel or Ethernet has no use for it, or nobody has asked: `protochain`, `gateway`, `geneve`, `llc`,
+//!   the words for IS-IS' packet types, addresses of `decnet` and of the form `$1f`, names of networks, and all for 802.11, ATM, SS7
+//!   and OpenBSD's `pf`.
+//! - Numbers that cannot be are refused: `ip proto 300`, `ether proto 70000`.
+//! - Identifiers in parentheses may nest: `port ((80 or 443) or 22)`.
+//! - `ip broadcast` is all ones or all zeros, as where libpcap does not know the network's mask.
+
+mod error;
+mod filter;
+mod graph;
+mod lower;
+mod machine;
+mod names;
+mod parse;
+mod program;
+mod syntax;
+
+pub use error::{ErrorKind, FilterError};
+pub use filter::Filter;
+pub use machine::{Ancillary, Frame, VlanTag};
+pub use names::{NameTable, Names, Transport};
+pub use program::{Instruction, MAX_INSTRUCTIONS, Program};

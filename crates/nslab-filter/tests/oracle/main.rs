@@ -1,0 +1,9 @@
+//! Filters held against libpcap's own, as tcpdump runs them, and against the kernel.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "all of it is tests")]
+
+mod expressions;
+mod length;
+mod packets;
+mod selection;
+mod tcpdump;
