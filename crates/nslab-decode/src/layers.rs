@@ -7,6 +7,7 @@
 
 mod arp;
 mod ethernet;
+mod gre;
 mod icmp;
 mod icmp6;
 pub(crate) mod ip;
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 pub use arp::{Arp, ArpAddresses, ArpOperation};
 pub use ethernet::{Ethernet, Llc, Tag};
+pub use gre::{Gre, GrePayload};
 pub use icmp::{Icmp, IcmpMessage, Quoted};
 pub use icmp6::{Icmpv6, Icmpv6Message};
 pub use ip::{Fragment, Transport, protocol};

@@ -5,6 +5,8 @@
 //! captured whole is a state, and no error: what there is of it is taken apart ([`Data`]).
 //!
 //! - [`line()`] and [`Printer`] give the text of tcpdump 4.99 for it; the crate's tests hold them against tcpdump itself.
+//! - [`Identity`] is by what the same packet is known elsewhere.
+//! - [`decapsulated`] finds the frame in a tunnel's packet.
 //! - [`Clock`] writes times as tcpdump's `-t` to `-ttttt`.
 //! - All layers are `serde::Serialize`, with the names of their fields as here.
 //!
@@ -15,14 +17,18 @@
 
 mod checksum;
 mod data;
+mod decapsulate;
 mod frame;
+mod identity;
 mod layers;
 mod line;
 mod time;
 
 pub use checksum::Checked;
 pub use data::{Broken, Data, Fault};
+pub use decapsulate::decapsulated;
 pub use frame::{Frame, Link, Ports, decode, decode_with};
+pub use identity::{Flow, HASHED, Identity, Points};
 pub use layers::*;
 pub use line::{Conversations, Dump, Names, Printer, Style, line};
 pub use time::{Clock, Precision, Stamp};

@@ -11,6 +11,7 @@
 mod arp;
 mod ether;
 mod flows;
+mod gre;
 mod hex;
 mod icmp;
 mod icmp6;

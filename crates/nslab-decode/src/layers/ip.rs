@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::data::{Broken, Data};
-use crate::layers::{Icmp, Icmpv6, Ipv4, Ipv6, Tcp, Udp, Walk, icmp, icmp6, ip4, ip6, tcp, udp};
+use crate::layers::{Gre, Icmp, Icmpv6, Ipv4, Ipv6, Tcp, Udp, Walk, gre, icmp, icmp6, ip4, ip6, tcp, udp};
 
 /// Numbers of protocols (include/uapi/linux/in.h, in6.h).
 pub mod protocol {
@@ -38,7 +38,7 @@ pub mod protocol {
 }
 
 /// Which piece of a packet this is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 pub struct Fragment {
     /// By which all pieces of one packet are known, with the addresses: 16 bits of IPv4, 32 of IPv6.
     pub id: u32,
@@ -66,6 +66,8 @@ pub enum Transport<'a> {
     /// IPv6 in it.
     #[serde(rename = "inner_ipv6")]
     Ipv6(Box<Ipv6<'a>>),
+    /// A packet or a frame in it.
+    Gre(Gre<'a>),
     /// A piece of a packet that is not the first, so that it has no header. Whose it is says the `protocol`.
     LaterFragment(Data<'a>),
     /// Something else.
@@ -88,6 +90,7 @@ pub(crate) fn transport<'a>(number: u8, data: Data<'a>, is_ipv6: bool, walk: Wal
             protocol::UDP => Transport::Udp(udp::read(data, walk)?),
             protocol::ICMP => Transport::Icmp(icmp::read(data, walk)?),
             protocol::ICMPV6 if is_ipv6 => Transport::Icmpv6(icmp6::read(data, walk)?),
+            protocol::GRE => Transport::Gre(gre::read(data, walk)?),
             protocol::IPV4 => Transport::Ipv4(Box::new(ip4::read(data, walk)?)),
             protocol::IPV6 => Transport::Ipv6(Box::new(ip6::read(data, walk)?)),
             _ => Transport::Payload(data),

@@ -101,6 +101,14 @@ pub(crate) fn read(data: Data<'_>) -> Result<Tcp<'_>, Broken> {
 }
 
 impl Tcp<'_> {
+    /// The sender's clock, and what it last saw of the other's, if it says so.
+    pub fn timestamps(&self) -> Option<(u32, u32)> {
+        self.options.into_iter().find_map(|option| match option {
+            TcpOption::Timestamps { value, echo } => Some((value, echo)),
+            _ => None,
+        })
+    }
+
     pub(crate) fn check(&self, ends: Ends) -> Checked {
         checksum::check_message(self.checksum, ends.source, ends.destination, protocol::TCP, self.data)
     }

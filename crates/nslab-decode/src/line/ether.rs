@@ -42,26 +42,32 @@ impl Out<'_, '_> {
     }
 
     fn kind(&mut self, kind: u16) {
-        let name = match kind {
-            ..=1500 => return self.say("802.3"),
-            ethertype::IPV4 => "IPv4",
-            ethertype::ARP => "ARP",
-            ethertype::RARP => "Reverse ARP",
-            ethertype::VLAN => "802.1Q",
-            ethertype::SERVICE_VLAN => "802.1Q-QinQ",
-            ethertype::QINQ | ethertype::QINQ_2 => "802.1Q-9100",
-            ethertype::IPV6 => "IPv6",
-            ethertype::SLOW => "Slow Protocols",
-            ethertype::LLDP => "LLDP",
-            ethertype::TRANSPARENT_ETHERNET => "TEB",
-            0x8847 => "MPLS unicast",
-            0x8848 => "MPLS multicast",
-            0x8863 => "PPPoE D",
-            0x8864 => "PPPoE S",
-            0x888e => "EAPOL",
-            0x9000 => "Loopback",
-            _ => "Unknown",
-        };
-        put!(self, "ethertype {name} (0x{kind:04x})");
+        if kind <= 1500 {
+            return self.say("802.3");
+        }
+        put!(self, "ethertype {} (0x{kind:04x})", name(kind).unwrap_or("Unknown"));
     }
+}
+
+/// What tcpdump calls an `EtherType`.
+pub(super) fn name(kind: u16) -> Option<&'static str> {
+    Some(match kind {
+        ethertype::IPV4 => "IPv4",
+        ethertype::ARP => "ARP",
+        ethertype::RARP => "Reverse ARP",
+        ethertype::VLAN => "802.1Q",
+        ethertype::SERVICE_VLAN => "802.1Q-QinQ",
+        ethertype::QINQ | ethertype::QINQ_2 => "802.1Q-9100",
+        ethertype::IPV6 => "IPv6",
+        ethertype::SLOW => "Slow Protocols",
+        ethertype::LLDP => "LLDP",
+        ethertype::TRANSPARENT_ETHERNET => "TEB",
+        0x8847 => "MPLS unicast",
+        0x8848 => "MPLS multicast",
+        0x8863 => "PPPoE D",
+        0x8864 => "PPPoE S",
+        0x888e => "EAPOL",
+        0x9000 => "Loopback",
+        _ => return None,
+    })
 }

@@ -144,6 +144,7 @@ impl Out<'_, '_> {
             Transport::Icmpv6(icmp) => self.icmp6(icmp, carrier),
             Transport::Ipv4(packet) => self.ipv4(packet),
             Transport::Ipv6(packet) => self.ipv6(packet),
+            Transport::Gre(gre) => self.gre(gre),
             Transport::Nothing => self.say("no next header"),
             Transport::Payload(data) | Transport::LaterFragment(data) => {
                 put!(self, " ip-proto-{number} {}", data.length());
