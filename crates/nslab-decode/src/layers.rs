@@ -6,6 +6,7 @@
 )]
 
 mod arp;
+pub(crate) mod dns;
 mod ethernet;
 mod gre;
 mod icmp;
@@ -21,6 +22,7 @@ mod vxlan;
 use serde::Serialize;
 
 pub use arp::{Arp, ArpAddresses, ArpOperation};
+pub use dns::{Dns, Name, Question, Record};
 pub use ethernet::{Ethernet, Llc, Tag};
 pub use gre::{Gre, GrePayload};
 pub use icmp::{Icmp, IcmpMessage, Quoted};

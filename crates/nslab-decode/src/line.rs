@@ -5,10 +5,14 @@
 //! - Checksums that the kernel left to the network card are `(partial)`, not `(incorrect …)`.
 //! - UDP port 8472 is VXLAN, as the kernel's `vxlan` devices use it unless told otherwise; tcpdump takes it for OTV.
 //! - Of what is in TCP only DNS and the first line of HTTP are shown, of UDP what [`UdpPayload`](crate::UdpPayload) has.
+//! - DNS has the names of newer types (`HTTPS`, `SVCB`, `CAA`).
+//! - Of the user timeout of TCP the bit that says minutes is the upper one (RFC 5482); time stamps in options of IPv4 are
+//!   not listed.
 //! - Packets that were cut or are malformed are told of with the same `[|tcp]`, but what stands in front of that may be
 //!   less: a header is read whole or not at all.
 
 mod arp;
+mod dns;
 mod ether;
 mod flows;
 mod gre;

@@ -1,5 +1,7 @@
 //! What a packet goes through does not make it another; what is another is told apart.
 
+#![allow(clippy::unwrap_used, reason = "what does not work in a test is its end")]
+
 mod support;
 
 use std::collections::HashSet;

@@ -40,6 +40,11 @@ fn more_verbose() {
 }
 
 #[test]
+fn most_verbose() {
+    same(&corpus::all(), Style { verbosity: 3, ..Style::default() }, &["-vvv"]);
+}
+
+#[test]
 fn with_the_header_of_the_frame() {
     same(&corpus::all(), Style { link: true, ..Style::default() }, &["-e"]);
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::checksum::{self, Checked};
 use crate::data::{Broken, Data, Fault};
 use crate::layers::Walk;
+use crate::layers::dns::{self, Dns};
 use crate::layers::ip::{Ends, protocol};
 use crate::layers::vxlan::{self, Vxlan};
 
@@ -31,6 +32,8 @@ pub struct Udp<'a> {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UdpPayload<'a> {
+    /// Names asked for and told (port 53; 5353 of multicast DNS).
+    Dns(Dns<'a>),
     /// A frame of a network over the network.
     Vxlan(Vxlan<'a>),
     /// Something else.
@@ -61,8 +64,9 @@ pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Udp<'a>, Broken
     })
 }
 
-fn payload<'a>(_from: u16, to: u16, data: Data<'a>, walk: Walk<'_>) -> Result<UdpPayload<'a>, Broken> {
+fn payload<'a>(from: u16, to: u16, data: Data<'a>, walk: Walk<'_>) -> Result<UdpPayload<'a>, Broken> {
     Ok(match to {
+        _ if from == 53 || to == 53 || from == 5353 || to == 5353 => UdpPayload::Dns(dns::read(data)?),
         _ if data.length() == 0 => UdpPayload::Payload(data),
         port if vxlan::is_port(port, walk) => UdpPayload::Vxlan(vxlan::read(data, walk)?),
         _ => UdpPayload::Payload(data),

@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 
+use crate::layers::dns::write_byte;
 use crate::layers::{NdOption, NdOptions, NdValue};
 use crate::line::{Out, hex, put};
 
@@ -115,27 +116,13 @@ impl Out<'_, '_> {
             let mut length = usize::from(length);
             while length > 0 {
                 let (label, rest) = bytes.split_at(length.min(bytes.len()));
-                self.label(label);
+                for byte in label {
+                    // A String takes everything.
+                    let _ = write_byte(*byte, self.text);
+                }
                 self.say(".");
                 let (&next, rest) = rest.split_first().unwrap_or((&0, &[]));
                 (length, bytes) = (usize::from(next), rest);
-            }
-        }
-    }
-
-    /// Bytes as text; what is no letter or the like is shown as its number.
-    pub(super) fn label(&mut self, label: &[u8]) {
-        for byte in label {
-            match byte {
-                0x20..=0x7e => self.text.push(char::from(*byte)),
-                0x80.. => {
-                    self.say("M-");
-                    self.label(&[byte & 0x7f]);
-                }
-                _ => {
-                    self.text.push('^');
-                    self.text.push(char::from(byte ^ 0x40));
-                }
             }
         }
     }

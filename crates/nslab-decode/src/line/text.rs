@@ -1,7 +1,7 @@
 //! Protocols that are text: the first line of a request or an answer; with `-v` all lines.
 
 use crate::data::Data;
-use crate::layers::Tcp;
+use crate::layers::{Tcp, dns};
 use crate::line::{Out, put};
 
 /// Methods of HTTP (RFC 9110 9) and of those that extend it (RFC 4918 9).
@@ -18,6 +18,13 @@ impl Out<'_, '_> {
         if is(80) || is(8080) || is(3128) {
             self.say(": HTTP");
             self.http(tcp.payload);
+        } else if is(53) {
+            self.say(" ");
+            // Its length stands before each message (RFC 7766 8).
+            match dns::read(tcp.payload.skip(2)) {
+                Ok(dns) => self.dns(&dns, false),
+                Err(broken) => self.broken(&broken),
+            }
         }
     }
 

@@ -26,6 +26,9 @@ impl Out<'_, '_> {
             }
         }
         match &udp.payload {
+            UdpPayload::Dns(dns) => {
+                self.dns(dns, udp.source_port == 5353 || udp.destination_port == 5353);
+            }
             UdpPayload::Vxlan(vxlan) => self.vxlan(vxlan),
             UdpPayload::Payload(_) => {
                 self.say("UDP, ");
