@@ -9,20 +9,23 @@ use super::value::Values;
 use super::{Graph, Target};
 use crate::program::{Instruction, op};
 
-/// What a node becomes: instructions, the last of which jumps.
+/// What a node becomes: instructions, and a jump to two others.
+#[derive(PartialEq, Eq, Hash)]
 struct Block {
     instructions: Vec<Instruction>,
     code: u16,
     k: u32,
+    yes: Target,
+    no: Target,
 }
 
 /// The program; nothing if it needs more memory than there is.
 pub(super) fn emit(graph: &Graph, values: &Values, snaplen: u32) -> Option<Vec<Instruction>> {
     let order = graph.order();
-    let blocks = blocks(graph, values, &order)?;
+    let blocks = merged(blocks(graph, values, &order)?, &order);
     let mut listing = Listing { backwards: Vec::new(), places: HashMap::new(), snaplen };
     // Jumps only go forward, so from the end on every distance is known.
-    let ends = order.iter().flat_map(|place| [graph.nodes[*place].yes, graph.nodes[*place].no]);
+    let ends = blocks.iter().flat_map(|(_, block)| [block.yes, block.no]);
     let accepts = ends.clone().any(|end| end == Target::Accept);
     let rejects = ends.clone().any(|end| end == Target::Reject);
     if rejects {
@@ -31,14 +34,33 @@ pub(super) fn emit(graph: &Graph, values: &Values, snaplen: u32) -> Option<Vec<I
     if accepts {
         listing.end(Target::Accept);
     }
-    for (place, block) in order.iter().zip(blocks).rev() {
-        let node = graph.nodes[*place];
-        listing.jump(block.code, block.k, node.yes, node.no);
+    for (place, block) in blocks.into_iter().rev() {
+        listing.jump(block.code, block.k, block.yes, block.no);
         listing.backwards.extend(block.instructions.into_iter().rev());
-        listing.places.insert(Target::Node(*place), listing.backwards.len() - 1);
+        listing.places.insert(Target::Node(place), listing.backwards.len() - 1);
     }
     listing.backwards.reverse();
     Some(listing.backwards)
+}
+
+/// One block of those that are the same to the instruction, as tests of what is in A already often are, whatever it is there.
+/// Each with the place of its node.
+fn merged(blocks: Vec<Block>, order: &[usize]) -> Vec<(usize, Block)> {
+    let mut same: HashMap<Block, usize> = HashMap::new();
+    let mut now: HashMap<Target, Target> = HashMap::new();
+    let mut kept = Vec::new();
+    for (mut block, place) in blocks.into_iter().zip(order).rev() {
+        block.yes = now.get(&block.yes).copied().unwrap_or(block.yes);
+        block.no = now.get(&block.no).copied().unwrap_or(block.no);
+        if let Some(other) = same.get(&block) {
+            now.insert(Target::Node(*place), Target::Node(*other));
+        } else {
+            kept.push(*place);
+            same.insert(block, *place);
+        }
+    }
+    let mut found: HashMap<usize, Block> = same.into_iter().map(|(block, place)| (place, block)).collect();
+    kept.into_iter().rev().filter_map(|place| Some((place, found.remove(&place)?))).collect()
 }
 
 fn blocks(graph: &Graph, values: &Values, order: &[usize]) -> Option<Vec<Block>> {
@@ -74,7 +96,8 @@ fn blocks(graph: &Graph, values: &Values, order: &[usize]) -> Option<Vec<Block>>
                 held[next] = Some(held[next].map_or(code.held, |there| there.meet(code.held)));
             }
         }
-        blocks.push(Block { instructions: code.instructions, code: jump, k });
+        let instructions = code.instructions;
+        blocks.push(Block { instructions, code: jump, k, yes: node.yes, no: node.no });
     }
     Some(blocks)
 }

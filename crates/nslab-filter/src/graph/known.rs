@@ -31,6 +31,11 @@ impl Known {
         Self { least: 0, most, zeros: !used, ones: 0, some: Vec::new(), not: Vec::new() }
     }
 
+    /// Just so much.
+    pub(crate) fn exactly(k: u32) -> Self {
+        Self { least: k, most: k, zeros: !k, ones: k, some: Vec::new(), not: Vec::new() }
+    }
+
     /// Only bits of the mask.
     pub(crate) fn masked(mask: u32) -> Self {
         Self { zeros: !mask, ..Self::at_most(mask) }
@@ -81,7 +86,7 @@ impl Known {
     pub(crate) fn learn(&mut self, against: Against, holds: bool) {
         match (against, holds) {
             (Against::Equal(k), true) => {
-                *self = Self { least: k, most: k, zeros: !k, ones: k, some: Vec::new(), not: Vec::new() };
+                *self = Self::exactly(k);
             }
             (Against::Equal(k), false) => {
                 if k == self.least {

@@ -134,6 +134,7 @@ struct Link {
 fn group(graph: &mut Graph, values: &Values) -> bool {
     let order = graph.order();
     let ways_in = graph.ways_in(&order);
+    let loaded = loaded(graph, values, &order);
     let mut done = vec![false; graph.nodes.len()];
     let mut changed = false;
     for start in order {
@@ -142,11 +143,11 @@ fn group(graph: &mut Graph, values: &Values) -> bool {
         }
         for shared in [true, false] {
             let places = chain(graph, &ways_in, start, shared);
-            if places.len() > 2 {
+            if places.len() > 1 {
                 for place in &places {
                     done[*place] = true;
                 }
-                changed |= sort(graph, values, &places, shared);
+                changed |= sort(graph, values, &places, shared, loaded[start]);
                 break;
             }
         }
@@ -174,7 +175,30 @@ fn chain(graph: &Graph, ways_in: &[usize], start: usize, shared: bool) -> Vec<us
     places
 }
 
-fn sort(graph: &mut Graph, values: &Values, places: &[usize], shared: bool) -> bool {
+/// For each node what was loaded last before it, if that is the same on all ways.
+fn loaded(graph: &Graph, values: &Values, order: &[usize]) -> Vec<Option<ValueId>> {
+    let mut loaded: Vec<Option<Option<ValueId>>> = vec![None; graph.nodes.len()];
+    for place in order {
+        let node = graph.nodes[*place];
+        let load = match node.test {
+            Test::Constant(value, _) => Some(load_of(values, value)),
+            _ => None,
+        };
+        for target in [node.yes, node.no] {
+            if let Target::Node(next) = target {
+                loaded[next] = Some(loaded[next].map_or(load, |other| other.filter(|_| other == load)));
+            }
+        }
+    }
+    loaded.into_iter().map(Option::flatten).collect()
+}
+
+/// The value that has to be loaded first to compute this one.
+fn load_of(values: &Values, value: ValueId) -> ValueId {
+    masked(values, value).map_or(value, |(inner, _)| inner)
+}
+
+fn sort(graph: &mut Graph, values: &Values, places: &[usize], shared: bool, loaded: Option<ValueId>) -> bool {
     let first = graph.nodes[places[0]];
     let target = if shared { first.yes } else { first.no };
     let links: Vec<Link> = places
@@ -184,7 +208,7 @@ fn sort(graph: &mut Graph, values: &Values, places: &[usize], shared: bool) -> b
             Link { test: node.test, shared: node.yes == target }
         })
         .collect();
-    // By where the load came first, then the load itself, then what is computed of it.
+    // What is there already, then by where the load came first, then the load itself, then what is computed of it.
     let mut loads = HashMap::new();
     let mut computed = HashMap::new();
     let keys: Vec<_> = links
@@ -192,11 +216,11 @@ fn sort(graph: &mut Graph, values: &Values, places: &[usize], shared: bool) -> b
         .enumerate()
         .map(|(number, link)| match link.test {
             Test::Constant(value, _) => {
-                let load = masked(values, value).map_or(value, |(inner, _)| inner);
+                let load = load_of(values, value);
                 let load_first = *loads.entry(load).or_insert(number);
-                (load_first, load != value, *computed.entry(value).or_insert(number))
+                (loaded != Some(load), load_first, load != value, *computed.entry(value).or_insert(number))
             }
-            _ => (number, false, number),
+            _ => (true, number, false, number),
         })
         .collect();
     let mut sorted: Vec<usize> = (0..links.len()).collect();

@@ -180,7 +180,7 @@ impl Values {
     /// What is known of a value whatever the packet.
     pub(crate) fn known(&self, id: ValueId) -> Known {
         match self.get(id) {
-            Value::Constant(value) => Known::masked(value),
+            Value::Constant(value) => Known::exactly(value),
             Value::Load { size: Size::Byte, .. } => Known::at_most(0xff),
             Value::Load { size: Size::Half, .. } => Known::at_most(0xffff),
             Value::HeaderLength { .. } => Known::masked(0x3c),

@@ -7,6 +7,7 @@ mod arithmetic;
 mod id;
 pub(crate) mod keyword;
 mod primitive;
+mod service;
 mod token;
 
 use std::ops::Range;

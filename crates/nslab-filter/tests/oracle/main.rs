@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "all of it is tests")]
 
 mod expressions;
+mod kernel;
 mod length;
 mod packets;
+mod random;
+mod refused;
 mod selection;
 mod tcpdump;

@@ -21,16 +21,16 @@ const MACS: [[u8; 6]; 5] = [
 ];
 
 /// A row of numbers, always the same.
-struct Row(u64);
+pub(crate) struct Row(pub(crate) u64);
 
 impl Row {
-    fn next(&mut self) -> usize {
+    pub(crate) fn next(&mut self) -> usize {
         // Knuth's linear congruential generator (TAOCP 2, MMIX).
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap()
     }
 
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
+    pub(crate) fn of<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.next() % all.len()]
     }
 

@@ -22,35 +22,70 @@ pub(crate) fn selected(filter: &Filter, packets: &[Packet]) -> Vec<usize> {
     packets.iter().enumerate().filter(|(_, packet)| takes(packet)).map(|(number, _)| number).collect()
 }
 
-/// What is different for an expression here and there, if anything.
-pub(crate) fn difference(expression: &str, packets: &[Packet], capture: &Capture) -> Option<String> {
-    let ours = Filter::parse(expression, &names());
-    let theirs = capture.select(expression);
-    match (ours, theirs) {
-        (Ok(filter), Verdict::Selects(theirs)) => {
-            let ours = selected(&filter, packets);
-            let more: Vec<_> = ours.iter().filter(|number| !theirs.contains(number)).collect();
-            let less: Vec<_> = theirs.iter().filter(|number| !ours.contains(number)).collect();
-            let example = more.first().or(less.first())?;
-            Some(format!(
-                "selects {more:?} more and {less:?} less, as {:02x?}:\n{}",
-                packets[**example],
-                filter.program()
-            ))
+/// Packets that are filtered here and there.
+pub(crate) struct Corpus {
+    packets: Vec<Packet>,
+    capture: Capture,
+    /// The same packets with bytes behind their ends.
+    padded: [(Vec<Packet>, Capture); 2],
+}
+
+impl Corpus {
+    pub(crate) fn new(packets: Vec<Packet>) -> Self {
+        let padded = [0, 0xff].map(|byte| {
+            let mut packets = packets.clone();
+            for packet in &mut packets {
+                packet.bytes.resize(packet.bytes.len() + 400, byte);
+            }
+            let capture = Capture::new(&packets);
+            (packets, capture)
+        });
+        let capture = Capture::new(&packets);
+        Self { packets, capture, padded }
+    }
+
+    /// What is different for an expression here and there, if anything.
+    pub(crate) fn difference(&self, expression: &str) -> Option<String> {
+        let ours = Filter::parse(expression, &names());
+        match (ours, self.capture.select(expression)) {
+            (Ok(filter), Verdict::Selects(theirs)) => self.selection(expression, &filter, &theirs),
+            (Ok(filter), Verdict::Nothing) => self.selection(expression, &filter, &[]),
+            (Err(error), Verdict::Nothing) => (error.kind != ErrorKind::MatchesNothing)
+                .then(|| format!("matches nothing there; here: {error}")),
+            (Err(error), Verdict::Selects(theirs)) => {
+                let same = error.kind == ErrorKind::MatchesNothing && theirs.is_empty();
+                (!same).then(|| format!("refused here: {error}; there {theirs:?}"))
+            }
+            (Ok(_), Verdict::Refused(why)) => Some(format!("refused there: {why}")),
+            (Err(_), Verdict::Refused(_)) => None,
         }
-        (Ok(filter), Verdict::Nothing) => {
-            let ours = selected(&filter, packets);
-            (!ours.is_empty()).then(|| format!("matches nothing there, here {ours:?}:\n{}", filter.program()))
+    }
+
+    fn selection(&self, expression: &str, filter: &Filter, theirs: &[usize]) -> Option<String> {
+        let ours = selected(filter, &self.packets);
+        let mut more: Vec<_> = ours.iter().filter(|number| !theirs.contains(number)).collect();
+        let mut less: Vec<_> = theirs.iter().filter(|number| !ours.contains(number)).collect();
+        if more.is_empty() && less.is_empty() {
+            return None;
         }
-        (Err(error), Verdict::Nothing) => {
-            (error.kind != ErrorKind::MatchesNothing).then(|| format!("matches nothing there; here: {error}"))
+        let plainly = self.capture.select_plainly(expression);
+        more.retain(|number| !plainly.contains(number));
+        less.retain(|number| plainly.contains(number));
+        // Which bytes are looked at that decide nothing is left to each side, and so is whether a packet that ends before
+        // them matches. It may if it does whatever these bytes are.
+        for (packets, capture) in &self.padded {
+            let theirs = capture.select_plainly(expression);
+            let ours = selected(filter, packets);
+            let by_both = |number: &usize| ours.contains(number) && theirs.contains(number);
+            more.retain(|number| !by_both(number));
+            less.retain(|number| !by_both(number));
         }
-        (Err(error), Verdict::Selects(theirs)) => {
-            let same = error.kind == ErrorKind::MatchesNothing && theirs.is_empty();
-            (!same).then(|| format!("refused here: {error}; there {theirs:?}"))
-        }
-        (Ok(_), Verdict::Refused(why)) => Some(format!("refused there: {why}")),
-        (Err(_), Verdict::Refused(_)) => None,
+        let example = more.first().or(less.first())?;
+        Some(format!(
+            "selects {more:?} more and {less:?} less, as {:02x?}:\n{}",
+            self.packets[**example],
+            filter.program()
+        ))
     }
 }
 
@@ -59,18 +94,18 @@ fn selects_what_libpcap_selects() {
     if !is_here() {
         return;
     }
-    let packets = packets();
-    let capture = Capture::new(&packets);
+    let corpus = Corpus::new(packets());
     let mut wrong = Vec::new();
     let mut useful = 0;
     for expression in EXPRESSIONS {
-        if let Some(difference) = difference(expression, &packets, &capture) {
+        if let Some(difference) = corpus.difference(expression) {
             wrong.push(format!("{expression}\n  {difference}"));
         }
-        let count = Filter::parse(expression, &names()).map(|filter| selected(&filter, &packets).len());
-        useful += usize::from(count.is_ok_and(|count| count > 0 && count < packets.len()));
+        let count =
+            Filter::parse(expression, &names()).map(|filter| selected(&filter, &corpus.packets).len());
+        useful += usize::from(count.is_ok_and(|count| count > 0 && count < corpus.packets.len()));
     }
-    println!("{} expressions, {} packets, {useful} select some", EXPRESSIONS.len(), packets.len());
+    println!("{} expressions, {} packets, {useful} select some", EXPRESSIONS.len(), corpus.packets.len());
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(useful > EXPRESSIONS.len() * 9 / 10, "only {useful} expressions select some packets and not all");
 }
@@ -80,12 +115,11 @@ fn does_not_copy_libpcaps_mistakes() {
     if !is_here() {
         return;
     }
-    let packets = packets();
-    let capture = Capture::new(&packets);
+    let corpus = Corpus::new(packets());
     for (expression, meant) in MENDED {
-        let ours = selected(&Filter::parse(expression, &names()).unwrap(), &packets);
-        let Verdict::Selects(theirs) = capture.select(meant) else { panic!("{meant} is refused") };
+        let ours = selected(&Filter::parse(expression, &names()).unwrap(), &corpus.packets);
+        let Verdict::Selects(theirs) = corpus.capture.select(meant) else { panic!("{meant} is refused") };
         assert_eq!(ours, theirs, "{expression}");
-        assert!(difference(expression, &packets, &capture).is_some(), "{expression}: libpcap has mended it");
+        assert!(corpus.difference(expression).is_some(), "{expression}: libpcap has mended it");
     }
 }

@@ -45,7 +45,19 @@ impl Capture {
     }
 
     pub(crate) fn select(&self, expression: &str) -> Verdict {
-        let output = run(&["-Z", "root", "-r"], Some(self.file.path()), expression, &["-w", "-"]);
+        self.select_with(expression, "-p")
+    }
+
+    /// What libpcap selects without its optimiser, which now and then errs: it forgets to load X.
+    pub(crate) fn select_plainly(&self, expression: &str) -> Vec<usize> {
+        match self.select_with(expression, "-O") {
+            Verdict::Selects(selected) => selected,
+            Verdict::Nothing | Verdict::Refused(_) => Vec::new(),
+        }
+    }
+
+    fn select_with(&self, expression: &str, option: &str) -> Verdict {
+        let output = run(&[option, "-Z", "root", "-r"], Some(self.file.path()), expression, &["-w", "-"]);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
             return if text.contains(MATCHES_NOTHING) { Verdict::Nothing } else { Verdict::Refused(text) };
