@@ -1,5 +1,6 @@
 //! What was predicted beside what happened.
 
+use nslab_predict::l2::Port;
 use nslab_predict::{Code, Error as Refusal, Evidence, Prediction, Told, Verdict};
 use nslab_snapshot::State;
 
@@ -82,6 +83,8 @@ pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: 
     if prediction.verdict == Verdict::Rejected {
         match prediction.told {
             Some(told) if observed.told.contains(&told) => {}
+            // Who says so hangs on the way.
+            None if !prediction.others.is_empty() => {}
             told => {
                 return contradicts(
                     Part::Told,
@@ -90,10 +93,14 @@ pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: 
             }
         }
     }
-    match way(taken, prediction, &observed.seen) {
-        Some(text) => contradicts(Part::Way, text),
-        None => Finding::Agrees,
+    let mut differences = Vec::new();
+    for expected in prediction.ways() {
+        match way(taken, &expected, &observed.seen) {
+            Some(text) => differences.push(text),
+            None => return Finding::Agrees,
+        }
     }
+    contradicts(Part::Way, differences.swap_remove(0))
 }
 
 /// That nobody answers for the next hop is no word over the network to those who define verdicts, though a router does tell.
@@ -149,11 +156,11 @@ fn why_unknown(prediction: &Prediction) -> String {
     }
 }
 
-/// In what the ways differ.
-fn way(taken: &Taken, prediction: &Prediction, seen: &[Sighting]) -> Option<String> {
-    let expected: Vec<(usize, u32, bool)> = prediction
-        .sightings()
-        .filter_map(|(at, sent)| Some((taken.space(at.namespace)?, at.link, sent)))
+/// In what a way differs from what was seen.
+fn way(taken: &Taken, expected: &[(Port, bool)], seen: &[Sighting]) -> Option<String> {
+    let expected: Vec<(usize, u32, bool)> = expected
+        .iter()
+        .filter_map(|&(at, sent)| Some((taken.space(at.namespace)?, at.link, sent)))
         .collect();
     let matches =
         |seen: &Sighting, expected: &(usize, u32, bool)| (seen.space, seen.link, seen.sent) == *expected;

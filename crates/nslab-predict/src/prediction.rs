@@ -36,6 +36,9 @@ pub struct Prediction {
     pub packet: Packet,
     /// Its way.
     pub hops: Vec<Hop>,
+    /// Other ways that it may take, all to the same verdict: which one is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Vec<Hop>>,
     /// The way of the answer: none if there is none, as the packet does not arrive or nobody answers such.
     pub answer: Option<Vec<Hop>>,
     /// The way of the ICMP error or reset that tells the sender why; none if there is none.
@@ -197,13 +200,23 @@ pub enum Error {
 impl Prediction {
     /// By which interfaces the packet itself goes, in this order: each with whether it is sent there (or received).
     pub fn sightings(&self) -> impl Iterator<Item = (Port, bool)> + '_ {
-        self.hops.iter().filter_map(|hop| {
-            let at = Port { namespace: hop.namespace, link: hop.link? };
-            match hop.action {
-                Action::Send => Some((at, true)),
-                Action::Receive => Some((at, false)),
-                _ => None,
-            }
-        })
+        sightings(&self.hops)
     }
+
+    /// The same for each of the ways that it may take, the one that is told of first.
+    pub fn ways(&self) -> impl Iterator<Item = Vec<(Port, bool)>> + '_ {
+        std::iter::once(&self.hops).chain(&self.others).map(|hops| sightings(hops).collect())
+    }
+}
+
+/// The interfaces of a way.
+pub(crate) fn sightings(hops: &[Hop]) -> impl Iterator<Item = (Port, bool)> + '_ {
+    hops.iter().filter_map(|hop| {
+        let at = Port { namespace: hop.namespace, link: hop.link? };
+        match hop.action {
+            Action::Send => Some((at, true)),
+            Action::Receive => Some((at, false)),
+            _ => None,
+        }
+    })
 }

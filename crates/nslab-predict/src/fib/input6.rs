@@ -20,10 +20,27 @@ fn dropped(reason: DropReason) -> Decision<Arrival> {
 /// `ip6_rcv_core` (`net/ipv6/ip6_input.c`), `ip6_route_input` (`net/ipv6/route.c`), `ip6_forward`
 /// (`net/ipv6/ip6_output.c`).
 pub(super) fn input(state: &State, flow: &Flow, to: Ipv6Addr, link: IfIndex) -> Decision<Arrival> {
+    route(state, flow, to, link).then(|arrival| {
+        let from = source(flow);
+        let forced = state.link(link).and_then(|link| link.ipv6).is_some_and(|own| own.force_forwarding);
+        let forwards = state.settings.ipv6_all.forwarding || forced;
+        let refused = match arrival.fate {
+            Fate::Forward(_) if !forwards => DropReason::ForwardingOff,
+            Fate::Forward(_) if from.is_unspecified() || from.is_loopback() => DropReason::ImpossibleSource,
+            // A packet of one link is not carried to another.
+            Fate::Forward(_) if from.is_unicast_link_local() => DropReason::BeyondScope,
+            _ => return Decision::certain(arrival),
+        };
+        Decision::certain(Arrival { fate: Fate::Drop(refused), ..arrival })
+    })
+}
+
+/// The route alone, without what `ip6_forward` asks.
+pub(super) fn route(state: &State, flow: &Flow, to: Ipv6Addr, link: IfIndex) -> Decision<Arrival> {
     let Some(device) = state.link(link).filter(|link| link.up) else { return dropped(DropReason::LinkDown) };
-    let Some(settings) = device.ipv6.filter(|ipv6| !ipv6.disabled) else {
+    if device.ipv6.is_none_or(|ipv6| ipv6.disabled) {
         return dropped(DropReason::ProtocolOff);
-    };
+    }
     let from = source(flow);
     if !device.loopback && from.is_loopback() {
         return dropped(DropReason::LoopbackSource);
@@ -41,7 +58,6 @@ pub(super) fn input(state: &State, flow: &Flow, to: Ipv6Addr, link: IfIndex) -> 
     let routed = Flow { source: Some(from.into()), uid: Some(0), ..*flow };
     let asked = Asked::new(state, &routed);
     let query = Query { to, from, link: Some(link), strict: is_of_link(to) };
-    let forwards = state.settings.ipv6_all.forwarding || settings.force_forwarding;
     rules::lookup(state, asked, |table| table6::look(state, table, query)).then(|ruled| {
         let action = ruled.result.as_ref().ok().and_then(|hit| state.network.routes.get(hit.route));
         let multicast = to.is_multicast()
@@ -51,12 +67,6 @@ pub(super) fn input(state: &State, flow: &Flow, to: Ipv6Addr, link: IfIndex) -> 
             Verdict::Stop(stop) => Fate::Drop(DropReason::Routing(stop)),
             Verdict::Deliver { link, .. } => Fate::Local { link },
             Verdict::Leave(_) if multicast => Fate::Multicast,
-            Verdict::Leave(_) if !forwards => Fate::Drop(DropReason::ForwardingOff),
-            Verdict::Leave(_) if from.is_unspecified() || from.is_loopback() => {
-                Fate::Drop(DropReason::ImpossibleSource)
-            }
-            // A packet of one link is not carried to another.
-            Verdict::Leave(_) if from.is_unicast_link_local() => Fate::Drop(DropReason::BeyondScope),
             Verdict::Leave(ways) => {
                 Fate::Forward(ways.into_iter().map(|way| super::Way { source: None, ..way }).collect())
             }

@@ -60,6 +60,16 @@ pub fn input(state: &State, flow: &Flow, link: IfIndex) -> Decision<Arrival> {
     decision
 }
 
+/// The route of a packet whose destination rules have changed at a port of the bridge `link` (`br_nf_pre_routing_finish`,
+/// `net/bridge/br_netfilter_hooks.c`; `br_nf_pre_routing_finish_ipv6`, where nobody asks whether IPv6 is forwarded).
+pub fn bridged(state: &State, flow: &Flow, link: IfIndex) -> Decision<Arrival> {
+    let flow = Flow { iif: Some(link), oif: None, ..*flow };
+    match flow.destination {
+        IpAddr::V4(to) => input4::input(state, &flow, to, link),
+        IpAddr::V6(to) => input6::route(state, &flow, to, link),
+    }
+}
+
 /// The IPv4 addresses that the kernel may choose as a source for what leaves by a link, best one of the subnet of
 /// `neighbour`, with addresses up to `scope` (`RT_SCOPE_*`; `inet_select_addr`, `net/ipv4/devinet.c`): several if it is not
 /// known which other link's address it comes to first.

@@ -194,6 +194,25 @@ pub fn send(
     walk.ends
 }
 
+/// The same for a frame that a bridge's port has got and that the bridge passes on only now, as rules that it called have changed
+/// whom it is for (`br_handle_frame_finish`, `net/bridge/br_input.c`).
+pub fn resume(
+    snapshot: &Snapshot,
+    wiring: &Wiring,
+    learned: &mut Learned,
+    port: Port,
+    frame: Frame,
+) -> Vec<End> {
+    let mut walk = Walk { snapshot, wiring, learned, seen: HashSet::new(), ends: Vec::new() };
+    let passage = Passage { frame, hops: Vec::new(), doubts: Vec::new() };
+    if let Some((state, link)) = walk.look(port)
+        && let Some(bridge) = link.master.and_then(|master| state.link(master))
+    {
+        walk.bridge_receives(port, state, link, bridge, &passage);
+    }
+    walk.ends
+}
+
 /// A frame under way.
 #[derive(Debug, Clone)]
 struct Passage {

@@ -230,10 +230,21 @@ impl Walk<'_> {
     /// An error or a reset gets to somebody: whether to the one who sent.
     fn told(&mut self, mut run: Run, refused: &Refused) {
         let sent = run.sent.as_ref().map(tuple);
-        let is_its = match refused.error {
+        let mut is_its = match refused.error {
             Error::Icmp { .. } => sent == Some(tuple(&refused.quoted)),
             Error::Reset => sent.as_ref().and_then(inverted) == Some(tuple(&run.packet)),
         };
+        if !is_its
+            && run.namespace == self.sender
+            && matches!(refused.error, Error::Icmp { .. })
+            && run.sent.as_ref().is_some_and(|sent| is_of_one_socket(sent, &refused.quoted))
+        {
+            is_its = true;
+            run.assume(format!(
+                "the sender's socket is not connected: it hears of errors about {}, too, which it did not send to",
+                refused.quoted.ip.destination
+            ));
+        }
         let to = run.packet.ip.destination;
         if run.namespace == self.sender && is_its {
             run.step(Action::Deliver, to.to_string(), "to the sender");
@@ -257,8 +268,10 @@ impl Walk<'_> {
         if to.is_unspecified() || to.is_multicast() || refused.ip.destination.is_multicast() {
             return None;
         }
-        // One that was for this namespace is told of from the address that it was for.
-        let is_own = state.network.addresses.iter().any(|own| own.address.addr() == refused.ip.destination);
+        // One that was for this namespace is told of from the address that it was for. For IPv4 its route says so; where it had none
+        // yet, it gets that back to the source (`nf_reject_fill_skb_dst`, `net/ipv4/netfilter/nf_reject_ipv4.c`).
+        let routed_to = if run.unrouted && !ipv6 { to } else { refused.ip.destination };
+        let is_own = state.network.addresses.iter().any(|own| own.address.addr() == routed_to);
         let any: IpAddr = if ipv6 {
             std::net::Ipv6Addr::UNSPECIFIED.into()
         } else {
@@ -293,6 +306,18 @@ impl Walk<'_> {
         let ip = Ip { source, destination: to, ttl: ttl(state, ipv6), tos, dont_fragment: false, size };
         Some(Packet { ip, transport, mark })
     }
+}
+
+/// Whether a socket that is not connected may have sent both, to different destinations: it is looked for by what is its own alone
+/// (`__udp4_lib_err`, `net/ipv4/udp.c`; `raw_icmp_error`, `net/ipv4/raw.c`; `ping_err`, `net/ipv4/ping.c`).
+fn is_of_one_socket(sent: &Packet, quoted: &Packet) -> bool {
+    sent.ip.source == quoted.ip.source
+        && match (sent.transport, quoted.transport) {
+            (Transport::Udp { source, .. }, Transport::Udp { source: quoted, .. }) => source == quoted,
+            (Transport::Icmp { id, .. }, Transport::Icmp { id: quoted, .. }) => id == quoted,
+            (Transport::Other(number), Transport::Other(quoted)) => number == quoted,
+            _ => false,
+        }
 }
 
 /// The address that an error of `ICMPv6` is from, if the route has none: one of the interface by which the packet came

@@ -18,7 +18,12 @@ impl Walk<'_> {
         let source = link.mac.unwrap_or(MacAddr([0; 6]));
         let frame = Frame { source, destination: mac, vlan: None, size: run.size() };
         let (snapshot, wiring) = (self.network.snapshot, &self.network.wiring);
-        let ends = l2::send(snapshot, wiring, &mut run.learned, at, frame);
+        let ends = match run.turned {
+            Some((port, source)) => {
+                l2::resume(snapshot, wiring, &mut run.learned, port, Frame { source, ..frame })
+            }
+            None => l2::send(snapshot, wiring, &mut run.learned, at, frame),
+        };
         let (taken, lost): (Vec<End>, Vec<End>) =
             ends.into_iter().partition(|end| end.outcome == Outcome::Taken);
         let Some(first) = taken.first() else {
@@ -92,7 +97,7 @@ impl Walk<'_> {
                 },
                 Did::Received => match end.hops.get(place + 1) {
                     Some(next) => {
-                        before.into_iter().flat_map(|run| self.entering(run, *hop, *next)).collect()
+                        before.into_iter().flat_map(|run| self.entering(run, *hop, *next, end)).collect()
                     }
                     None => before,
                 },
@@ -102,7 +107,7 @@ impl Walk<'_> {
     }
 
     /// Notes an interface that a frame passes.
-    fn note_hop(&self, run: &mut Run, hop: l2::Hop) {
+    pub(super) fn note_hop(&self, run: &mut Run, hop: l2::Hop) {
         let name = self.link(hop.at).map_or_else(String::new, |link| link.name.to_string());
         match hop.did {
             Did::Sent => run.step_in(hop.at, Action::Send, name, ""),
@@ -126,7 +131,7 @@ impl Walk<'_> {
 
     /// At a bridge's port, what is for the bridge itself: its rules see it there already, and those of IP that are called by it do
     /// so once (`br_nf_pre_routing`, `ip_sabotage_in`).
-    fn entering(&mut self, mut run: Run, port: l2::Hop, next: l2::Hop) -> Vec<Run> {
+    fn entering(&mut self, mut run: Run, port: l2::Hop, next: l2::Hop, end: &End) -> Vec<Run> {
         let Some(state) = self.state(port.at.namespace) else { return vec![run] };
         if !self.is_taken(port, next) || state.nftables.tables.is_empty() {
             return vec![run];
@@ -146,12 +151,19 @@ impl Walk<'_> {
         run.tracking = Tracking::None;
         run.prerouted = called;
         run.by_bridge = called;
+        let to = run.packet.ip.destination;
         let mut passing = vec![run];
         for place in places {
             let on = passing.into_iter().flat_map(|run| self.hook(run, state, place));
             passing = on.map(|(run, _)| run).collect();
         }
-        passing
+        let bridge = next.at.link;
+        let stays = |run: &Run| !called || run.packet.ip.destination == to;
+        let (mut on, turned): (Vec<Run>, Vec<Run>) = passing.into_iter().partition(stays);
+        for run in turned {
+            on.extend(self.turned(run, state, port.at, bridge, end.frame.source));
+        }
+        on
     }
 
     /// Whether a frame that a port gets is taken by its bridge itself.
@@ -172,28 +184,34 @@ impl Walk<'_> {
             return vec![run];
         }
         let home = std::mem::replace(&mut run.namespace, hop.at.namespace);
-        let tracking = std::mem::replace(&mut run.tracking, Tracking::None);
-        let before = run.packet.ip.clone();
+        // A frame that was turned to another neighbour has passed the first hooks.
+        let again = run.turned.take().is_some();
+        let known = if again { run.tracking.clone() } else { Tracking::None };
+        let tracking = std::mem::replace(&mut run.tracking, known);
+        let to = run.packet.ip.destination;
         let is_called = !calls.is_empty();
         run.by_bridge = is_called;
         let mut passing = vec![run];
-        for place in own.into_iter().chain(calls) {
+        for place in own.into_iter().chain(calls).filter(|at| !again || at.hook != Hook::Prerouting) {
             let next = passing.into_iter().flat_map(|run| self.hook(run, state, place));
             passing = next.map(|(run, _)| run).collect();
+            if place.hook == Hook::Prerouting && place.bridged {
+                let (on, turned): (Vec<Run>, Vec<Run>) =
+                    passing.into_iter().partition(|run| run.packet.ip.destination == to);
+                passing = on;
+                for run in turned {
+                    self.turned_away(run, state, hop, end);
+                }
+            }
         }
         let mut on = Vec::new();
         for mut run in passing {
-            if run.packet.ip != before && is_called {
-                let what = "where a bridged frame goes whose addresses rules changed";
-                let doubt = Doubt::new(what, "send it and look");
-                self.unknown(run, words::link(state, hop.at.link), doubt);
-                continue;
-            }
             if is_called {
                 super::tracking::confirm(&mut run);
             }
             run.namespace = home;
             run.by_bridge = false;
+            run.prerouted = false;
             run.tracking.clone_from(&tracking);
             on.push(run);
         }

@@ -113,6 +113,8 @@ impl Walk<'_> {
                     _ => None,
                 };
                 run.packet = before;
+                let by_lo = at.input.and_then(|link| state.link(link)).is_some_and(|link| link.loopback);
+                run.unrouted = at.hook == Hook::Prerouting && !by_lo;
                 let Some(step) = decided else {
                     // Masquerading found no address, say.
                     let text = "it is dropped: address translation finds no address for it";

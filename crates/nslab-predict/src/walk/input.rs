@@ -30,6 +30,7 @@ impl Walk<'_> {
         run.made = false;
         run.came_by = Some(at.link);
         run.by_bridge &= run.prerouted;
+        run.turned = None;
         let prerouted = std::mem::take(&mut run.prerouted);
         if !prerouted {
             run.tracking = Tracking::None;

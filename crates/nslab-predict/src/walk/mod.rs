@@ -24,6 +24,7 @@ mod run;
 mod surroundings;
 mod tracking;
 mod tunnels;
+mod turned;
 mod verdict;
 mod words;
 

@@ -26,6 +26,8 @@ impl Walk<'_> {
         run.made = true;
         run.came_by = None;
         run.by_bridge = false;
+        run.turned = None;
+        run.unrouted = false;
         run.step(Action::Make, words::packet(&run.packet), "");
         let any_source = matches!((&run.phase, run.packet.transport), (Phase::Error(_), Transport::Tcp(_)));
         let flow = Flow { uid, oif: run.oif, bound: false, any_source, ..Flow::of(&run.packet, None) };

@@ -189,18 +189,22 @@ pub(super) fn refused(
             );
             (cause, Some(Error::Icmp { kind: 1, code: 2, mtu: None }))
         }
-        DropReason::Routing(stop) => (refusal(ns, state, to, stop, reason), told(stop, ipv6)),
+        DropReason::Routing(stop) => {
+            let by_rule = reason.route.is_none();
+            (refusal(ns, state, to, stop, reason), told(stop, ipv6, by_rule))
+        }
     }
 }
 
 /// What the sender is told of a packet that routing refuses (`ip_error`, `net/ipv4/route.c`; `ip6_pkt_discard` and
-/// `ip6_pkt_prohibit`, `net/ipv6/route.c`).
-fn told(stop: Stop, ipv6: bool) -> Option<Error> {
+/// `ip6_pkt_prohibit`, `net/ipv6/route.c`). A policy rule's `unreachable` means the network, that of a route the host
+/// (`fib4_rule_action`, `net/ipv4/fib_rules.c`; `fib_props`, `net/ipv4/fib_semantics.c`).
+fn told(stop: Stop, ipv6: bool, by_rule: bool) -> Option<Error> {
     let icmp = |kind, code| Some(Error::Icmp { kind, code, mtu: None });
     match (stop, ipv6) {
         (Stop::Prohibit, false) => icmp(3, 13),
         (Stop::Prohibit, true) => icmp(1, 1),
-        (Stop::Unreachable, false) => icmp(3, 1),
+        (Stop::Unreachable, false) => icmp(3, u8::from(!by_rule)),
         (Stop::NoRoute, false) => icmp(3, 0),
         (Stop::Blackhole, _) | (_, false) => None,
         (_, true) => icmp(1, 0),

@@ -48,6 +48,11 @@ pub(super) struct Run {
     pub(super) came_by: Option<IfIndex>,
     /// It came by a port of a bridge that has rules for IP called (`nf_bridge_info`).
     pub(super) by_bridge: bool,
+    /// The bridge's port at which rules changed its destination, so that the bridge passes it on from there to another neighbour;
+    /// and the MAC that it says it is from.
+    pub(super) turned: Option<(Port, MacAddr)>,
+    /// No route had been looked up for it when rules refused it.
+    pub(super) unrouted: bool,
     /// It was made in this namespace.
     pub(super) made: bool,
     /// The interface that it is to leave by.
@@ -83,6 +88,8 @@ impl Run {
             prerouted: false,
             came_by: None,
             by_bridge: false,
+            turned: None,
+            unrouted: false,
             made: true,
             oif: None,
             fragments: None,

@@ -1,6 +1,7 @@
 //! What all ways together come to.
 
 use super::run::End;
+use crate::prediction::sightings;
 use crate::{Cause, Code, Doubt, Evidence, Prediction, Question, Verdict};
 
 /// The prediction that follows from the ends of all ways.
@@ -31,12 +32,27 @@ pub(super) fn of(question: &Question, mut ends: Vec<End>) -> Prediction {
     } else {
         (Verdict::Unknown, Some(unknown(question, &ends, doubts(&ends))))
     };
-    let End { told: heard, packet, request, answer, error, assumptions, .. } = ends.swap_remove(place);
+    let mut assumptions = ends[place].assumptions.clone();
+    if verdict != Verdict::Unknown {
+        let open = doubts(&ends).into_iter();
+        assumptions.extend(open.map(|doubt| format!("it is not known {}: it makes no difference", doubt.what)));
+    }
+    let End { told: heard, packet, request, answer, error, .. } = ends.swap_remove(place);
+    let mut known = vec![sightings(&request).collect::<Vec<_>>()];
+    let mut others = Vec::new();
+    for end in ends {
+        let way = sightings(&end.request).collect();
+        if verdict != Verdict::Unknown && !known.contains(&way) {
+            known.push(way);
+            others.push(end.request);
+        }
+    }
     Prediction {
         verdict,
         cause,
         packet,
         hops: request,
+        others,
         answer,
         error,
         told: heard.filter(|_| told),
@@ -73,6 +89,7 @@ fn nothing(question: &Question) -> Prediction {
         cause: Some(Cause::new(Code::Unmodelled, question.namespace, "nslab", text)),
         packet: question.packet.clone(),
         hops: Vec::new(),
+        others: Vec::new(),
         answer: None,
         error: None,
         told: None,
