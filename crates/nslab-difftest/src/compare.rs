@@ -158,10 +158,8 @@ fn why_unknown(prediction: &Prediction) -> String {
 
 /// In what a way differs from what was seen.
 fn way(taken: &Taken, expected: &[(Port, bool)], seen: &[Sighting]) -> Option<String> {
-    let expected: Vec<(usize, u32, bool)> = expected
-        .iter()
-        .filter_map(|&(at, sent)| Some((taken.space(at.namespace)?, at.link, sent)))
-        .collect();
+    let expected: Vec<(usize, u32, bool)> =
+        expected.iter().filter_map(|&(at, sent)| Some((taken.space(at.namespace)?, at.link, sent))).collect();
     let matches =
         |seen: &Sighting, expected: &(usize, u32, bool)| (seen.space, seen.link, seen.sent) == *expected;
     let mut rest = &expected[..];

@@ -70,6 +70,8 @@ pub struct Tcp {
 }
 
 impl Tcp {
+    /// The flag FIN.
+    pub const FIN: u8 = 0x01;
     /// The flag SYN.
     pub const SYN: u8 = 0x02;
     /// The flag RST.

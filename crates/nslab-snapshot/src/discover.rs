@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nslab_containers::Containers;
 use nslab_kernel::{Namespace, NamespaceId};
 
-use crate::container::Containers;
 use crate::error::Result;
 use crate::holders::Holders;
 use crate::mounts::{self, Pin};
@@ -81,7 +81,8 @@ pub(crate) fn all() -> Result<All> {
     for one in &mut found {
         let inside = holders.inside.get(&one.id);
         // The first process of a container is the one that its engine started; others may be guests.
-        one.names.extend(inside.and_then(|pids| pids.iter().find_map(|&pid| containers.of(pid))));
+        one.names
+            .extend(inside.and_then(|pids| pids.iter().find_map(|&pid| containers.of(pid).map(Name::from))));
         one.names.sort();
         one.names.dedup();
     }

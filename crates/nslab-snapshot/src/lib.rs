@@ -4,7 +4,6 @@
 //! [read](Snapshot::load) on another machine. Nothing is changed by taking one, and nothing of how a namespace was made matters to it:
 //! of labs, `ip netns` and containers it only knows the names ([`Name`]).
 
-mod container;
 mod discover;
 mod error;
 mod file;

@@ -65,6 +65,13 @@ impl Name {
     }
 }
 
+impl From<nslab_containers::Container> for Name {
+    fn from(container: nslab_containers::Container) -> Self {
+        let nslab_containers::Container { name, id, engine } = container;
+        Self::Container { name, id, engine: engine.to_owned() }
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

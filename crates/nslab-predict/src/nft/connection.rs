@@ -6,7 +6,7 @@ use nslab_kernel::conntrack::{Keys, Tuple};
 use nslab_kernel::nftables::{CtDirection, CtState, CtStatus};
 use serde::Serialize;
 
-use crate::{Doubt, Packet, Transport};
+use crate::{Doubt, Packet, Tcp, Transport};
 
 /// What connection tracking makes of a packet (`nf_ct_get`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,9 +74,22 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The connection that a packet begins; none of what conntrack makes no connection of (ICMP other than requests,
-    /// `icmp_new`).
+    /// The connection that a packet begins; none of what conntrack makes no connection of: ICMP other than requests
+    /// (`nf_conntrack_icmp_packet`, `nf_conntrack_icmpv6_packet`), and segments of TCP that come out of the blue, but for plain ones
+    /// (`tcp_new`, `net/netfilter/nf_conntrack_proto_tcp.c`, with `nf_conntrack_tcp_loose` as it is by default).
     pub fn begun_by(packet: &Packet) -> Option<Self> {
+        let begins = match packet.transport {
+            Transport::Icmp { kind, .. } if packet.is_ipv6() => matches!(kind, 128 | 139),
+            Transport::Icmp { kind, .. } => matches!(kind, 8 | 13 | 15 | 17),
+            Transport::Tcp(tcp) => match tcp.flags & (Tcp::SYN | Tcp::ACK | Tcp::RST | Tcp::FIN) {
+                Tcp::SYN => true,
+                flags => flags == Tcp::ACK,
+            },
+            _ => true,
+        };
+        if !begins {
+            return None;
+        }
         let original = tuple(packet);
         let reply = inverted(&original)?;
         Some(Self {

@@ -24,7 +24,10 @@ impl Walk<'_> {
         let at = At { tracked: true, ..At::new(Hook::Input, Some(link), None) };
         for (mut run, _) in self.hook(run, state, at) {
             tracking::confirm(&mut run);
-            run.tracking = Tracking::None;
+            // Of a protocol that nobody takes the connection is not forgotten (`ip_protocol_deliver_rcu`): an error inherits it.
+            if !matches!((&run.phase, run.packet.transport), (Phase::Request, Transport::Other(_))) {
+                run.tracking = Tracking::None;
+            }
             match run.phase.clone() {
                 Phase::Request => self.deliver(run, state, link),
                 Phase::Answer => self.answered_sender(run),

@@ -99,6 +99,12 @@ impl Walk<'_> {
     }
 
     fn stop(&mut self, mut run: Run, cause: Cause, error: Option<Error>, quiet: bool) {
+        let (cause, error) = match run.sourceless.take() {
+            Some(own) if run.packet.ip.source.is_unspecified() && cause.code != Code::Unmodelled => {
+                (own, None)
+            }
+            _ => (cause, error),
+        };
         let cause = Cause { packet: Some(run.packet.clone()), ..cause };
         run.step(Action::Stop, cause.object.clone(), cause.text.clone());
         match run.phase.clone() {

@@ -8,7 +8,7 @@ use super::hooks::At;
 use super::run::Run;
 use super::{Walk, words};
 use crate::l2::{self, Did, End, Frame, Left, Lost, Outcome, Port};
-use crate::nft::Tracking;
+use crate::nft::{self, Tracking};
 use crate::{Action, Cause, Code, Doubt, Evidence};
 
 impl Walk<'_> {
@@ -33,7 +33,7 @@ impl Walk<'_> {
             self.perhaps(&run, &self.port(at), &doubt);
         }
         let alike = self.alike(first.at, mac);
-        if taken.len() > 1 || !alike.is_empty() {
+        if mac.is_unicast() && (taken.len() > 1 || !alike.is_empty()) {
             let mut owners: Vec<Port> = taken.iter().map(|end| end.at).chain(alike).collect();
             owners.sort();
             owners.dedup();
@@ -151,6 +151,13 @@ impl Walk<'_> {
         run.tracking = Tracking::None;
         run.prerouted = called;
         run.by_bridge = called;
+        if called
+            && run.fragments.is_some()
+            && nft::tracks_connections(&state.nftables, super::hooks::family(&run.packet))
+        {
+            run.fragments = None;
+            run.mended = true;
+        }
         let to = run.packet.ip.destination;
         let mut passing = vec![run];
         for place in places {
@@ -182,6 +189,10 @@ impl Walk<'_> {
         let (own, calls) = (own_rules(state, hop), calls(state, hop, end, run.packet.is_ipv6()));
         if own.is_empty() && calls.is_empty() {
             return vec![run];
+        }
+        // Between namespaces the mark is taken off (`skb_scrub_packet`).
+        if run.namespace != hop.at.namespace {
+            run.packet.mark = 0;
         }
         let home = std::mem::replace(&mut run.namespace, hop.at.namespace);
         // A frame that was turned to another neighbour has passed the first hooks.

@@ -50,6 +50,12 @@ impl Walk<'_> {
         if !resolves(link) {
             return self.frame(run, at, MacAddr([0xff; 6]), None);
         }
+        // Without a local table all that is not known is a broadcast (`__inet_dev_addr_type`, `net/ipv4/fib_frontend.c`).
+        if target.is_ipv4() && !state.network.addresses.iter().any(|own| own.address.addr().is_ipv4()) {
+            let what = "whether the namespace has ever had an address of IPv4: one that has not sends to all";
+            run.doubts.push(Doubt::new(what, "give it an address"));
+            self.frame(run.clone(), at, MacAddr([0xff; 6]), None);
+        }
         let known = state.network.neighbours.iter().find(|entry| {
             entry.link == at.link && entry.address == target && !entry.proxy && entry.state & FIXED != 0
         });

@@ -89,8 +89,12 @@ impl Walk<'_> {
                         let text = format!("{object} has no address that the packet could be from");
                         let cause =
                             Cause::new(Code::NoSourceAddress, run.namespace, object, text).at(way.link);
-                        self.drop(run, cause);
-                        continue;
+                        // IPv4 sends it all the same, from 0.0.0.0, and nobody takes it.
+                        if run.packet.is_ipv6() {
+                            self.drop(run, cause);
+                            continue;
+                        }
+                        run.sourceless = Some(cause);
                     }
                     self.filtered(run, state, Some(&way));
                 }

@@ -53,12 +53,17 @@ pub(super) struct Run {
     pub(super) turned: Option<(Port, MacAddr)>,
     /// No route had been looked up for it when rules refused it.
     pub(super) unrouted: bool,
+    /// It is sent from 0.0.0.0, as the namespace has no address for it.
+    pub(super) sourceless: Option<Cause>,
     /// It was made in this namespace.
     pub(super) made: bool,
     /// The interface that it is to leave by.
     pub(super) oif: Option<IfIndex>,
     /// It is cut into pieces, of which none is longer than this.
     pub(super) fragments: Option<u32>,
+    /// Its pieces were put together at a bridge's port, and the bridge's namespace does not know any more how long they were
+    /// (`br_nf_pre_routing_finish_ipv6`; `ip6_rcv_core` forgets `frag_max_size`).
+    pub(super) mended: bool,
     /// The connections that namespaces have come to know.
     pub(super) connections: Vec<(usize, Connection)>,
     /// What bridges have.
@@ -90,9 +95,11 @@ impl Run {
             by_bridge: false,
             turned: None,
             unrouted: false,
+            sourceless: None,
             made: true,
             oif: None,
             fragments: None,
+            mended: false,
             connections: Vec::new(),
             learned: Learned::default(),
             met: Vec::new(),
@@ -157,6 +164,7 @@ impl Run {
             phase,
             vague: Vec::new(),
             fragments: None,
+            mended: false,
             oif: None,
             tracking: Tracking::None,
             ..self

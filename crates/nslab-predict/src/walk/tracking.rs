@@ -39,15 +39,11 @@ pub(super) fn look_up(run: &Run, state: &State, family: Family, established: boo
         }
         return Tracking::Connection(connection);
     }
-    match run.packet.transport {
-        // A connection does not begin by its end (`nf_conntrack_tcp_new`).
-        Transport::Tcp(tcp) if tcp.flags & crate::Tcp::RST != 0 => Tracking::None,
-        _ => Connection::begun_by(&run.packet).map_or(Tracking::None, |begun| {
-            // One that exists already is known here too, though rules would not let it begin any more.
-            let state = if established { nft::State::Established } else { begun.state };
-            Tracking::Connection(Connection { state, ..begun })
-        }),
-    }
+    Connection::begun_by(&run.packet).map_or(Tracking::None, |begun| {
+        // One that exists already is known here too, though rules would not let it begin any more.
+        let state = if established { nft::State::Established } else { begun.state };
+        Tracking::Connection(Connection { state, ..begun })
+    })
 }
 
 /// The connections of the namespace that the packet is in.

@@ -35,7 +35,8 @@ pub(super) fn of(question: &Question, mut ends: Vec<End>) -> Prediction {
     let mut assumptions = ends[place].assumptions.clone();
     if verdict != Verdict::Unknown {
         let open = doubts(&ends).into_iter();
-        assumptions.extend(open.map(|doubt| format!("it is not known {}: it makes no difference", doubt.what)));
+        assumptions
+            .extend(open.map(|doubt| format!("it is not known {}: it makes no difference", doubt.what)));
     }
     let End { told: heard, packet, request, answer, error, .. } = ends.swap_remove(place);
     let mut known = vec![sightings(&request).collect::<Vec<_>>()];
