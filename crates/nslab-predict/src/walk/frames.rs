@@ -155,8 +155,7 @@ impl Walk<'_> {
             && run.fragments.is_some()
             && nft::tracks_connections(&state.nftables, super::hooks::family(&run.packet))
         {
-            run.fragments = None;
-            run.mended = true;
+            run.mended = run.fragments.take();
         }
         let to = run.packet.ip.destination;
         let mut passing = vec![run];

@@ -34,7 +34,7 @@ impl Walk<'_> {
         let prerouted = std::mem::take(&mut run.prerouted);
         if !prerouted {
             run.tracking = Tracking::None;
-            run.mended = false;
+            run.mended = None;
         }
         let Some(state) = self.state(at.namespace) else { return self.unreadable(run) };
         let in_vrf = state.link(at.link).and_then(|link| link.master).and_then(|master| state.link(master));
@@ -107,7 +107,7 @@ impl Walk<'_> {
         let limit = mtu(state, Some(way), ipv6);
         let limit = if ipv6 { limit.max(IPV6_LEAST) } else { limit };
         let size = run.size();
-        if size > limit && !run.mended && (ipv6 || run.packet.ip.dont_fragment) {
+        if size > limit && run.mended.is_none() && (ipv6 || run.packet.ip.dont_fragment) {
             let object = words::link(state, way.link);
             let text =
                 format!("it has {size} bytes and {object} takes {limit}, and it may not be fragmented");

@@ -61,9 +61,9 @@ pub(super) struct Run {
     pub(super) oif: Option<IfIndex>,
     /// It is cut into pieces, of which none is longer than this.
     pub(super) fragments: Option<u32>,
-    /// Its pieces were put together at a bridge's port, and the bridge's namespace does not know any more how long they were
+    /// Its pieces were put together at a bridge's port, and the bridge's namespace does not know any more how long they were, in bytes
     /// (`br_nf_pre_routing_finish_ipv6`; `ip6_rcv_core` forgets `frag_max_size`).
-    pub(super) mended: bool,
+    pub(super) mended: Option<u32>,
     /// The connections that namespaces have come to know.
     pub(super) connections: Vec<(usize, Connection)>,
     /// What bridges have.
@@ -99,7 +99,7 @@ impl Run {
             made: true,
             oif: None,
             fragments: None,
-            mended: false,
+            mended: None,
             connections: Vec::new(),
             learned: Learned::default(),
             met: Vec::new(),
@@ -164,7 +164,7 @@ impl Run {
             phase,
             vague: Vec::new(),
             fragments: None,
-            mended: false,
+            mended: None,
             oif: None,
             tracking: Tracking::None,
             ..self

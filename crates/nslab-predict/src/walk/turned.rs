@@ -42,6 +42,8 @@ impl Walk<'_> {
                             continue;
                         }
                         run.turned = Some((port, source));
+                        // The bridge cuts it again (`br_nf_dev_queue_xmit`).
+                        run.fragments = run.fragments.or(run.mended.take());
                         let at = Port { namespace: run.namespace, link: bridge };
                         let target = way.gateway.unwrap_or(run.packet.ip.destination);
                         self.by_neighbour(run, state, at, target, way.gateway.is_some());

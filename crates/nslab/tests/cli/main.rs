@@ -7,6 +7,7 @@ mod support;
 mod adopting;
 mod causes;
 mod commands;
+mod containers;
 mod edits;
 mod examples;
 mod exec;

@@ -61,6 +61,19 @@ macro_rules! each_user_alone {
 }
 pub(crate) use each_user_alone;
 
+/// Declares each function as a test as root, with a machine to itself as far as snapshots look.
+macro_rules! as_root_alone {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            #[test]
+            fn as_root() {
+                $crate::support::Session::of_root().map(|one| one.alone()).iter().for_each(super::$name);
+            }
+        }
+    )*};
+}
+pub(crate) use as_root_alone;
+
 /// Declares each function as a test as an ordinary user, whose labs nobody else sees.
 macro_rules! as_user {
     ($($name:ident),* $(,)?) => {$(
