@@ -88,8 +88,13 @@ pub fn network(
     texts
 }
 
-/// What the kernel contradicts of a packet that is sent alone.
+/// What the kernel contradicts of a packet that is sent alone, each time: what it says of its own (MLD, say) may teach neighbours
+/// and bridges something between the look and the packet.
 fn alone(network: &Network, probe: &Probe) -> Option<Contradiction> {
+    once_alone(network, probe).and_then(|_| once_alone(network, probe))
+}
+
+fn once_alone(network: &Network, probe: &Probe) -> Option<Contradiction> {
     let trial = trial::run(network, std::slice::from_ref(probe)).ok()?;
     match trial.outcomes.into_iter().next() {
         Some((_, _, Finding::Contradicts(contradiction))) => Some(contradiction),

@@ -8,7 +8,7 @@ use nslab_kernel::sock_diag::{Protocol, State as SocketState};
 use nslab_snapshot::{Listener, Part, State};
 
 use super::hooks::At;
-use super::run::{Phase, Refused, Run};
+use super::run::{Phase, Refused, RefusedWith, Run};
 use super::{Walk, tracking};
 use crate::fib::{self, Flow};
 use crate::nft::{Tracking, inverted, tuple};
@@ -271,10 +271,13 @@ impl Walk<'_> {
         if to.is_unspecified() || to.is_multicast() || refused.ip.destination.is_multicast() {
             return None;
         }
-        // One that was for this namespace is told of from the address that it was for. For IPv4 its route says so; where it had none
-        // yet, it gets that back to the source (`nf_reject_fill_skb_dst`, `net/ipv4/netfilter/nf_reject_ipv4.c`).
-        let routed_to = if run.unrouted && !ipv6 { to } else { refused.ip.destination };
-        let is_own = state.network.addresses.iter().any(|own| own.address.addr() == routed_to);
+        // One that was for this namespace is told of from the address that it was for.
+        let has = |address| state.network.addresses.iter().any(|own| own.address.addr() == address);
+        let is_own = match run.refused_with {
+            RefusedWith::WayBack if !ipv6 => has(to),
+            RefusedWith::Bridge if !ipv6 => false,
+            _ => has(refused.ip.destination),
+        };
         let any: IpAddr = if ipv6 {
             std::net::Ipv6Addr::UNSPECIFIED.into()
         } else {

@@ -5,7 +5,7 @@ use nslab_kernel::nftables::{Family, Hook};
 use nslab_snapshot::{Part, State};
 
 use super::Walk;
-use super::run::{Phase, Run};
+use super::run::{Phase, RefusedWith, Run};
 use super::surroundings::{Here, device};
 use super::{tracking, words};
 use crate::nft::{self, Context, Fate, LinkHeader, Rejection, Socket, Step, Tracking};
@@ -114,7 +114,11 @@ impl Walk<'_> {
                 };
                 run.packet = before;
                 let by_lo = at.input.and_then(|link| state.link(link)).is_some_and(|link| link.loopback);
-                run.unrouted = at.hook == Hook::Prerouting && !by_lo;
+                run.refused_with = match at.hook {
+                    Hook::Prerouting if !by_lo => RefusedWith::WayBack,
+                    _ if at.bridged => RefusedWith::Bridge,
+                    _ => RefusedWith::Own,
+                };
                 let Some(step) = decided else {
                     // Masquerading found no address, say.
                     let text = "it is dropped: address translation finds no address for it";

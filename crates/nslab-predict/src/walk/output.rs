@@ -6,7 +6,7 @@ use nslab_snapshot::State;
 
 use super::hooks::At;
 use super::routing::no_way;
-use super::run::{Phase, Run};
+use super::run::{Phase, RefusedWith, Run};
 use super::{Walk, words};
 use crate::fib::{self, Cast, Flow, Outcome, Verdict, Way};
 use crate::l2::Port;
@@ -27,7 +27,7 @@ impl Walk<'_> {
         run.came_by = None;
         run.by_bridge = false;
         run.turned = None;
-        run.unrouted = false;
+        run.refused_with = RefusedWith::Own;
         run.step(Action::Make, words::packet(&run.packet), "");
         let any_source = matches!((&run.phase, run.packet.transport), (Phase::Error(_), Transport::Tcp(_)));
         let flow = Flow { uid, oif: run.oif, bound: false, any_source, ..Flow::of(&run.packet, None) };

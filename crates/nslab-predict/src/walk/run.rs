@@ -21,6 +21,18 @@ pub(super) enum Phase {
     Error(Box<Refused>),
 }
 
+/// The route of a packet that rules refuse. Whether an ICMP error of IPv4 is from the address that the packet is for hangs on
+/// whether that is local (`__icmp_send`, `net/ipv4/icmp.c`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RefusedWith {
+    /// Its own.
+    Own,
+    /// None yet: it gets that back to its source (`nf_reject_fill_skb_dst`, `net/ipv4/netfilter/nf_reject_ipv4.c`).
+    WayBack,
+    /// A bridge's, which is never local (`bridge_parent_rtable`, `net/bridge/br_netfilter_hooks.c`).
+    Bridge,
+}
+
 /// A packet that was refused.
 #[derive(Debug, Clone)]
 pub(super) struct Refused {
@@ -51,8 +63,8 @@ pub(super) struct Run {
     /// The bridge's port at which rules changed its destination, so that the bridge passes it on from there to another neighbour;
     /// and the MAC that it says it is from.
     pub(super) turned: Option<(Port, MacAddr)>,
-    /// No route had been looked up for it when rules refused it.
-    pub(super) unrouted: bool,
+    /// The route that it had when rules refused it.
+    pub(super) refused_with: RefusedWith,
     /// It is sent from 0.0.0.0, as the namespace has no address for it.
     pub(super) sourceless: Option<Cause>,
     /// It was made in this namespace.
@@ -94,7 +106,7 @@ impl Run {
             came_by: None,
             by_bridge: false,
             turned: None,
-            unrouted: false,
+            refused_with: RefusedWith::Own,
             sourceless: None,
             made: true,
             oif: None,

@@ -68,11 +68,16 @@ impl Here<'_> {
     }
 
     /// `nft_fib6_eval_type`: what a lookup says.
-    fn type_by_route(&self, address: IpAddr, link: Option<IfIndex>) -> Result<u32, Doubt> {
+    fn type_by_route(
+        &self,
+        address: IpAddr,
+        link: Option<IfIndex>,
+        oif: Option<IfIndex>,
+    ) -> Result<u32, Doubt> {
         if address.is_multicast() {
             return Ok(MULTICAST);
         }
-        let decision = fib::lookup(self.0, &Flow { oif: None, ..Flow::to(address) });
+        let decision = fib::lookup(self.0, &Flow { oif, ..Flow::to(address) });
         let Some(outcome) = decision.only() else { return Err(several(&decision.doubts)) };
         Ok(match &outcome.verdict {
             Verdict::Deliver { link: own, .. } if link.is_none() || *own == link => LOCAL,
@@ -87,6 +92,14 @@ impl Here<'_> {
 
 fn several(doubts: &[Doubt]) -> Doubt {
     doubts.first().cloned().unwrap_or_else(|| Doubt::new("which route is chosen", "send the packet"))
+}
+
+/// The interface by which alone an address of one link is looked for (`nft_fib6_flowi_init`,
+/// `net/ipv6/netfilter/nft_fib_ipv6.c`).
+fn strictly(question: &FibQuestion<'_>, address: IpAddr) -> Option<IfIndex> {
+    let IpAddr::V6(ipv6) = address else { return None };
+    let own = question.context.input.or(question.context.output).map(|device| device.index);
+    ipv6.is_unicast_link_local().then(|| bound(question).or(own)).flatten()
 }
 
 /// The interface that a `fib` expression is bound to.
@@ -107,7 +120,7 @@ impl Surroundings for Here<'_> {
         let address = if destination { ip.destination } else { ip.source };
         let link = bound(question);
         if address.is_ipv6() {
-            self.type_by_route(address, link)
+            self.type_by_route(address, link, strictly(question, address))
         } else {
             Ok(self.type_in_local(address, link))
         }
@@ -135,14 +148,13 @@ impl Surroundings for Here<'_> {
         }
         // `nft_fib4_eval`: the source plays no part unless it is an address of this namespace.
         let is_own = self.0.network.addresses.iter().any(|own| own.address.addr() == from);
-        let flow = Flow { source: is_own.then_some(from), mark, tos: packet.ip.tos, ..Flow::to(to) };
+        let oif = strictly(question, to);
+        let flow = Flow { source: is_own.then_some(from), mark, tos: packet.ip.tos, oif, ..Flow::to(to) };
         let decision = fib::lookup(self.0, &flow);
         let Some(outcome) = decision.only() else { return Err(several(&decision.doubts)) };
         let found: Vec<IfIndex> = match &outcome.verdict {
             Verdict::Leave(ways) => ways.iter().map(|way| way.link).collect(),
-            // Local addresses lead nowhere else (`FIB_RES_DEV` of a local route is the address's link).
-            Verdict::Deliver { link, .. } => link.iter().copied().collect(),
-            Verdict::Stop(_) => return Ok(None),
+            Verdict::Deliver { .. } | Verdict::Stop(_) => return Ok(None),
         };
         match bound(question) {
             Some(link) => Ok(found.contains(&link).then(|| name(link)).flatten()),

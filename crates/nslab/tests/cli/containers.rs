@@ -14,7 +14,7 @@ for name in $(ldd rootfs/bin/busybox 2>/dev/null | grep -o '/[^ ]*'); do
     mkdir -p "rootfs$(dirname "$name")"
     cp -L "$name" "rootfs$name"
 done
-group=/nslab-test-$$
+group=/nslab-test-$(cat /proc/sys/kernel/random/uuid)
 gone() {
     for directory in /sys/fs/cgroup$group /sys/fs/cgroup/*$group; do
         [ ! -d "$directory" ] || find "$directory" -depth -type d -exec rmdir {} \;
@@ -82,7 +82,7 @@ pid=$(pod inspect --format '{{.State.Pid}}' $name)
 
 fn of_runc(session: &Session) {
     let script = r#"
-name=nslab-bare-$$
+name=nslab-bare-${group##*-}
 trap 'runc delete --force $name; gone' EXIT
 runc spec
 python3 - "$group/$name" <<'EOF'
