@@ -119,7 +119,7 @@ impl Built {
     }
 
     /// Namespaces by the paths of their descriptors, which every program of this machine can open.
-    fn names(&self, text: &str) -> String {
+    pub(crate) fn names(&self, text: &str) -> String {
         let path = |word: &str| {
             let space = word.strip_prefix('@')?.parse::<usize>().ok()?;
             let fd = self.spaces.get(space)?.namespace.as_fd().as_raw_fd();
@@ -180,8 +180,19 @@ impl Built {
         Ok(())
     }
 
-    /// Waits until the network is what it will be, and looks.
+    /// Waits until the network is what it will be, and looks. Nobody has asked for anybody then.
     fn settled(&mut self, is_first: bool) -> Result<Taken, Error> {
+        self.calm(is_first)?;
+        self.forget_neighbours()?;
+        self.look()
+    }
+
+    /// Waits until a network that was changed is what it will be.
+    pub(crate) fn wait(&mut self) -> Result<(), Error> {
+        self.calm(false)
+    }
+
+    fn calm(&mut self, is_first: bool) -> Result<(), Error> {
         for space in &mut self.spaces {
             let Space { namespace, socket, .. } = space;
             namespace.run(|| -> nslab_kernel::Result<()> {
@@ -201,10 +212,7 @@ impl Built {
         loop {
             let taken = self.look()?;
             match (0..self.spaces.len()).find_map(|space| unsettled(&taken, space, is_first)) {
-                None => {
-                    self.forget_neighbours()?;
-                    return self.look();
-                }
+                None => return Ok(()),
                 Some(what) if Instant::now() > limit => return Err(Error::Unsettled(what)),
                 Some(_) => {}
             }

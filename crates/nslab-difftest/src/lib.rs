@@ -8,7 +8,7 @@ pub mod build;
 pub mod chance;
 pub mod compare;
 mod error;
-mod faults;
+pub mod faults;
 pub mod generate;
 pub mod network;
 pub mod observe;

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use nslab_difftest::generate;
 use nslab_difftest::report::Report;
 use nslab_difftest::session::{self, Session};
+use nslab_difftest::{faults, generate};
 
 /// Holds predictions against the kernel: makes random networks, predicts random packets, and really sends them.
 ///
@@ -99,6 +99,7 @@ fn main() -> ExitCode {
     });
     let mut report = report.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     report.seconds = begun.elapsed().as_secs_f64();
+    print!("{}", faults::table(&report.faults));
     println!("{}", report.text());
     if let Some(path) = &arguments.report {
         let text = serde_json::to_string_pretty(&report).unwrap_or_default();

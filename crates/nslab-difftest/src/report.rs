@@ -6,6 +6,7 @@ use nslab_predict::{Prediction, Verdict};
 use serde::Serialize;
 
 use crate::compare::{Contradiction, Finding};
+use crate::faults::Tally as Fault;
 
 /// What a run came to.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -38,21 +39,10 @@ pub struct Report {
     pub by_doubt: BTreeMap<String, u64>,
     /// What was wrong, by part.
     pub by_part: BTreeMap<String, u64>,
-    /// Faults that were put into a healthy network: how many, and of how many the code was another than the fault's.
+    /// Faults that were put into a healthy network, by code.
     pub faults: BTreeMap<String, Fault>,
     /// How long it took.
     pub seconds: f64,
-}
-
-/// Of one kind of fault.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Fault {
-    /// So often it was put in, and stopped the packet.
-    pub cases: u64,
-    /// So often another code was named.
-    pub other_code: u64,
-    /// So often nothing was predicted.
-    pub unknown: u64,
 }
 
 impl Report {
@@ -114,10 +104,7 @@ impl Report {
             }
         }
         for (name, fault) in &other.faults {
-            let own = self.faults.entry(name.clone()).or_default();
-            own.cases += fault.cases;
-            own.other_code += fault.other_code;
-            own.unknown += fault.unknown;
+            self.faults.entry(name.clone()).or_default().add(fault);
         }
     }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 
-use nslab_predict::{Code, Prediction, Verdict};
+use nslab_predict::{Prediction, Verdict};
 
 use crate::chance::Chance;
 use crate::compare::{Contradiction, Finding, describe};
-use crate::faults::{self, Healthy};
+use crate::faults::{self, Fault, Healthy, Mended, Named, mend};
+use crate::generate::Draft;
 use crate::network::Network;
 use crate::probe::Probe;
 use crate::report::Report;
@@ -145,73 +146,112 @@ fn explain(seed: u64, network: &Network, probe: &Probe) -> String {
     text
 }
 
-/// Puts a fault into the healthy network of a seed; what is wrong, as text.
+/// Puts faults into the healthy network of a seed, one at a time; what is wrong, as text.
 pub fn fault(session: &Session, seed: u64, report: &mut Report) -> Vec<String> {
-    match try_fault(session, seed, report) {
-        Ok(text) => Vec::from_iter(text),
-        Err(error) => {
-            report.failed += 1;
-            vec![format!("seed {seed}: {error}")]
-        }
-    }
-}
-
-fn try_fault(session: &Session, seed: u64, report: &mut Report) -> Result<Option<String>, Error> {
     let mut chance = Chance::new(seed);
     let (draft, probe) = generate::healthy(&mut chance);
+    let (faults, mut texts) = match healthy(seed, &mut chance, &draft, &probe, report) {
+        Ok(found) => found,
+        Err(error) => {
+            report.failed += 1;
+            return vec![format!("seed {seed}: {error}")];
+        }
+    };
+    for fault in faults {
+        let code = fault.code;
+        match try_fault(session, seed, &fault, report) {
+            Ok(found) => texts.extend(found),
+            Err(error) => {
+                report.failed += 1;
+                texts.push(format!("seed {seed}: {code}: {error}"));
+            }
+        }
+    }
+    texts
+}
+
+/// Tries the network without a fault; the faults to put in, or what is wrong already.
+fn healthy(
+    seed: u64,
+    chance: &mut Chance,
+    draft: &Draft,
+    probe: &Probe,
+    report: &mut Report,
+) -> Result<(Vec<Fault>, Vec<String>), Error> {
     let network = draft.clone().network();
     report.networks += 1;
-    let (finding, healthy) = {
-        let trial = trial::run(&network, std::slice::from_ref(&probe))?;
-        let Some((prediction, observed, finding)) = trial.outcomes.first() else { return Ok(None) };
-        if observed.verdict(&probe) != Verdict::Delivered {
-            report.failed += 1;
-            return Ok(Some(format!("not healthy: {}", explain(seed, &network, &probe))));
-        }
-        report.count(prediction, Verdict::Delivered, finding);
-        let healthy = Healthy::of(&draft, &probe, &trial.taken, observed);
-        (finding.clone(), healthy)
+    let trial = trial::run(&network, std::slice::from_ref(probe))?;
+    let Some((prediction, observed, finding)) = trial.outcomes.first() else {
+        return Ok((Vec::new(), Vec::new()));
     };
-    if let Finding::Contradicts(contradiction) = &finding {
-        report.contradiction(contradiction, "", true);
-        return Ok(Some(explain(seed, &network, &probe)));
+    if observed.verdict(probe) != Verdict::Delivered {
+        report.failed += 1;
+        return Ok((Vec::new(), vec![format!("not healthy: {}", explain(seed, &network, probe))]));
     }
-    let Some(fault) = healthy.and_then(|healthy| faults::inject(&mut chance, &healthy)) else {
-        return Ok(None);
-    };
-    let (network, probe) = (fault.draft.network(), fault.probe);
-    let trial = trial::run(&network, std::slice::from_ref(&probe))?;
-    let Some((prediction, observed, finding)) = trial.outcomes.first() else { return Ok(None) };
-    let verdict = observed.verdict(&probe);
-    report.count(prediction, verdict, finding);
-    let by_chance = [Code::DuplicateAddress, Code::DuplicateMac].contains(&fault.code);
+    report.count(prediction, Verdict::Delivered, finding);
     if let Finding::Contradicts(contradiction) = finding {
-        let again = alone(&network, &probe);
+        report.contradiction(contradiction, "", true);
+        return Ok((Vec::new(), vec![explain(seed, &network, probe)]));
+    }
+    let healthy = Healthy::of(draft, probe, &trial.taken, observed);
+    let faults = healthy.map_or_else(Vec::new, |healthy| faults::inject(chance, &healthy));
+    Ok((faults, Vec::new()))
+}
+
+fn try_fault(
+    session: &Session,
+    seed: u64,
+    fault: &Fault,
+    report: &mut Report,
+) -> Result<Option<String>, Error> {
+    let (network, probe) = (fault.draft.clone().network(), &fault.probe);
+    report.networks += 1;
+    let (mut built, trial) = trial::keep(&network, std::slice::from_ref(probe))?;
+    let Some((prediction, observed, finding)) = trial.outcomes.first() else { return Ok(None) };
+    let verdict = observed.verdict(probe);
+    report.count(prediction, verdict, finding);
+    report.faults.entry(fault.code.to_string()).or_default().injected += 1;
+    if let Finding::Contradicts(contradiction) = finding {
+        drop(built);
+        let again = alone(&network, probe);
         let kind = kind(contradiction, prediction, verdict);
         report.contradiction(contradiction, &kind, again.is_some());
         let is_new = session.is_new(kind);
         let Some(again) = again.filter(|_| is_new) else { return Ok(None) };
         let small =
-            shrink(&network, |fewer| alone(fewer, &probe).is_some_and(|found| found.part == again.part));
-        return Ok(Some(format!("{}: {}", fault.code, explain(seed, &small, &probe))));
-    }
-    // Another way may have been found around it.
-    if verdict == Verdict::Delivered && !by_chance {
-        return Ok(None);
+            shrink(&network, |fewer| alone(fewer, probe).is_some_and(|found| found.part == again.part));
+        return Ok(Some(format!("{}: {}", fault.code, explain(seed, &small, probe))));
     }
     let own = report.faults.entry(fault.code.to_string()).or_default();
-    own.cases += 1;
-    let code = prediction.cause.as_ref().map(|cause| cause.code);
-    if code.is_some_and(|code| code == fault.code || fault.or.contains(&code)) {
+    // There may be a way around it.
+    if verdict == Verdict::Delivered && !fault.is_by_chance() {
+        own.harmless += 1;
         return Ok(None);
     }
-    if matches!(finding, Finding::Unknown(_)) {
-        own.unknown += 1;
-        return Ok(None);
+    let named = fault.named(prediction.cause.as_ref(), &trial.taken);
+    own.count(fault, named, finding);
+    let (text, kind) = match named {
+        Named::Right(true) | Named::Also(.., true) => (None, String::new()),
+        Named::Unknown => (Some("is unknown"), "unknown".to_owned()),
+        Named::Right(false) => (Some("is named at another object"), "object".to_owned()),
+        Named::Also(code, ..) => (Some("is named at another object"), format!("object {code}")),
+        Named::Other(code) => (Some("is not named"), format!("{code:?}")),
+    };
+    let mended = mend(&mut built, &trial.taken, probe, prediction, fault.meant)?;
+    drop(built);
+    own.count_fix(&mended);
+    let is_new = |kind: &str| session.is_new(format!("{} {kind}", fault.code));
+    if let Some(text) = text.filter(|_| is_new(&kind)) {
+        let places = &fault.places;
+        return Ok(Some(format!("{} {text}, {places:?}: {}", fault.code, explain(seed, &network, probe))));
     }
-    own.other_code += 1;
-    if !session.is_new(format!("{} {code:?}", fault.code)) {
-        return Ok(None);
+    match mended {
+        Mended::Lost(told) if is_new("fix") => {
+            Ok(Some(format!("{}: a fix did not help: {}{told}", fault.code, explain(seed, &network, probe))))
+        }
+        Mended::NoFix if !fault.is_for_people() && is_new("no fix") => {
+            Ok(Some(format!("{}: no fix is found: {}", fault.code, explain(seed, &network, probe))))
+        }
+        _ => Ok(None),
     }
-    Ok(Some(format!("{} is not named: {}", fault.code, explain(seed, &network, &probe))))
 }

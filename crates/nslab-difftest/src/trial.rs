@@ -20,6 +20,11 @@ pub struct Trial {
 
 /// Makes a network, predicts packets in it, sends them and compares.
 pub fn run(network: &Network, probes: &[Probe]) -> Result<Trial, Error> {
+    Ok(keep(network, probes)?.1)
+}
+
+/// The same, and the network is still there.
+pub(crate) fn keep(network: &Network, probes: &[Probe]) -> Result<(Built, Trial), Error> {
     let (mut built, taken) = Built::new(network)?;
     let looked = Looked::of(&taken.snapshot);
     let predictions: Vec<Prediction> = probes
@@ -37,5 +42,5 @@ pub fn run(network: &Network, probes: &[Probe]) -> Result<Trial, Error> {
             (prediction, observed, finding)
         })
         .collect();
-    Ok(Trial { taken, outcomes })
+    Ok((built, Trial { taken, outcomes }))
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is all test code")]
 
+use nslab_difftest::faults::{Tally, table};
 use nslab_difftest::report::Report;
 use nslab_difftest::session::{self, Session};
 use nslab_testing::{Nft, Oracle, privileged, times};
@@ -64,9 +65,12 @@ fn what_is_predicted_of_odd_networks_happens() {
 fn the_code_is_that_of_the_fault() {
     privileged(|| {
         let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
-        let (report, texts) = run(3000, times(60), session::fault);
-        assert!(texts.is_empty() && report.wrong == 0, "{}\n{}", texts.join("\n"), report.text());
-        assert!(report.faults.len() > 2, "{:?}", report.faults);
-        eprintln!("{} {:?}", report.text(), report.faults);
+        let (report, texts) = run(3000, times(20), session::fault);
+        let all = Tally::all(&report.faults);
+        let said = format!("{}\n{}{}", texts.join("\n"), table(&report.faults), report.text());
+        assert!(report.wrong == 0 && all.other.is_empty() && all.right == all.right_object, "{said}");
+        assert!(all.cases > 20 && all.unknown * 20 < all.cases && all.mended == all.fixes, "{said}");
+        assert!(report.faults.len() > 15, "{said}");
+        eprintln!("{}{}", table(&report.faults), report.text());
     });
 }

@@ -1,24 +1,25 @@
-//! Faults of firewalls, programs and queues.
-
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+//! Faults of firewalls.
 
 use nslab_predict::Code;
 
-use super::routed::too_big;
-use super::{Fault, Healthy};
+use super::bridged::crossed;
+use super::{Fault, Healthy, Place};
 use crate::chance::Chance;
 use crate::generate::Draft;
-use crate::network::Service;
-use crate::probe::{Kind, Probe};
+use crate::probe::Kind;
 
 /// A chain of its own with a rule.
-fn rule(draft: &mut Draft, space: usize, hook: &str, rule: &str) {
-    draft.nft(space, "add table inet f");
+pub(super) fn rule(draft: &mut Draft, space: usize, hook: &str, rule: &str) {
+    rule_of(draft, space, "inet", hook, rule);
+}
+
+fn rule_of(draft: &mut Draft, space: usize, family: &str, hook: &str, rule: &str) {
+    draft.nft(space, format!("add table {family} f"));
     draft.nft(
         space,
-        format!("add chain inet f {hook} {{ type filter hook {hook} priority 0; policy accept; }}"),
+        format!("add chain {family} f {hook} {{ type filter hook {hook} priority 0; policy accept; }}"),
     );
-    draft.nft(space, format!("add rule inet f {hook} {rule}"));
+    draft.nft(space, format!("add rule {family} f {hook} {rule}"));
 }
 
 /// What the packet is, as a rule asks it.
@@ -40,9 +41,25 @@ fn place(chance: &mut Chance, healthy: &Healthy<'_>) -> (usize, &'static str) {
 }
 
 pub(crate) fn drop(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<Fault> {
+    let about = about(healthy);
+    if chance.percent(20)
+        && let Some((space, ..)) = crossed(chance, healthy)
+    {
+        return Some(healthy.with(Code::FirewallDrop, Place::at(space, "bridge f forward"), |draft| {
+            rule_of(draft, space, "bridge", "forward", &format!("{about} drop"));
+        }));
+    }
+    if chance.percent(20) {
+        // Other hooks, where all that passes is seen.
+        let last = *chance.pick(&healthy.routing());
+        let (space, hook) = *chance.pick(&[(healthy.to, "prerouting"), (last, "postrouting")]);
+        return Some(healthy.with(Code::FirewallDrop, Place::at(space, format!("inet f {hook}")), |draft| {
+            rule(draft, space, hook, &format!("{about} drop"));
+        }));
+    }
     let (space, hook) = place(chance, healthy);
     let is_policy = chance.percent(30) && hook != "output";
-    Some(healthy.with(Code::FirewallDrop, |draft| {
+    Some(healthy.with(Code::FirewallDrop, Place::at(space, format!("inet f {hook}")), |draft| {
         if is_policy {
             draft.nft(space, "add table inet f");
             let chain =
@@ -56,7 +73,7 @@ pub(crate) fn drop(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<Fault> 
                 ),
             );
         } else {
-            rule(draft, space, hook, &format!("{} drop", about(healthy)));
+            rule(draft, space, hook, &format!("{about} drop"));
         }
     }))
 }
@@ -68,7 +85,7 @@ pub(crate) fn reject(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<Fault
         _ if chance.percent(40) => " with icmpx type admin-prohibited",
         _ => "",
     };
-    Some(healthy.with(Code::FirewallReject, |draft| {
+    Some(healthy.with(Code::FirewallReject, Place::at(space, format!("inet f {hook}")), |draft| {
         rule(draft, space, hook, &format!("{} reject{with}", about(healthy)));
     }))
 }
@@ -86,56 +103,7 @@ pub(crate) fn answer(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<Fault
         Kind::Other(_) => return None,
     };
     // Routers that the answer does not come by would not stop it: then it is no fault.
-    Some(healthy.with(Code::ReturnDropped, |draft| rule(draft, space, hook, &format!("{about} drop"))))
-}
-
-/// What would tell the sender is dropped.
-pub(crate) fn pmtu_blackhole(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<Fault> {
-    let mut fault = too_big(chance, healthy, Code::PmtuBlackhole)?;
-    let about = if healthy.ipv6() {
-        "icmpv6 type packet-too-big drop"
-    } else {
-        "icmp type destination-unreachable drop"
-    };
-    rule(&mut fault.draft, healthy.probe.from, "input", about);
-    Some(fault)
-}
-
-/// A port that nothing else is at.
-const FREE: u16 = 9999;
-
-fn at_free_port(chance: &mut Chance, healthy: &Healthy<'_>) -> Probe {
-    let what = *chance.pick(&[Kind::Udp(FREE), Kind::Tcp(FREE)]);
-    let least = Probe::least(healthy.ipv6(), what);
-    let size = if matches!(what, Kind::Tcp(_)) { least } else { least.max(84) };
-    Probe { what, size, ..healthy.probe.clone() }
-}
-
-pub(crate) fn no_listener(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<Fault> {
-    let probe = at_free_port(chance, healthy);
-    Some(Fault { probe, ..healthy.with(Code::NoListener, |_| {}) })
-}
-
-pub(crate) fn other_address(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<Fault> {
-    let probe = at_free_port(chance, healthy);
-    let service = match probe.what {
-        Kind::Udp(port) => Service::Udp(port),
-        _ => Service::Tcp(FREE),
-    };
-    let local: IpAddr = if healthy.ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
-    let fault =
-        healthy.with(Code::ListenerOtherAddress, |draft| draft.listen(healthy.to, service, local, false));
-    Some(Fault { probe, ..fault })
-}
-
-/// A queueing discipline drops all that is sent.
-pub(crate) fn qdisc(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<Fault> {
-    let sent: Vec<(usize, String)> = healthy
-        .way
-        .iter()
-        .filter(|(.., sent)| *sent)
-        .map(|(space, name, _)| (*space, name.clone()))
-        .collect();
-    let (space, name) = chance.any(&sent)?;
-    Some(healthy.with(Code::TcDrop, |draft| draft.tc(space, format!("qdisc add dev {name} root blackhole"))))
+    Some(healthy.with(Code::ReturnDropped, Place::at(space, format!("inet f {hook}")), |draft| {
+        rule(draft, space, hook, &format!("{about} drop"));
+    }))
 }

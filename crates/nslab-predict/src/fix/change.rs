@@ -1,5 +1,7 @@
 //! A change of a network: what it makes of a snapshot, and the commands that make it of the kernel.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use nslab_kernel::address::Address;
 use nslab_kernel::link::IfIndex;
@@ -28,6 +30,8 @@ pub(super) enum Change {
     AddAddress(Port, IpNet),
     /// An interface loses an address.
     DeleteAddress(Port, IpNet),
+    /// What a namespace knows of who has an address is forgotten, so that it asks anew.
+    Forget(Port, IpAddr),
     /// A namespace gets a route.
     AddRoute(usize, Route),
     /// A namespace loses a route.
@@ -113,6 +117,11 @@ impl Change {
             }
             Self::AddAddress(at, address) => kernel::add_address(snapshot, *at, *address),
             Self::DeleteAddress(at, address) => kernel::delete_address(snapshot, *at, *address),
+            Self::Forget(at, address) => {
+                let known = &mut state_mut(snapshot, at.namespace)?.network.neighbours;
+                known.retain(|entry| entry.link != at.link || entry.address != *address || entry.proxy);
+                Some(())
+            }
             Self::AddRoute(namespace, route) => {
                 kernel::add_route(state_mut(snapshot, *namespace)?, route.clone())
             }

@@ -51,6 +51,7 @@ impl Words<'_> {
                 on(at, format!("ip address add {address} dev DEV{nodad}"))
             }
             Change::DeleteAddress(at, address) => on(at, format!("ip address del {address} dev DEV")),
+            Change::Forget(at, address) => on(at, format!("ip neighbour flush to {address} dev DEV")),
             Change::AddRoute(place, route) => {
                 typed(*place, format!("ip route add {}", self.route(*place, route)))
             }
@@ -221,6 +222,7 @@ impl Words<'_> {
             Change::Mac(at, mac) => format!("give {} a MAC of its own, {mac}", self.port(*at)),
             Change::AddAddress(at, address) => format!("give {} the address {address}", self.port(*at)),
             Change::DeleteAddress(at, address) => format!("take {address} from {}", self.port(*at)),
+            Change::Forget(at, address) => format!("let {} ask anew for {address}", self.port(*at)),
             Change::AddRoute(place, route) => {
                 format!("give {} the route {}", self.namespace(*place), self.route(*place, route))
             }

@@ -76,6 +76,11 @@ impl Walk<'_> {
                     .with(evidence),
             );
         }
+        if target.is_ipv6()
+            && let Some(cause) = self.forgotten(at, target, unanswered)
+        {
+            return Some(cause);
+        }
         let state = self.state(at.namespace)?;
         let is_near =
             state.network.addresses.iter().any(|own| own.link == at.link && own.address.contains(&target));
@@ -91,6 +96,31 @@ impl Walk<'_> {
             )
         };
         Some(Cause::new(code, at.namespace, self.link_name(at), text).at(at.link).with(evidence))
+    }
+
+    /// Nobody has an IPv6 address, and somebody on the segment is down: what goes down forgets its addresses
+    /// (`addrconf_ifdown`, `net/ipv6/addrconf.c`), so that it may well have been this one's.
+    fn forgotten(&self, at: Port, target: IpAddr, unanswered: &[End]) -> Option<Cause> {
+        let mut causes = unanswered.iter().filter_map(|end| match &end.outcome {
+            Outcome::Lost(why @ (Lost::Down | Lost::NoCarrier | Lost::Stp(_))) => {
+                let cause = self.lost(at, end, why)?;
+                matches!(cause.code, Code::LinkDown | Code::NoCarrier).then_some(cause)
+            }
+            _ => None,
+        });
+        // A macvlan that is down is not even looked at.
+        let segments = &self.network.segments;
+        let members = segments.number(at).map_or(&[][..], |segment| segments.members(segment));
+        let is_down = |port: &&Port| **port != at && self.link(**port).is_some_and(|link| !link.up);
+        let down = || {
+            let port = *members.iter().find(is_down)?;
+            let name = self.link_name(port);
+            let text = format!("{name} is down");
+            Some(Cause::new(Code::LinkDown, port.namespace, name, text).at(port.link))
+        };
+        let cause = causes.next().or_else(down)?;
+        let text = format!("{}; nobody has {target} now, which may have been an address there", cause.text);
+        Some(Cause { text, ..cause })
     }
 
     /// Why one that has an address and gets the question does not answer, or its answer is lost.
@@ -128,11 +158,13 @@ impl Walk<'_> {
                             .with(Evidence::Sysctl(object));
                     }
                     Fate::Drop(DropReason::OwnSource | DropReason::UnusableSource) => {
+                        let object = format!("net.ipv4.conf.{}.accept_local", link.name);
                         let text = format!(
-                            "{name} does not answer for {target}: it has {source}, which asks, itself"
+                            "{name} does not answer for {target}: it has {source}, which asks, itself (accept_local is off)"
                         );
-                        return Cause::new(Code::Martian, owner.namespace, self.link_name(owner), text)
-                            .at(owner.link);
+                        return Cause::new(Code::Martian, owner.namespace, object.clone(), text)
+                            .at(owner.link)
+                            .with(Evidence::Sysctl(object));
                     }
                     _ => {}
                 }
@@ -170,7 +202,12 @@ impl Walk<'_> {
             near.contains(&end.at) || end.hops.iter().any(|hop| matches!(hop.did, Did::Bridged { to, .. } if near.contains(&Port { namespace: hop.at.namespace, link: to }) && end.at.namespace == hop.at.namespace))
         };
         let weight = |end: &End| {
-            let other = matches!(end.outcome, Outcome::Lost(Lost::OtherAddress | Lost::NoVlan(_)));
+            // What a table leads astray is not merely a copy for others.
+            let other = match end.outcome {
+                Outcome::Lost(Lost::OtherAddress) => misled(end).is_none(),
+                Outcome::Lost(Lost::NoVlan(_)) => true,
+                _ => false,
+            };
             (other, !is_near(end))
         };
         lost.sort_by_key(|end| weight(end));
@@ -254,11 +291,7 @@ impl Walk<'_> {
             ),
             Lost::OtherAddress => {
                 let mac = end.frame.destination;
-                let by_table = end.hops.iter().find_map(|hop| match hop.did {
-                    Did::Bridged { to, known: true, .. } => Some((hop.at, to)),
-                    _ => None,
-                });
-                match by_table {
+                match misled(end) {
                     Some((bridge, to)) => {
                         let state = self.state(bridge.namespace)?;
                         let port = words::link(state, to);
@@ -342,4 +375,13 @@ impl Walk<'_> {
         }
         owners
     }
+}
+
+/// The last bridge on the way of a frame and the port it chose, if that was by its table.
+fn misled(end: &End) -> Option<(Port, u32)> {
+    let last = end.hops.iter().rev().find_map(|hop| match hop.did {
+        Did::Bridged { to, known, .. } => Some((hop.at, to, known)),
+        _ => None,
+    });
+    last.filter(|(.., known)| *known).map(|(at, to, _)| (at, to))
 }

@@ -240,6 +240,10 @@ impl Walk<'_> {
             }
             return self.drop(run, cause);
         }
+        // It sets out all the same.
+        for hop in lost.first().map_or(&[][..], |end| &end.hops[..]) {
+            self.note_hop(&mut run, *hop);
+        }
         let text = format!("no interface where {} leads has the MAC {mac}", self.port(at));
         let cause = Cause::new(Code::NeighbourFailed, at.namespace, mac.to_string(), text).at(at.link);
         self.drop(run, cause);

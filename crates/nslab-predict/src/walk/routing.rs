@@ -95,23 +95,7 @@ fn refusal(ns: usize, state: &State, to: IpAddr, stop: Stop, reason: &fib::Reaso
 
 /// No route matches: because there is none, or as an interface is down that one would lead by.
 fn no_route(ns: usize, state: &State, to: IpAddr) -> Cause {
-    let down = state.network.links.iter().filter(|link| !link.up && !link.loopback);
-    let would = |link: &&Link| {
-        state.network.addresses.iter().any(|own| own.link == link.index && own.address.contains(&to))
-    };
-    let family = |link: &&Link| {
-        state
-            .network
-            .addresses
-            .iter()
-            .any(|own| own.link == link.index && own.address.addr().is_ipv6() == to.is_ipv6())
-    };
-    let none_up = !state.network.links.iter().any(|link| link.up && !link.loopback);
-    let guilty = down
-        .clone()
-        .find(would)
-        .or_else(|| down.clone().filter(|_| none_up).find(|link| family(link) || to.is_ipv6()));
-    if let Some(link) = guilty {
+    if let Some(link) = guilty(state, to) {
         let text = format!("there is no route to {to}, as {} is down", link.name);
         return Cause::new(Code::LinkDown, ns, link.name.to_string(), text)
             .at(link.index)
@@ -119,6 +103,28 @@ fn no_route(ns: usize, state: &State, to: IpAddr) -> Cause {
     }
     let object = if to.is_ipv6() { "IPv6 routes" } else { "routes" };
     Cause::new(Code::NoRoute, ns, object, format!("no route matches {to}")).with(Evidence::NoRoute(to))
+}
+
+/// The interface that is down and that a route to `to` may have been by. The kernel forgets the routes by an interface that
+/// goes down (`fib_sync_down_dev`, `net/ipv4/fib_semantics.c`), and IPv6 its addresses as well (`addrconf_ifdown`), so that
+/// of several nobody can tell.
+fn guilty(state: &State, to: IpAddr) -> Option<&Link> {
+    let down = || state.network.links.iter().filter(|link| !link.up && !link.loopback);
+    let own = |link: &Link| {
+        let all = state.network.addresses.iter();
+        let index = link.index;
+        all.filter(move |own| own.link == index).map(|own| own.address)
+    };
+    let would = |link: &&Link| own(link).any(|net| net.contains(&to));
+    // One that nobody has set up for anything has no addresses.
+    let is_used = |link: &&Link| own(link).next().is_some();
+    let family = |link: &&Link| own(link).any(|net| net.addr().is_ipv6() == to.is_ipv6());
+    let none_up = !state.network.links.iter().any(|link| link.up && !link.loopback);
+    down()
+        .find(would)
+        .or_else(|| down().find(family))
+        .or_else(|| down().find(is_used).filter(|_| to.is_ipv6()))
+        .or_else(|| down().next().filter(|_| none_up && to.is_ipv6()))
 }
 
 /// Why it goes no further, and who hears of it.
@@ -176,10 +182,10 @@ pub(super) fn refused(
             (cause.with(Evidence::Sysctl(object)), None)
         }
         DropReason::ForwardingOff => {
-            let key = if ipv6 { "net.ipv6.conf.all.forwarding" } else { "net.ipv4.ip_forward" };
+            let key = forwarding_key(state, &name, ipv6);
             let text = format!("it is for {to}, which is elsewhere, and forwarding is off");
-            let cause = Cause::new(Code::ForwardingOff, ns, key, text).at(link);
-            (cause.with(Evidence::Sysctl(key.to_owned())), None)
+            let cause = Cause::new(Code::ForwardingOff, ns, key.clone(), text).at(link);
+            (cause.with(Evidence::Sysctl(key)), None)
         }
         DropReason::NoMember => martian(name, format!("nobody here listens to the group {to}")),
         DropReason::BeyondScope => {
@@ -193,6 +199,15 @@ pub(super) fn refused(
             let by_rule = reason.route.is_none();
             (refusal(ns, state, to, stop, reason), told(stop, ipv6, by_rule))
         }
+    }
+}
+
+/// Which sysctl keeps an interface from passing packets on: its own, where the namespace forwards otherwise. IPv6 has but one.
+fn forwarding_key(state: &State, link: &str, ipv6: bool) -> String {
+    match (ipv6, state.settings.ipv4_all.forwarding) {
+        (true, _) => "net.ipv6.conf.all.forwarding".to_owned(),
+        (false, false) => "net.ipv4.ip_forward".to_owned(),
+        (false, true) => format!("net.ipv4.conf.{link}.forwarding"),
     }
 }
 

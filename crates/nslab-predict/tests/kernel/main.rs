@@ -7,6 +7,7 @@ mod chance;
 mod doctor;
 mod frames;
 mod made;
+mod named;
 mod nft;
 mod reach;
 mod tap;

@@ -91,10 +91,16 @@ impl Case<'_> {
             _ => self.packet.ip.destination,
         };
         let wrong = |at: &Port| Some(at.namespace) != self.aim.destination;
+        let mut hops = self.prediction.hops.iter();
+        let asks = hops.find(|hop| hop.action == Action::Resolve && hop.object == target.to_string());
+        let asker = asks.and_then(|hop| Some(Port { namespace: hop.namespace, link: hop.link? }));
         let owners = self.owners(target).into_iter().rev().filter(|(at, _)| wrong(at));
         let instead = |(at, net)| {
             let other = free_address(self.snapshot(), net)?;
-            Some(vec![Change::AddAddress(at, other), Change::DeleteAddress(at, net)])
+            let mut changes = vec![Change::AddAddress(at, other), Change::DeleteAddress(at, net)];
+            // Who has heard the wrong one believes it for a while.
+            changes.extend(asker.map(|asker| Change::Forget(asker, target)));
+            Some(changes)
         };
         owners.filter_map(instead).collect()
     }
@@ -109,21 +115,34 @@ impl Case<'_> {
             .collect()
     }
 
-    /// All but one of those with one MAC get another.
+    /// All but one of those with one MAC get another: others before the one that the packet is meant for.
     pub(super) fn duplicate_mac(&self) -> Vec<Proposal> {
-        let owners = match &self.cause.evidence {
+        let mut owners = match &self.cause.evidence {
             Evidence::Neighbour { owners, .. } => owners.clone(),
             _ => Vec::new(),
         };
+        owners.reverse();
+        owners.sort_by_key(|owner| Some(owner.namespace) == self.aim.destination);
+        // Who sends to that MAC has heard of it, and asks anew.
+        let at = self.at();
+        let mut hops = self.prediction.hops.iter().rev();
+        let asks = hops.find(|hop| {
+            let here = hop.link.map(|link| Port { namespace: hop.namespace, link });
+            hop.action == Action::Resolve && here == at
+        });
+        let target = asks.and_then(|hop| hop.object.parse().ok());
+        let forget = at.zip(target).map(|(at, target)| Change::Forget(at, target));
         let change = |&at: &Port| {
             let link = self.link(at)?;
             let is_used = |mac: MacAddr| {
                 self.states().flat_map(|(_, state)| &state.network.links).any(|link| link.mac == Some(mac))
             };
             let mut fresh = (0..100).map(|try_| MacAddr::from_seed(&format!("{at:?}/{}/{try_}", link.name)));
-            Some(vec![Change::Mac(at, fresh.find(|&mac| !is_used(mac))?)])
+            let mut changes = vec![Change::Mac(at, fresh.find(|&mac| !is_used(mac))?)];
+            changes.extend(forget.clone());
+            Some(changes)
         };
-        owners.iter().rev().filter_map(change).collect()
+        owners.iter().filter_map(change).collect()
     }
 
     /// What hangs at the interface and is not the kernel's own goes.

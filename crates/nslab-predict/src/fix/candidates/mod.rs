@@ -72,7 +72,12 @@ impl<'a> Case<'a> {
             Code::LinkDown | Code::LoopbackDown => self.link_up(),
             Code::NoCarrier => self.carrier(),
             Code::NoSourceAddress => self.source_address(),
-            Code::NoRoute | Code::RouteThrow | Code::TtlExpired => self.routes(),
+            Code::NoRoute | Code::TtlExpired => self.routes(),
+            Code::RouteThrow => {
+                let mut all = self.routes();
+                all.extend(self.past_a_route());
+                all
+            }
             Code::NoReturnRoute => {
                 let mut all = self.routes();
                 all.extend(self.masquerade());
@@ -142,7 +147,11 @@ impl<'a> Case<'a> {
         let off = vec![self.sysctl(own.clone(), 0)];
         let all_off =
             vec![self.sysctl("net.ipv4.conf.all.rp_filter".to_owned(), 0), self.sysctl(own.clone(), 0)];
-        vec![vec![self.sysctl(own, 2)], off, all_off]
+        let mut all = vec![vec![self.sysctl(own, 2)]];
+        // Where the way back is wrong it is the route that has to go.
+        all.extend(self.without_way_back(link.index));
+        all.extend([off, all_off]);
+        all
     }
 
     fn snapshot(&self) -> &'a Snapshot {

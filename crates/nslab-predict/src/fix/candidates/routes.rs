@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use nslab_kernel::link::IfIndex;
 use nslab_kernel::route::{NextHop, Route, RouteAction};
 use nslab_kernel::rule::RuleAction;
 use nslab_snapshot::State;
@@ -55,6 +56,12 @@ impl Case<'_> {
             let free = nets.filter_map(|net| free_address(self.snapshot(), net));
             all.extend(free.map(|free| vec![Change::AddAddress(at, free)]));
         }
+        // Without any address there is no gateway either.
+        let has_some =
+            |(at, _): &(Port, &nslab_kernel::link::Link)| self.addresses(*at, target).next().is_some();
+        if !self.links(self.cause.namespace).iter().any(has_some) {
+            all.extend(self.source_address());
+        }
         all
     }
 
@@ -70,6 +77,21 @@ impl Case<'_> {
         });
         let route = leads.max_by_key(|route| route.to.prefix_len())?;
         Some(vec![Change::DeleteRoute(namespace, route.clone())])
+    }
+
+    /// The namespace of the cause loses the most specific route to the packet's source, if it leads by another interface than
+    /// the one that the packet came by.
+    pub(super) fn without_way_back(&self, came_by: IfIndex) -> Option<Proposal> {
+        let place = self.cause.namespace;
+        let source = self.packet.ip.source;
+        let elsewhere = |route: &&Route| match &route.action {
+            RouteAction::Forward(hops) => hops.iter().all(|hop| hop.link != Some(came_by)),
+            _ => false,
+        };
+        let routes = self.state(place)?.network.routes.iter();
+        let leads = routes.filter(|route| route.to.prefix_len() > 0 && route.to.contains(&source));
+        let route = leads.filter(elsewhere).max_by_key(|route| route.to.prefix_len())?;
+        Some(vec![Change::DeleteRoute(place, route.clone())])
     }
 
     /// Routes that a namespace might have to an address: by everybody on its segments, those nearer to it first.
