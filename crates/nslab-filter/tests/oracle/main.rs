@@ -5,8 +5,10 @@
 mod expressions;
 mod kernel;
 mod length;
+mod live;
 mod packets;
 mod random;
 mod refused;
 mod selection;
 mod tcpdump;
+mod tunnel;

@@ -50,7 +50,7 @@ pub(crate) fn packets() -> Vec<Packet> {
     for round in 0..3 {
         for (kind, payload) in network(&mut row) {
             frames.push(ethernet(&mut row, kind, &payload));
-            if round == 0 {
+            if round < 2 {
                 frames.extend(wrapped(&mut row, kind, &payload));
             }
         }
@@ -78,6 +78,12 @@ pub(crate) fn packets() -> Vec<Packet> {
         }
     }
     packets
+}
+
+/// About one in so many of them, of all kinds.
+pub(crate) fn some(one_in: usize) -> Vec<Packet> {
+    let mut row = Row(2);
+    packets().into_iter().filter(|_| row.next().is_multiple_of(one_in)).collect()
 }
 
 fn ethernet(row: &mut Row, kind: u16, payload: &[u8]) -> Vec<u8> {
