@@ -1,9 +1,9 @@
 //! What tunnels carry.
 
 use crate::frame::{Frame, Ports, decode_with};
-use crate::layers::{Decoded, GrePayload, Network, Transport, UdpPayload};
+use crate::layers::{Decoded, Network, Transport, Tunnelled, UdpPayload};
 
-/// The frame that a packet of VXLAN, or of GRE that carries frames, has in it; the outermost of several in each other.
+/// The frame that a packet of VXLAN, or of Geneve or GRE that carries frames, has in it; the outermost of several in each other.
 /// Without when there is none, or nothing of it was captured.
 ///
 /// Its `length` is what the packet has room for; that checksums are not filled in is said of it where it is said of the
@@ -27,7 +27,7 @@ impl<'a> Decoded<'a> {
         }
     }
 
-    /// The frame in it, if it is a tunnel's packet: VXLAN, or GRE with frames. Tunnels of IP packets are looked through.
+    /// The frame in it, if it is a tunnel's packet: VXLAN, or Geneve or GRE with frames. Tunnels of IP packets are looked through.
     pub fn inner(&self) -> Option<&Decoded<'a>> {
         in_transport(self.transport()?)
     }
@@ -46,19 +46,24 @@ fn in_transport<'t, 'a>(transport: &'t Transport<'a>) -> Option<&'t Decoded<'a>>
     match transport {
         Transport::Udp(udp) => match &udp.payload {
             UdpPayload::Vxlan(vxlan) => vxlan.inner.as_deref(),
+            UdpPayload::Geneve(geneve) => in_tunnel(&geneve.payload),
             _ => None,
         },
-        Transport::Gre(gre) => match &gre.payload {
-            GrePayload::Frame(frame) => Some(frame),
-            GrePayload::Packet(packet) => match &**packet {
-                Network::Ipv4(packet) => in_transport(&packet.transport),
-                Network::Ipv6(packet) => in_transport(&packet.transport),
-                _ => None,
-            },
-            _ => None,
-        },
+        Transport::Gre(gre) => in_tunnel(&gre.payload),
         Transport::Ipv4(packet) => in_transport(&packet.transport),
         Transport::Ipv6(packet) => in_transport(&packet.transport),
         _ => None,
+    }
+}
+
+fn in_tunnel<'t, 'a>(payload: &'t Tunnelled<'a>) -> Option<&'t Decoded<'a>> {
+    match payload {
+        Tunnelled::Frame(frame) => Some(frame),
+        Tunnelled::Packet(packet) => match &**packet {
+            Network::Ipv4(packet) => in_transport(&packet.transport),
+            Network::Ipv6(packet) => in_transport(&packet.transport),
+            _ => None,
+        },
+        Tunnelled::Payload(_) | Tunnelled::Broken(_) => None,
     }
 }

@@ -110,7 +110,7 @@ impl Identity {
             Network::Arp(arp) => Self::of_arp(arp),
             Network::Ipv4(packet) => Some(Self::of_ipv4(packet)),
             Network::Ipv6(packet) => Some(Self::of_ipv6(packet)),
-            Network::Llc(_) | Network::Other { .. } | Network::Broken(_) => None,
+            _ => None,
         }
     }
 
@@ -244,12 +244,10 @@ impl Identity {
                     hashed.0 = Data::default();
                 }
             }
-            Transport::Payload(data) if protocol == crate::layers::protocol::SCTP => {
-                if let Some((source, destination)) = data.u16(0).zip(data.u16(2)) {
-                    points = Points::Ports { source, destination };
-                }
+            Transport::Sctp(sctp) => {
+                points = Points::Ports { source: sctp.source_port, destination: sctp.destination_port };
                 // Behind the checksum, which goes with the ports.
-                hashed.0 = data.skip(12);
+                hashed.0 = sctp.data.skip(12);
             }
             _ => {}
         }

@@ -6,15 +6,21 @@
 )]
 
 mod arp;
+pub(crate) mod dhcp;
 pub(crate) mod dns;
-mod ethernet;
+pub(crate) mod ethernet;
+mod geneve;
 mod gre;
 mod icmp;
 mod icmp6;
 pub(crate) mod ip;
 mod ip4;
 mod ip6;
+mod lldp;
+mod multicast;
 mod nd;
+mod sctp;
+mod stp;
 mod tcp;
 mod udp;
 mod vxlan;
@@ -22,15 +28,21 @@ mod vxlan;
 use serde::Serialize;
 
 pub use arp::{Arp, ArpAddresses, ArpOperation};
+pub use dhcp::{Dhcp, Dhcp6, DhcpOption, DhcpOptions};
 pub use dns::{Dns, Name, Question, Record};
-pub use ethernet::{Ethernet, Llc, Tag};
-pub use gre::{Gre, GrePayload};
+pub use ethernet::{Ethernet, Llc, LlcPayload, Tag};
+pub use geneve::Geneve;
+pub use gre::{Gre, Tunnelled};
 pub use icmp::{Icmp, IcmpMessage, Quoted};
-pub use icmp6::{Icmpv6, Icmpv6Message};
-pub use ip::{Fragment, Transport, protocol};
+pub use icmp6::{Icmpv6, Icmpv6Message, ListenerQuery2};
+pub use ip::{Authentication, Fragment, Transport, protocol};
 pub use ip4::{Ipv4, Ipv4Option, Ipv4Options};
 pub use ip6::{Extension, Ipv6};
+pub use lldp::{LacpEnd, Lldp, LldpItem, Slow};
+pub use multicast::{GroupRecord, GroupRecords, Igmp, Sources};
 pub use nd::{Addresses, NdOption, NdOptions, NdValue};
+pub use sctp::{Sctp, SctpChunk, SctpChunks};
+pub use stp::{BridgeId, Stp, StpConfiguration};
 pub use tcp::{SackBlocks, Tcp, TcpFlags, TcpOption, TcpOptions};
 pub use udp::{Udp, UdpPayload};
 pub use vxlan::Vxlan;
@@ -88,6 +100,10 @@ pub enum Network<'a> {
     Ipv4(Ipv4<'a>),
     /// IPv6.
     Ipv6(Ipv6<'a>),
+    /// LLDP.
+    Lldp(Lldp<'a>),
+    /// A slow protocol: LACP and the like.
+    Slow(Slow<'a>),
     /// A frame of IEEE 802.2, which has a length in place of an `EtherType`.
     Llc(Llc<'a>),
     /// Something else.
@@ -140,7 +156,9 @@ pub(crate) fn of_ethernet<'a>(data: Data<'a>, tag: Option<Tag>, walk: Walk<'_>) 
         .map_err(Broken::of("ether"))
         .and_then(|(kind, rest)| {
             Ok(match kind {
-                kind if usize::from(kind) <= ethernet::LONGEST => Network::Llc(ethernet::llc(kind, rest)?),
+                kind if usize::from(kind) <= ethernet::LONGEST => {
+                    Network::Llc(ethernet::llc(kind, rest, walk)?)
+                }
                 kind => network(kind, rest, walk)?,
             })
         })
@@ -172,6 +190,8 @@ pub(crate) fn network<'a>(kind: u16, data: Data<'a>, walk: Walk<'_>) -> Result<N
         ethertype::IPV4 => Network::Ipv4(ip4::read(data, walk)?),
         ethertype::IPV6 => Network::Ipv6(ip6::read(data, walk)?),
         ethertype::ARP | ethertype::RARP => Network::Arp(arp::read(kind, data)?),
+        ethertype::LLDP => Network::Lldp(Lldp { data }),
+        ethertype::SLOW => Network::Slow(lldp::read_slow(data)?),
         ethertype => Network::Other { ethertype, data },
     })
 }

@@ -8,10 +8,13 @@
 //! - DNS has the names of newer types (`HTTPS`, `SVCB`, `CAA`).
 //! - Of the user timeout of TCP the bit that says minutes is the upper one (RFC 5482); time stamps in options of IPv4 are
 //!   not listed.
+//! - Where a protocol is told by its name (LLDP, LACP, OSPF, VRRP, NTP, SCTP) there is less with `-v`; fillings of DHCP's options
+//!   are never listed.
 //! - Packets that were cut or are malformed are told of with the same `[|tcp]`, but what stands in front of that may be
 //!   less: a header is read whole or not at all.
 
 mod arp;
+mod dhcp;
 mod dns;
 mod ether;
 mod flows;
@@ -20,7 +23,10 @@ mod hex;
 mod icmp;
 mod icmp6;
 mod ip;
+mod multicast;
 mod nd;
+mod neighbours;
+mod sctp;
 mod tcp;
 mod text;
 mod udp;
@@ -189,7 +195,10 @@ impl Out<'_, '_> {
             Network::Arp(arp) => self.arp(arp),
             Network::Ipv4(packet) => self.ipv4(packet),
             Network::Ipv6(packet) => self.ipv6(packet),
-            Network::Llc(_) | Network::Other { .. } => {}
+            Network::Lldp(lldp) => self.lldp(lldp),
+            Network::Slow(slow) => self.slow(slow),
+            Network::Llc(llc) => self.llc(llc),
+            Network::Other { .. } => {}
             Network::Broken(broken) => self.broken_network(broken),
         }
     }

@@ -4,7 +4,7 @@ use nslab_types::MacAddr;
 use serde::Serialize;
 
 use crate::data::{Broken, Data, Fault};
-use crate::layers::{Decoded, ethertype};
+use crate::layers::{self, Decoded, Network, Stp, Walk, ethertype, stp};
 
 /// The greatest number that is a length and no `EtherType` (IEEE 802.3 3.2.6).
 pub(crate) const LONGEST: usize = 1500;
@@ -73,7 +73,7 @@ pub(crate) fn read<'a>(decoded: &mut Decoded<'a>, tag: Option<Tag>) -> Result<(u
 }
 
 /// A frame of IEEE 802.2.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Llc<'a> {
     /// The destination's service access point, 0x42 for spanning trees.
     pub dsap: u8,
@@ -81,12 +81,56 @@ pub struct Llc<'a> {
     pub ssap: u8,
     /// 3 for information without a number.
     pub control: u8,
-    /// What comes behind.
+    /// What it carries.
+    #[serde(flatten)]
+    pub payload: LlcPayload<'a>,
+    /// What comes behind these.
+    #[serde(skip)]
     pub data: Data<'a>,
 }
 
-pub(crate) fn llc(length: u16, data: Data<'_>) -> Result<Llc<'_>, Broken> {
+/// What is in a frame of IEEE 802.2.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LlcPayload<'a> {
+    /// A spanning tree's.
+    Stp(Stp<'a>),
+    /// What else would stand behind an `EtherType`.
+    Snap {
+        /// Whose number the `EtherType` is: 0 for the usual ones, the only ones that are read.
+        organisation: u32,
+        /// The `EtherType`.
+        kind: u16,
+        /// What stands behind it.
+        network: Box<Network<'a>>,
+    },
+    /// Something else.
+    Payload(Data<'a>),
+    /// What could not be read.
+    Broken(Broken),
+}
+
+pub(crate) fn llc<'a>(length: u16, data: Data<'a>, walk: Walk<'_>) -> Result<Llc<'a>, Broken> {
     let data = data.first(usize::from(length));
     let [dsap, ssap, control] = *data.header().map_err(Broken::of("llc"))?;
-    Ok(Llc { dsap, ssap, control, data: data.skip(3) })
+    let data = data.skip(3);
+    let read = || {
+        Ok(match (dsap, ssap, control) {
+            (0x42, 0x42, 3) => LlcPayload::Stp(stp::read(data)?),
+            (0xaa, 0xaa, 3) => {
+                let [o0, o1, o2, k0, k1] = *data.header().map_err(Broken::of("llc"))?;
+                let organisation = u32::from_be_bytes([0, o0, o1, o2]);
+                if organisation != 0 {
+                    return Ok(LlcPayload::Payload(data));
+                }
+                let kind = u16::from_be_bytes([k0, k1]);
+                let walk = walk.down().map_err(Broken::of("llc"))?;
+                let network = Box::new(layers::network(kind, data.skip(5), walk)?);
+                LlcPayload::Snap { organisation, kind, network }
+            }
+            _ => LlcPayload::Payload(data),
+        })
+    };
+    let payload = read().unwrap_or_else(LlcPayload::Broken);
+    Ok(Llc { dsap, ssap, control, payload, data })
 }

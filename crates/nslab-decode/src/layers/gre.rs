@@ -20,7 +20,7 @@ pub struct Gre<'a> {
     pub sequence: Option<u32>,
     /// What it carries.
     #[serde(flatten)]
-    pub payload: GrePayload<'a>,
+    pub payload: Tunnelled<'a>,
     /// From the header on.
     #[serde(skip)]
     pub data: Data<'a>,
@@ -29,7 +29,7 @@ pub struct Gre<'a> {
 /// What is in a packet of GRE.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum GrePayload<'a> {
+pub enum Tunnelled<'a> {
     /// A frame.
     Frame(Box<Decoded<'a>>),
     /// A packet.
@@ -51,7 +51,7 @@ pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Gre<'a>, Broken
     let (flags, protocol) = (u16::from_be_bytes([f0, f1]), u16::from_be_bytes([p0, p1]));
     let version = f1 & 7;
     if version != 0 {
-        let payload = GrePayload::Payload(data.skip(4));
+        let payload = Tunnelled::Payload(data.skip(4));
         return Ok(Gre { version, flags, protocol, key: None, sequence: None, payload, data });
     }
     let mut at = if flags & (CHECKSUM | ROUTING) == 0 { 4 } else { 8 };
@@ -64,17 +64,17 @@ pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Gre<'a>, Broken
         Ok(Some(value))
     };
     let (key, sequence) = (field(KEY)?, field(SEQUENCE)?);
-    let payload = payload(protocol, flags, data.skip(at), walk).unwrap_or_else(GrePayload::Broken);
+    let payload = payload(protocol, flags, data.skip(at), walk).unwrap_or_else(Tunnelled::Broken);
     Ok(Gre { version, flags, protocol, key, sequence, payload, data })
 }
 
-fn payload<'a>(protocol: u16, flags: u16, data: Data<'a>, walk: Walk<'_>) -> Result<GrePayload<'a>, Broken> {
+fn payload<'a>(protocol: u16, flags: u16, data: Data<'a>, walk: Walk<'_>) -> Result<Tunnelled<'a>, Broken> {
     let walk = walk.down().map_err(Broken::of("gre"))?;
     Ok(match protocol {
         // Routes of variable length would stand in between (RFC 1701), and are out of use.
-        _ if flags & ROUTING != 0 => GrePayload::Payload(data),
-        ethertype::TRANSPARENT_ETHERNET => GrePayload::Frame(Box::new(of_ethernet(data, None, walk))),
-        ethertype::IPV4 | ethertype::IPV6 => GrePayload::Packet(Box::new(network(protocol, data, walk)?)),
-        _ => GrePayload::Payload(data),
+        _ if flags & ROUTING != 0 => Tunnelled::Payload(data),
+        ethertype::TRANSPARENT_ETHERNET => Tunnelled::Frame(Box::new(of_ethernet(data, None, walk))),
+        ethertype::IPV4 | ethertype::IPV6 => Tunnelled::Packet(Box::new(network(protocol, data, walk)?)),
+        _ => Tunnelled::Payload(data),
     })
 }

@@ -8,7 +8,7 @@ use crate::checksum::{self, Checked};
 use crate::data::{Broken, Data, Fault};
 use crate::layers::ip::{Ends, protocol};
 use crate::layers::nd::NdOptions;
-use crate::layers::{Quoted, Walk};
+use crate::layers::{GroupRecords, Quoted, Sources, Walk};
 
 /// A message of `ICMPv6`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -73,6 +73,8 @@ pub enum Icmpv6Message<'a> {
         max_delay: u16,
         /// Which group; `::` for all.
         group: Ipv6Addr,
+        /// What version 2 says besides.
+        second: Option<ListenerQuery2<'a>>,
     },
     /// Type 131: its sender listens.
     ListenerReport {
@@ -86,8 +88,8 @@ pub enum Icmpv6Message<'a> {
     },
     /// Type 143: what its sender listens to, and no more.
     ListenerReport2 {
-        /// How many groups it is about.
-        records: u16,
+        /// Of each group.
+        records: GroupRecords<'a>,
     },
     /// Type 133: routers are to tell of themselves.
     RouterSolicitation {
@@ -142,6 +144,19 @@ pub enum Icmpv6Message<'a> {
     Other,
 }
 
+/// What a query of version 2 says besides (RFC 3810 5.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct ListenerQuery2<'a> {
+    /// Other routers' timers are not to be touched by it.
+    pub suppress: bool,
+    /// How many messages may get lost; 0 for more than 7.
+    pub robustness: u8,
+    /// How often is asked, in seconds; encoded above 127 (RFC 3810 5.1.9).
+    pub interval_code: u8,
+    /// From these sources only.
+    pub sources: Sources<'a>,
+}
+
 pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Icmpv6<'a>, Broken> {
     let broken = Broken::of("icmp6");
     let [kind, code, c0, c1] = *data.header().map_err(&broken)?;
@@ -167,7 +182,17 @@ pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Icmpv6<'a>, Bro
         }
         130 => {
             let [d0, d1, ..] = word()?;
-            Icmpv6Message::ListenerQuery { max_delay: u16::from_be_bytes([d0, d1]), group: address(8)? }
+            let second =
+                data.u8(24).zip(data.u8(25)).zip(data.u16(26)).map(|((flags, interval_code), count)| {
+                    ListenerQuery2 {
+                        suppress: flags & 8 != 0,
+                        robustness: flags & 7,
+                        interval_code,
+                        sources: Sources::new(data.skip(28), count, true),
+                    }
+                });
+            let max_delay = u16::from_be_bytes([d0, d1]);
+            Icmpv6Message::ListenerQuery { max_delay, group: address(8)?, second }
         }
         131 => Icmpv6Message::ListenerReport { group: address(8)? },
         132 => Icmpv6Message::ListenerDone { group: address(8)? },
@@ -200,7 +225,10 @@ pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Icmpv6<'a>, Bro
         }
         143 => {
             let [.., r0, r1] = word()?;
-            Icmpv6Message::ListenerReport2 { records: u16::from_be_bytes([r0, r1]) }
+            let left = u16::from_be_bytes([r0, r1]);
+            Icmpv6Message::ListenerReport2 {
+                records: GroupRecords { data: data.skip(8), left, is_ipv6: true },
+            }
         }
         _ => Icmpv6Message::Other,
     };

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::data::{Broken, Data};
-use crate::layers::{Gre, Icmp, Icmpv6, Ipv4, Ipv6, Tcp, Udp, Walk, gre, icmp, icmp6, ip4, ip6, tcp, udp};
+use crate::layers::{
+    Gre, Icmp, Icmpv6, Igmp, Ipv4, Ipv6, Sctp, Tcp, Udp, Walk, gre, icmp, icmp6, ip4, ip6, multicast, sctp,
+    tcp, udp,
+};
 
 /// Numbers of protocols (include/uapi/linux/in.h, in6.h).
 pub mod protocol {
@@ -68,6 +71,21 @@ pub enum Transport<'a> {
     Ipv6(Box<Ipv6<'a>>),
     /// A packet or a frame in it.
     Gre(Gre<'a>),
+    /// SCTP.
+    Sctp(Sctp<'a>),
+    /// IGMP.
+    Igmp(Igmp<'a>),
+    /// An authenticated packet.
+    Authenticated(Authentication<'a>),
+    /// An encrypted packet.
+    Encrypted {
+        /// By which agreement.
+        spi: u32,
+        /// Its number.
+        sequence: u32,
+        /// All of it.
+        data: Data<'a>,
+    },
     /// A piece of a packet that is not the first, so that it has no header. Whose it is says the `protocol`.
     LaterFragment(Data<'a>),
     /// Something else.
@@ -90,6 +108,15 @@ pub(crate) fn transport<'a>(number: u8, data: Data<'a>, is_ipv6: bool, walk: Wal
             protocol::UDP => Transport::Udp(udp::read(data, walk)?),
             protocol::ICMP => Transport::Icmp(icmp::read(data, walk)?),
             protocol::ICMPV6 if is_ipv6 => Transport::Icmpv6(icmp6::read(data, walk)?),
+            protocol::SCTP => Transport::Sctp(sctp::read(data)?),
+            protocol::IGMP if !is_ipv6 => Transport::Igmp(multicast::read(data)?),
+            protocol::ESP => {
+                let [s0, s1, s2, s3, n0, n1, n2, n3] = *data.header().map_err(Broken::of("esp"))?;
+                let (spi, sequence) =
+                    (u32::from_be_bytes([s0, s1, s2, s3]), u32::from_be_bytes([n0, n1, n2, n3]));
+                Transport::Encrypted { spi, sequence, data }
+            }
+            protocol::AH => Transport::Authenticated(authentication(data, is_ipv6, walk)?),
             protocol::GRE => Transport::Gre(gre::read(data, walk)?),
             protocol::IPV4 => Transport::Ipv4(Box::new(ip4::read(data, walk)?)),
             protocol::IPV6 => Transport::Ipv6(Box::new(ip6::read(data, walk)?)),
@@ -104,4 +131,41 @@ pub(crate) fn transport<'a>(number: u8, data: Data<'a>, is_ipv6: bool, walk: Wal
 pub(crate) struct Ends {
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
+}
+
+/// A packet that says who it is of (RFC 4302).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Authentication<'a> {
+    /// By which agreement.
+    pub spi: u32,
+    /// Its number.
+    pub sequence: u32,
+    /// What proves it.
+    pub check: Data<'a>,
+    /// Its length as it says itself: in words of 4 bytes, less two.
+    pub length: u8,
+    /// What it carries.
+    pub protocol: u8,
+    /// What it carries.
+    #[serde(flatten)]
+    pub transport: Box<Transport<'a>>,
+}
+
+pub(crate) fn authentication<'a>(
+    data: Data<'a>,
+    is_ipv6: bool,
+    walk: Walk<'_>,
+) -> Result<Authentication<'a>, Broken> {
+    let broken = Broken::of("ah");
+    let [protocol, length, _, _, s0, s1, s2, s3, n0, n1, n2, n3] = *data.header().map_err(&broken)?;
+    let whole = (usize::from(length) + 2) * 4;
+    data.header_of(whole.max(12)).map_err(&broken)?;
+    Ok(Authentication {
+        spi: u32::from_be_bytes([s0, s1, s2, s3]),
+        sequence: u32::from_be_bytes([n0, n1, n2, n3]),
+        check: data.first(whole).skip(12),
+        length,
+        protocol,
+        transport: Box::new(transport(protocol, data.skip(whole), is_ipv6, walk)),
+    })
 }

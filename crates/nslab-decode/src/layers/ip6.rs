@@ -76,13 +76,6 @@ pub enum Extension<'a> {
     },
     /// 44: a piece of a packet.
     Fragment(Fragment),
-    /// 51: authenticated.
-    Authentication {
-        /// By which agreement.
-        spi: u32,
-        /// Its number.
-        sequence: u32,
-    },
 }
 
 pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Ipv6<'a>, Broken> {
@@ -139,15 +132,12 @@ impl Ipv6<'_> {
                 60 => ("dstopt", 1),
                 43 => ("rt6", 1),
                 44 => ("frag6", 8),
-                51 => ("ah", 12),
                 _ => return Ok(()),
             };
             let broken = Broken::of(name);
             let [next, size] = *data.header().map_err(&broken)?;
             let length = match self.protocol {
                 44 => length,
-                // In words of 4 bytes less two (RFC 4302 2.2); the others' in words of 8 less one.
-                51 => (usize::from(size) + 2) * 4,
                 _ => (usize::from(size) + 1) * 8,
             };
             let header = data.first(length);
@@ -157,7 +147,7 @@ impl Ipv6<'_> {
                 0 => Extension::HopByHop { options: header.skip(2) },
                 60 => Extension::Destination { options: header.skip(2) },
                 43 => Extension::Routing { kind: bytes[2], segments_left: bytes[3], data: header },
-                44 => {
+                _ => {
                     let field = u16::from_be_bytes([bytes[2], bytes[3]]);
                     Extension::Fragment(Fragment {
                         id: word(4),
@@ -165,7 +155,6 @@ impl Ipv6<'_> {
                         more: field & 1 != 0,
                     })
                 }
-                _ => Extension::Authentication { spi: word(4), sequence: data.u32(8).unwrap_or_default() },
             });
             // Options that are cut are there as far as they go; what is behind them is not.
             data.header_of(length).map_err(&broken)?;

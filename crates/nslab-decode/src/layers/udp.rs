@@ -5,7 +5,9 @@ use serde::Serialize;
 use crate::checksum::{self, Checked};
 use crate::data::{Broken, Data, Fault};
 use crate::layers::Walk;
+use crate::layers::dhcp::{self, Dhcp, Dhcp6};
 use crate::layers::dns::{self, Dns};
+use crate::layers::geneve::{self, Geneve};
 use crate::layers::ip::{Ends, protocol};
 use crate::layers::vxlan::{self, Vxlan};
 
@@ -34,6 +36,21 @@ pub struct Udp<'a> {
 pub enum UdpPayload<'a> {
     /// Names asked for and told (port 53; 5353 of multicast DNS).
     Dns(Dns<'a>),
+    /// Addresses asked for and given (ports 67 and 68).
+    Dhcp(Dhcp<'a>),
+    /// The same of IPv6 (ports 546 and 547).
+    Dhcp6(Dhcp6<'a>),
+    /// The time (port 123).
+    Ntp {
+        /// The protocol's version.
+        version: u8,
+        /// 3 of a client, 4 of a server (RFC 5905 7.3).
+        mode: u8,
+        /// All of it.
+        data: Data<'a>,
+    },
+    /// A frame or a packet in it (port 6081).
+    Geneve(Geneve<'a>),
     /// A frame of a network over the network.
     Vxlan(Vxlan<'a>),
     /// Something else.
@@ -65,8 +82,16 @@ pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Udp<'a>, Broken
 }
 
 fn payload<'a>(from: u16, to: u16, data: Data<'a>, walk: Walk<'_>) -> Result<UdpPayload<'a>, Broken> {
+    let either = |port| from == port || to == port;
     Ok(match to {
-        _ if from == 53 || to == 53 || from == 5353 || to == 5353 => UdpPayload::Dns(dns::read(data)?),
+        _ if either(53) || either(5353) => UdpPayload::Dns(dns::read(data)?),
+        _ if either(67) || either(68) => UdpPayload::Dhcp(dhcp::read(data)?),
+        _ if either(546) || either(547) => UdpPayload::Dhcp6(dhcp::read6(data)?),
+        _ if either(123) => {
+            let [first] = *data.header().map_err(Broken::of("ntp"))?;
+            UdpPayload::Ntp { version: first >> 3 & 7, mode: first & 7, data }
+        }
+        geneve::PORT => UdpPayload::Geneve(geneve::read(data, walk)?),
         _ if data.length() == 0 => UdpPayload::Payload(data),
         port if vxlan::is_port(port, walk) => UdpPayload::Vxlan(vxlan::read(data, walk)?),
         _ => UdpPayload::Payload(data),

@@ -231,10 +231,7 @@ impl Out<'_, '_> {
         while let Some((&length, rest)) = bytes.split_first() {
             let (text, rest) = rest.split_at(rest.len().min(usize::from(length)));
             self.say(" \"");
-            for byte in text {
-                // A String takes everything.
-                let _ = write_byte(*byte, self.text);
-            }
+            write_text(text, self.text);
             self.say("\"");
             bytes = rest;
         }
@@ -253,5 +250,13 @@ impl Out<'_, '_> {
                 seconds %= length;
             }
         }
+    }
+}
+
+/// What is no letter or the like is shown as its number.
+pub(super) fn write_text(bytes: &[u8], text: &mut String) {
+    for byte in bytes {
+        // A String takes everything.
+        let _ = write_byte(*byte, text);
     }
 }

@@ -1,6 +1,6 @@
 //! Frames.
 
-use crate::layers::{Decoded, Network, Tag, ethertype};
+use crate::layers::{Decoded, Network, Tag, ethernet, ethertype};
 use crate::line::{Dump, Out, hex, put};
 
 impl Out<'_, '_> {
@@ -32,7 +32,9 @@ impl Out<'_, '_> {
         put!(self, "{} > {}, ", ethernet.source, ethernet.destination);
         let first = decoded.vlans.first().map_or(kind, |tag| tag.protocol);
         self.kind(first);
-        put!(self, ", length {}: ", decoded.length);
+        let length =
+            if usize::from(first) <= ethernet::LONGEST { usize::from(first) } else { decoded.length };
+        put!(self, ", length {length}: ");
         for (number, tag) in decoded.vlans.iter().enumerate() {
             let Tag { id, priority, drop_eligible, .. } = tag;
             put!(self, "vlan {id}, p {priority}{}, ", if *drop_eligible { ", DEI" } else { "" });

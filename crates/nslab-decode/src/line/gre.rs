@@ -1,6 +1,6 @@
-//! GRE.
+//! GRE and Geneve.
 
-use crate::layers::{Gre, GrePayload};
+use crate::layers::{Geneve, Gre, Tunnelled};
 use crate::line::{Out, ether, put};
 
 impl Out<'_, '_> {
@@ -39,12 +39,29 @@ impl Out<'_, '_> {
             put!(self, ", proto {name} (0x{:04x})", gre.protocol);
         }
         put!(self, ", length {}", gre.data.length());
+        self.tunnelled(&gre.payload, gre.protocol, "gre");
+    }
+
+    pub(super) fn geneve(&mut self, geneve: &Geneve<'_>) {
+        let Geneve { flags, protocol, vni, .. } = *geneve;
+        let letters = ["none", "C", "O", "OC"][usize::from(flags >> 6)];
+        put!(self, "Geneve, Flags [{letters}], vni 0x{vni:x}");
+        if self.style.link {
+            put!(self, ", proto {} (0x{protocol:04x})", ether::name(protocol).unwrap_or("unknown"));
+        }
+        if geneve.options.length() > 0 {
+            put!(self, ", options [{} bytes]", geneve.options.length());
+        }
+        self.tunnelled(&geneve.payload, protocol, "geneve");
+    }
+
+    fn tunnelled(&mut self, payload: &Tunnelled<'_>, protocol: u16, name: &str) {
         self.say(if self.verbose() { "\n\t" } else { ": " });
-        match &gre.payload {
-            GrePayload::Frame(frame) => self.frame(frame),
-            GrePayload::Packet(packet) => self.network(packet),
-            GrePayload::Payload(_) => put!(self, "gre-proto-0x{:x}", gre.protocol),
-            GrePayload::Broken(broken) => self.broken_network(broken),
+        match payload {
+            Tunnelled::Frame(frame) => self.frame(frame),
+            Tunnelled::Packet(packet) => self.network(packet),
+            Tunnelled::Payload(_) => put!(self, "{name}-proto-0x{protocol:x}"),
+            Tunnelled::Broken(broken) => self.broken_network(broken),
         }
     }
 }

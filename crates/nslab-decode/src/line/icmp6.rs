@@ -85,7 +85,7 @@ impl Out<'_, '_> {
                 self.say(" to ");
                 self.address((*target).into());
             }
-            _ => {}
+            _ => self.listeners(icmp),
         }
         match &icmp.message {
             Icmpv6Message::RouterSolicitation { options }

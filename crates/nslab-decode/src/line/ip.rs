@@ -145,6 +145,26 @@ impl Out<'_, '_> {
             Transport::Ipv4(packet) => self.ipv4(packet),
             Transport::Ipv6(packet) => self.ipv6(packet),
             Transport::Gre(gre) => self.gre(gre),
+            Transport::Sctp(sctp) => self.sctp(sctp, carrier),
+            Transport::Igmp(igmp) => self.igmp(igmp),
+            Transport::Encrypted { spi, sequence, data } => {
+                put!(self, "ESP(spi=0x{spi:08x},seq=0x{sequence:x}), length {}", data.length());
+            }
+            Transport::Authenticated(header) => {
+                self.say("AH(");
+                if self.verbose() {
+                    put!(self, "length={}({}-bytes),", header.length, (usize::from(header.length) + 2) * 4);
+                }
+                put!(self, "spi=0x{:08x},seq=0x{:x},icv=0x", header.spi, header.sequence);
+                self.hex(header.check.bytes());
+                self.say("): ");
+                self.transport(
+                    &header.transport,
+                    header.protocol,
+                    Carrier { ends_are_told: true, ..carrier },
+                );
+            }
+            Transport::Payload(data) if self.routing(number, *data) => {}
             Transport::Nothing => self.say("no next header"),
             Transport::Payload(data) | Transport::LaterFragment(data) => {
                 put!(self, " ip-proto-{number} {}", data.length());
@@ -249,9 +269,6 @@ impl Out<'_, '_> {
                     self.say(" ");
                 }
             }
-            Extension::Authentication { spi, sequence } => {
-                put!(self, "AH(spi=0x{spi:08x},seq=0x{sequence:x}): ");
-            }
         }
     }
 
@@ -279,6 +296,39 @@ impl Out<'_, '_> {
             options = options.skip(2 + length);
         }
         self.say(" ");
+    }
+}
+
+impl Out<'_, '_> {
+    /// Protocols of routers, by name and kind; gives whether it is one.
+    fn routing(&mut self, number: u8, data: Data<'_>) -> bool {
+        let Some((first, kind)) = data.u8(0).zip(data.u8(1)) else { return false };
+        match number {
+            protocol::OSPF => {
+                put!(self, "OSPFv{first}, ");
+                match kind {
+                    1 => self.say("Hello"),
+                    2 => self.say("Database Description"),
+                    3 => self.say("LS-Request"),
+                    4 => self.say("LS-Update"),
+                    5 => self.say("LS-Ack"),
+                    kind => put!(self, "unknown LS-type {kind}"),
+                }
+                put!(self, ", length {}", data.length());
+            }
+            protocol::VRRP => {
+                let (version, kind) =
+                    (first >> 4, if first & 15 == 1 { "Advertisement" } else { "[type unknown]" });
+                put!(
+                    self,
+                    "VRRPv{version}, {kind}, vrid {kind_number}, ",
+                    kind_number = data.u8(1).unwrap_or_default()
+                );
+                put!(self, "prio {}, length {}", data.u8(2).unwrap_or_default(), data.length());
+            }
+            _ => return false,
+        }
+        true
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::net::Ipv6Addr;
 
-use crate::layers::dns::write_byte;
 use crate::layers::{NdOption, NdOptions, NdValue};
+use crate::line::dns::write_text;
 use crate::line::{Out, hex, put};
 
 impl Out<'_, '_> {
@@ -116,10 +116,7 @@ impl Out<'_, '_> {
             let mut length = usize::from(length);
             while length > 0 {
                 let (label, rest) = bytes.split_at(length.min(bytes.len()));
-                for byte in label {
-                    // A String takes everything.
-                    let _ = write_byte(*byte, self.text);
-                }
+                write_text(label, self.text);
                 self.say(".");
                 let (&next, rest) = rest.split_first().unwrap_or((&0, &[]));
                 (length, bytes) = (usize::from(next), rest);

@@ -155,7 +155,7 @@ impl Out<'_, '_> {
         self.hex(value);
     }
 
-    fn hex(&mut self, bytes: &[u8]) {
+    pub(super) fn hex(&mut self, bytes: &[u8]) {
         for byte in bytes {
             put!(self, "{byte:02x}");
         }

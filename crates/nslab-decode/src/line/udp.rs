@@ -29,6 +29,22 @@ impl Out<'_, '_> {
             UdpPayload::Dns(dns) => {
                 self.dns(dns, udp.source_port == 5353 || udp.destination_port == 5353);
             }
+            UdpPayload::Dhcp(dhcp) => self.dhcp(dhcp),
+            UdpPayload::Dhcp6(dhcp) => self.dhcp6(dhcp),
+            UdpPayload::Ntp { version, mode, data } => {
+                let mode = match mode {
+                    1 => "symmetric active",
+                    2 => "symmetric passive",
+                    3 => "Client",
+                    4 => "Server",
+                    5 => "Broadcast",
+                    6 => "Control Message",
+                    7 => "Reserved",
+                    _ => "unspecified",
+                };
+                put!(self, "NTPv{version}, {mode}, length {}", data.length());
+            }
+            UdpPayload::Geneve(geneve) => self.geneve(geneve),
             UdpPayload::Vxlan(vxlan) => self.vxlan(vxlan),
             UdpPayload::Payload(_) => {
                 self.say("UDP, ");

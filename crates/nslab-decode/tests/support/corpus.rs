@@ -2,16 +2,32 @@
 
 use super::build::*;
 use super::oracle::Packet;
+use super::services;
 
 /// All that is held against tcpdump.
 pub(crate) fn all() -> Vec<Packet> {
-    [link(), ipv4(), tcp(), udp(), icmp4(), ipv6(), icmpv6(), tunnels(), dns()].concat()
+    [
+        link(),
+        ipv4(),
+        tcp(),
+        udp(),
+        icmp4(),
+        ipv6(),
+        icmpv6(),
+        tunnels(),
+        dns(),
+        services::multicast(),
+        services::spanning_tree(),
+        services::others(),
+        services::dhcp(),
+    ]
+    .concat()
 }
 
-struct Cases(&'static str, Vec<Packet>);
+pub(crate) struct Cases(pub(crate) &'static str, pub(crate) Vec<Packet>);
 
 impl Cases {
-    fn add(&mut self, name: impl std::fmt::Display, frame: Vec<u8>) {
+    pub(crate) fn add(&mut self, name: impl std::fmt::Display, frame: Vec<u8>) {
         self.1.push(Packet::new(format!("{}: {name}", self.0), frame));
     }
 }

@@ -8,3 +8,4 @@
 pub(crate) mod build;
 pub(crate) mod corpus;
 pub(crate) mod oracle;
+pub(crate) mod services;
