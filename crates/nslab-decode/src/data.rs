@@ -136,19 +136,25 @@ pub struct Broken {
     pub fault: Fault,
     /// The ports, source first, where these at least are at hand (TCP, UDP and SCTP have them first).
     pub ports: Option<(u16, u16)>,
-    /// How long all of it is, in bytes.
+    /// How long it and all behind it is, in bytes.
     pub length: usize,
+    /// How many bytes of that are at hand.
+    pub captured: usize,
 }
 
 impl Broken {
     /// For `map_err`.
     pub(crate) fn of(protocol: &'static str) -> impl Fn(Fault) -> Self {
-        move |fault| Self { protocol, fault, ports: None, length: 0 }
+        move |fault| Self { protocol, fault, ports: None, length: 0, captured: 0 }
+    }
+
+    pub(crate) fn about(mut self, data: Data<'_>) -> Self {
+        (self.length, self.captured) = (data.length(), data.bytes().len());
+        self
     }
 
     pub(crate) fn with_ports(mut self, data: Data<'_>) -> Self {
         self.ports = data.u16(0).zip(data.u16(2));
-        self.length = data.length();
-        self
+        self.about(data)
     }
 }

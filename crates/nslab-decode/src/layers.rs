@@ -153,7 +153,6 @@ pub(crate) fn of_ethernet<'a>(data: Data<'a>, tag: Option<Tag>, walk: Walk<'_>) 
         data,
     };
     decoded.network = ethernet::read(&mut decoded, tag)
-        .map_err(Broken::of("ether"))
         .and_then(|(kind, rest)| {
             Ok(match kind {
                 kind if usize::from(kind) <= ethernet::LONGEST => {

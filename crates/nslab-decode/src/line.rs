@@ -33,7 +33,9 @@ mod udp;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+
+use nslab_types::MacAddr;
 
 use crate::data::{Broken, Fault};
 use crate::layers::{Decoded, Network};
@@ -150,7 +152,7 @@ impl Out<'_, '_> {
             return self.text.push_str(&name);
         }
         match address {
-            IpAddr::V4(address) => put!(self, "{address}"),
+            IpAddr::V4(address) => self.ipv4_address(address),
             IpAddr::V6(address) => match address.octets() {
                 // As inet_ntop has addresses of RFC 4291 2.5.5.1, but for the two that are no such.
                 [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] if (a, b) != (0, 0) => {
@@ -187,7 +189,25 @@ impl Out<'_, '_> {
                 break;
             }
         }
-        self.text.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+        self.text.push_str(str::from_utf8(&digits[at..]).unwrap_or_default());
+    }
+
+    /// As the next two, quicker than by their `Display`.
+    fn mac(&mut self, mac: MacAddr) {
+        let mut digits = [b':'; 17];
+        for (place, byte) in digits.chunks_mut(3).zip(mac.0) {
+            place[..2].copy_from_slice(&hex::digits(byte));
+        }
+        self.text.push_str(str::from_utf8(&digits).unwrap_or_default());
+    }
+
+    fn ipv4_address(&mut self, address: Ipv4Addr) {
+        for (number, octet) in address.octets().into_iter().enumerate() {
+            if number > 0 {
+                self.text.push('.');
+            }
+            self.number(u32::from(octet));
+        }
     }
 
     fn network(&mut self, network: &Network<'_>) {
@@ -228,10 +248,11 @@ impl Out<'_, '_> {
             }
             ("ip", Fault::Version { version }) => put!(self, "IP{version} (invalid)"),
             (protocol, fault) => {
-                if !self.style.link {
+                let is_cut_ip6 = protocol == "ip6" && fault == Fault::Cut;
+                if !self.style.link && broken.captured > 0 && !is_cut_ip6 {
                     match protocol {
-                        "ip" => self.say(if fault == Fault::Cut { "IP" } else { "IP " }),
-                        "ip6" => self.say(if fault == Fault::Cut { "IP6" } else { "IP6 " }),
+                        "ip" => self.say("IP "),
+                        "ip6" => self.say("IP6 "),
                         _ => {}
                     }
                 }

@@ -102,3 +102,45 @@ fn times() {
         }
     }
 }
+
+/// Every kind of packet, cut at every byte.
+fn cut() -> Vec<Packet> {
+    let mut packets = corpus::all();
+    packets.retain(|packet| !packet.name.contains("flags") && !packet.name.contains("md5"));
+    let at_each =
+        |packet: &Packet| (1..packet.bytes.len().min(200)).map(|at| packet.cut(at)).collect::<Vec<_>>();
+    packets.iter().step_by(3).flat_map(at_each).collect()
+}
+
+/// Without what says that more was not captured.
+fn beginning(text: &str) -> &str {
+    let end = text.find(" [|").or(text.find("[remaining caplen")).unwrap_or(text.len());
+    text[..end].trim_end()
+}
+
+/// What is told of packets that were cut begins in the same way: a header that is there in part only may be told in part,
+/// or not at all.
+#[test]
+fn cut_short() {
+    if !oracle::is_here() {
+        return;
+    }
+    let packets = cut();
+    for (style, options) in
+        [(Style::default(), &[][..]), (Style { verbosity: 2, ..Style::default() }, &["-vv"])]
+    {
+        let theirs = oracle::tell(1, &packets, options);
+        let mut printer = Printer::new(style);
+        let (mut same, mut wrong) = (0, Vec::new());
+        for (packet, theirs) in packets.iter().zip(theirs) {
+            let ours = printer.line(&decode(&Frame::new(&packet.bytes).of_length(packet.length)));
+            same += usize::from(ours == theirs);
+            if !ours.starts_with(beginning(&theirs)) && !theirs.starts_with(beginning(&ours)) {
+                wrong.push(format!("{}\n  tcpdump: {theirs:?}\n  nslab:   {ours:?}", packet.name));
+            }
+        }
+        let (count, of) = (wrong.len(), packets.len());
+        assert!(wrong.is_empty(), "{count} of {of} differ with {options:?}:\n{}", wrong.join("\n"));
+        assert!(same * 5 > of * 4, "{same} of {of} are the same");
+    }
+}

@@ -16,12 +16,12 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
 /// Feeds what takes foreign bytes apart with inputs that find new ways through it
 #[derive(Debug, Args)]
 pub(crate) struct FuzzArgs {
-    /// What: netlink or snapshot
+    /// What: netlink, snapshot or frame
     target: String,
     /// For how many seconds
     #[arg(long, default_value_t = 600)]
     seconds: u32,
-    /// Files to begin from, as saved snapshots
+    /// Files to begin from, as saved snapshots, or frames of `cargo run -p nslab-decode --example seeds`
     #[arg(long, value_name = "DIRECTORY")]
     seeds: Option<std::path::PathBuf>,
 }

@@ -3,7 +3,7 @@
 use nslab_types::MacAddr;
 use serde::Serialize;
 
-use crate::data::{Broken, Data, Fault};
+use crate::data::{Broken, Data};
 use crate::layers::{self, Decoded, Network, Stp, Walk, ethertype, stp};
 
 /// The greatest number that is a length and no `EtherType` (IEEE 802.3 3.2.6).
@@ -47,8 +47,8 @@ impl Tag {
 }
 
 /// The header and the tags; gives the `EtherType` of what comes behind, and that.
-pub(crate) fn read<'a>(decoded: &mut Decoded<'a>, tag: Option<Tag>) -> Result<(u16, Data<'a>), Fault> {
-    let header = decoded.data.header::<14>()?;
+pub(crate) fn read<'a>(decoded: &mut Decoded<'a>, tag: Option<Tag>) -> Result<(u16, Data<'a>), Broken> {
+    let header = decoded.data.header::<14>().map_err(Broken::of("ether"))?;
     let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, k0, k1] = *header;
     let mut kind = u16::from_be_bytes([k0, k1]);
     let mut rest = decoded.data.skip(header.len());
@@ -61,7 +61,7 @@ pub(crate) fn read<'a>(decoded: &mut Decoded<'a>, tag: Option<Tag>) -> Result<(u
     while matches!(kind, ethertype::VLAN | ethertype::SERVICE_VLAN | ethertype::QINQ | ethertype::QINQ_2)
         && decoded.vlans.len() < MOST_TAGS
     {
-        let [t0, t1, k0, k1] = *rest.header()?;
+        let [t0, t1, k0, k1] = *rest.header().map_err(Broken::of("vlan"))?;
         decoded.vlans.push(Tag::of_tci(kind, u16::from_be_bytes([t0, t1])));
         kind = u16::from_be_bytes([k0, k1]);
         rest = rest.skip(Tag::LENGTH);

@@ -57,13 +57,13 @@ fn is_zero(number: &usize) -> bool {
 }
 
 pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Ipv4<'a>, Broken> {
-    let broken = Broken::of("ip");
+    let broken = |fault| Broken::of("ip")(fault).about(data);
     if let Some(first) = data.u8(0)
         && first >> 4 != 4
     {
         return Err(broken(Fault::Version { version: first >> 4 }));
     }
-    let header: &[u8; 20] = data.header().map_err(&broken)?;
+    let header: &[u8; 20] = data.header().map_err(broken)?;
     let u16 = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     let address = |at: usize| Ipv4Addr::from([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let header_length = usize::from(header[0] & 0x0f) * 4;
@@ -77,7 +77,7 @@ pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Ipv4<'a>, Broke
     }
     let missing = length.saturating_sub(data.length());
     let data = data.beginning_of(length);
-    let options = data.header_of(header_length).map_err(&broken)?.get(header.len()..).unwrap_or_default();
+    let options = data.header_of(header_length).map_err(broken)?.get(header.len()..).unwrap_or_default();
     let fragment = u16(6);
     let (protocol, offset, more) = (header[9], (fragment & 0x1fff) << 3, fragment & 0x2000 != 0);
     let payload = data.skip(header_length);

@@ -79,13 +79,13 @@ pub enum Extension<'a> {
 }
 
 pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Ipv6<'a>, Broken> {
-    let broken = Broken::of("ip6");
+    let broken = |fault| Broken::of("ip6")(fault).about(data);
     if let Some(first) = data.u8(0)
         && first >> 4 != 6
     {
         return Err(broken(Fault::Version { version: first >> 4 }));
     }
-    let header: &[u8; 40] = data.header().map_err(&broken)?;
+    let header: &[u8; 40] = data.header().map_err(broken)?;
     let first = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
     let address = |at: usize| Ipv6Addr::from(std::array::from_fn::<u8, 16, _>(|i| header[at + i]));
     let payload_length = u16::from_be_bytes([header[4], header[5]]);
@@ -134,14 +134,14 @@ impl Ipv6<'_> {
                 44 => ("frag6", 8),
                 _ => return Ok(()),
             };
-            let broken = Broken::of(name);
-            let [next, size] = *data.header().map_err(&broken)?;
+            let broken = |fault| Broken::of(name)(fault).about(data);
+            let [next, size] = *data.header().map_err(broken)?;
             let length = match self.protocol {
                 44 => length,
                 _ => (usize::from(size) + 1) * 8,
             };
             let header = data.first(length);
-            let bytes: &[u8; 8] = data.header().map_err(&broken)?;
+            let bytes: &[u8; 8] = data.header().map_err(broken)?;
             let word = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| bytes[at + i]));
             self.extensions.push(match self.protocol {
                 0 => Extension::HopByHop { options: header.skip(2) },
@@ -157,7 +157,7 @@ impl Ipv6<'_> {
                 }
             });
             // Options that are cut are there as far as they go; what is behind them is not.
-            data.header_of(length).map_err(&broken)?;
+            data.header_of(length).map_err(broken)?;
             (self.protocol, self.payload) = (next, data.skip(length));
             if matches!(self.fragment(), Some(Fragment { offset: 1.., .. })) {
                 return Ok(());

@@ -57,10 +57,10 @@ impl Igmp<'_> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sources<'a> {
     bytes: &'a [u8],
-    is_ipv6: bool,
+    pub(crate) is_ipv6: bool,
     /// How many there are said to be.
     pub count: u16,
-    /// All of them are there.
+    /// The message has room for all of them.
     pub is_whole: bool,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Sources<'a> {
     pub(crate) fn new(data: Data<'a>, count: u16, is_ipv6: bool) -> Self {
         let length = usize::from(count) * if is_ipv6 { 16 } else { 4 };
         let bytes = data.first(length).bytes();
-        Self { bytes, is_ipv6, count, is_whole: bytes.len() == length }
+        Self { bytes, is_ipv6, count, is_whole: length <= data.length() }
     }
 }
 

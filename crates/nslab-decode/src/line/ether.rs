@@ -29,7 +29,10 @@ impl Out<'_, '_> {
 
     fn link_of(&mut self, decoded: &Decoded<'_>, kind: u16) {
         let Some(ethernet) = decoded.ethernet else { return };
-        put!(self, "{} > {}, ", ethernet.source, ethernet.destination);
+        self.mac(ethernet.source);
+        self.say(" > ");
+        self.mac(ethernet.destination);
+        self.say(", ");
         let first = decoded.vlans.first().map_or(kind, |tag| tag.protocol);
         self.kind(first);
         let length =

@@ -1,7 +1,7 @@
 //! What is remembered of connections, so that sequence numbers are told from their beginning.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::layers::ip::Ends;
 use crate::layers::{Tcp, TcpFlags};
@@ -15,8 +15,16 @@ pub struct Conversations {
     known: HashMap<Key, Beginning>,
 }
 
-/// Both directions have the same: the lesser end first.
-type Key = ((IpAddr, u16), (IpAddr, u16));
+/// Both directions have the same: the lesser end first. In two numbers and both ports, as that is quickly hashed.
+type Key = (u128, u128, u32);
+
+fn key(lesser: (IpAddr, u16), greater: (IpAddr, u16)) -> Key {
+    let number = |address| match address {
+        IpAddr::V4(address) => u128::from(Ipv4Addr::to_ipv6_mapped(&address)),
+        IpAddr::V6(address) => u128::from(address),
+    };
+    (number(lesser.0), number(greater.0), u32::from(lesser.1) << 16 | u32::from(greater.1))
+}
 
 /// The sequence numbers from which both directions are told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,7 +52,7 @@ impl Conversations {
         let from = (ends.source, tcp.source_port);
         let to = (ends.destination, tcp.destination_port);
         let is_greater = from > to;
-        let key = if is_greater { (to, from) } else { (from, to) };
+        let key = if is_greater { key(to, from) } else { key(from, to) };
         let known = self.known.get(&key).copied().filter(|_| !tcp.flags.has(TcpFlags::SYN));
         let beginning = known.unwrap_or_else(|| {
             let (own, other) = (tcp.sequence, tcp.acknowledgement.wrapping_sub(1));

@@ -41,7 +41,7 @@ pub(super) fn lines(out: &mut Out<'_, '_>, bytes: &[u8], start: &str, text: bool
         for pair in line.chunks(2) {
             out.text.push(' ');
             for byte in pair {
-                put!(out, "{byte:02x}");
+                out.hex_byte(*byte);
             }
         }
         if text {
@@ -52,6 +52,25 @@ pub(super) fn lines(out: &mut Out<'_, '_>, bytes: &[u8], start: &str, text: bool
                 byte if byte.is_ascii_graphic() => char::from(*byte),
                 _ => '.',
             }));
+        }
+    }
+}
+
+/// The two digits of a byte.
+pub(super) fn digits(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
+}
+
+impl Out<'_, '_> {
+    fn hex_byte(&mut self, byte: u8) {
+        self.text.push_str(str::from_utf8(&digits(byte)).unwrap_or_default());
+    }
+
+    /// Bytes in hexadecimal digits, without anything between.
+    pub(super) fn hex(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.hex_byte(*byte);
         }
     }
 }

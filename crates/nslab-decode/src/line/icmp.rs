@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::checksum::Checked;
+use crate::data::Broken;
 use crate::layers::ip::protocol;
 use crate::layers::{Icmp, IcmpMessage, Ipv4, Quoted, Transport};
 use crate::line::ip::Carrier;
@@ -10,12 +11,17 @@ use crate::line::{Out, put};
 
 impl Out<'_, '_> {
     pub(super) fn icmp(&mut self, icmp: &Icmp<'_>, carrier: Carrier) {
-        self.say("ICMP ");
         let quoted = match icmp.quoted() {
             Some(Quoted::Ipv4(packet)) => Some(packet),
-            Some(_) if matches!(icmp.kind, 3 | 5) => return self.say(" [|icmp]"),
+            Some(_) if matches!(icmp.kind, 3 | 5 | 11) => return self.say(" [|icmp]"),
             _ => None,
         };
+        if let Some(quoted) = quoted.filter(|_| (icmp.kind, icmp.code) == (3, 3))
+            && matches!(quoted.transport, Transport::Broken(Broken { ports: None, .. }))
+        {
+            return self.say(" [|icmp]");
+        }
+        self.say("ICMP ");
         match &icmp.message {
             IcmpMessage::Echo { is_reply, id, sequence, .. } => {
                 self.say(if *is_reply { "echo reply, id " } else { "echo request, id " });

@@ -85,7 +85,11 @@ impl Out<'_, '_> {
                 self.say(" to ");
                 self.address((*target).into());
             }
-            _ => self.listeners(icmp),
+            _ => {
+                if !self.listeners(icmp) {
+                    return;
+                }
+            }
         }
         match &icmp.message {
             Icmpv6Message::RouterSolicitation { options }

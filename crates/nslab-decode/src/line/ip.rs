@@ -188,6 +188,7 @@ impl Out<'_, '_> {
                     ("tcp", Fault::HeaderLength { length }) => {
                         put!(self, "[bad hdr length {length} - too long, > {}]", broken.length);
                     }
+                    ("ip" | "ip6", _) => self.broken_network(broken),
                     _ => self.broken(broken),
                 }
             }

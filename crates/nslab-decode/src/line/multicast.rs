@@ -77,12 +77,16 @@ impl Out<'_, '_> {
         }
     }
 
-    /// Of listener discovery; nothing of others.
-    pub(super) fn listeners(&mut self, icmp: &Icmpv6<'_>) {
+    /// Of listener discovery; nothing of others. Gives whether all of it was there.
+    pub(super) fn listeners(&mut self, icmp: &Icmpv6<'_>) -> bool {
         match &icmp.message {
             Icmpv6Message::ListenerQuery { group, second, .. } if icmp.data.length() != 24 => {
                 let Some(second) = second else {
-                    return put!(self, " unknown-version (len {}) ", icmp.data.length());
+                    match icmp.data.length() {
+                        length @ ..28 => put!(self, " unknown-version (len {length}) "),
+                        _ => self.say(" v2 [|icmp6]"),
+                    }
+                    return icmp.data.length() < 28;
                 };
                 self.say(" v2");
                 let code = u32::from(icmp.data.u16(4).unwrap_or_default());
@@ -122,6 +126,7 @@ impl Out<'_, '_> {
             Icmpv6Message::ListenerReport2 { records } => self.group_records(*records),
             _ => {}
         }
+        true
     }
 
     fn group_records(&mut self, records: GroupRecords<'_>) {
@@ -162,10 +167,16 @@ impl Out<'_, '_> {
             return put!(self, ", {} source(s)", sources.count);
         }
         self.say(" {");
+        let mut left = sources.count;
         for source in sources {
             self.say(" ");
             self.address(source);
+            left -= 1;
         }
-        self.say(" }");
+        match (left, sources.is_ipv6) {
+            (0, _) => self.say(" }"),
+            (_, false) => self.say(" [|igmp]"),
+            (_, true) => self.say(" [|icmp6]"),
+        }
     }
 }

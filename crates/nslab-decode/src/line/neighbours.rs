@@ -41,7 +41,7 @@ impl Out<'_, '_> {
                 }
                 put!(self, "length {}", data.length());
             }
-            LlcPayload::Broken(broken) => self.broken(broken),
+            LlcPayload::Broken(broken) => self.broken_network(broken),
         }
     }
 

@@ -81,7 +81,11 @@ impl Out<'_, '_> {
             (TcpFlags::CWR, 'W'),
         ];
         let before = self.text.len();
-        self.text.extend(names.iter().filter(|(flag, _)| flags.has(*flag)).map(|(_, letter)| letter));
+        for (flag, letter) in names {
+            if flags.has(flag) {
+                self.text.push(letter);
+            }
+        }
         if self.text.len() == before {
             self.say("none");
         }
@@ -153,11 +157,5 @@ impl Out<'_, '_> {
             _ => put!(self, "unknown-{kind} 0x"),
         }
         self.hex(value);
-    }
-
-    pub(super) fn hex(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            put!(self, "{byte:02x}");
-        }
     }
 }

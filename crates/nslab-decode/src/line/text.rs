@@ -29,13 +29,18 @@ impl Out<'_, '_> {
     }
 
     fn http(&mut self, payload: Data<'_>) {
-        let mut words = payload.bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        // Neither a method nor a version is longer.
+        let begin = &payload.bytes()[..payload.bytes().len().min(64)];
+        let mut words = begin.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let first = words.next().unwrap_or_default();
         let second = words.next().unwrap_or_default();
         let is_request = METHODS.iter().any(|method| first.eq_ignore_ascii_case(method.as_bytes()));
         let is_answer = second.len() == 3 && second.iter().all(u8::is_ascii_digit);
         if !is_request && !is_answer {
             return;
+        }
+        if payload.is_cut() && !payload.bytes().contains(&b'\n') {
+            return self.say(" [|http]");
         }
         if !self.verbose() {
             if let Some((line, rest)) = text_line(payload.bytes()) {
