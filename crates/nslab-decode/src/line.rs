@@ -248,7 +248,7 @@ impl Out<'_, '_> {
             }
             ("ip", Fault::Version { version }) => put!(self, "IP{version} (invalid)"),
             (protocol, fault) => {
-                let is_cut_ip6 = protocol == "ip6" && fault == Fault::Cut;
+                let is_cut_ip6 = protocol == "ip6" && matches!(fault, Fault::Cut | Fault::Short { .. });
                 if !self.style.link && broken.captured > 0 && !is_cut_ip6 {
                     match protocol {
                         "ip" => self.say("IP "),

@@ -60,12 +60,16 @@ fn absolute_sequence_numbers() {
 
 #[test]
 fn bytes() {
-    let packets = [corpus::link(), corpus::ipv4(), corpus::udp()].concat();
+    let mut packets = [corpus::link(), corpus::ipv4(), corpus::tcp(), corpus::udp()].concat();
+    // Where it gives up tcpdump shows the header of the frame, too.
+    packets.retain(|packet| !packet.name.contains("length") && !packet.name.starts_with("tcp: of"));
     for (options, dump) in [
         ("-x", Dump::Hex { link: false }),
         ("-xx", Dump::Hex { link: true }),
         ("-X", Dump::HexText { link: false }),
         ("-XX", Dump::HexText { link: true }),
+        ("-A", Dump::Text { link: false }),
+        ("-AA", Dump::Text { link: true }),
     ] {
         same(&packets, Style { dump, ..Style::default() }, &[options]);
     }
@@ -143,4 +147,41 @@ fn cut_short() {
         assert!(wrong.is_empty(), "{count} of {of} differ with {options:?}:\n{}", wrong.join("\n"));
         assert!(same * 5 > of * 4, "{same} of {of} are the same");
     }
+}
+
+/// Packets with some bytes changed by a generator with a fixed seed.
+fn changed() -> Vec<Packet> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut chance = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut packets = corpus::all();
+    packets.retain(|packet| packet.bytes.len() > 34);
+    for packet in &mut packets {
+        for _ in 0..=chance(2) {
+            let at = 14 + chance(packet.bytes.len().min(120) - 14);
+            packet.bytes[at] ^= 1 << chance(8);
+            packet.name = format!("{}, byte {at} is {:#x}", packet.name, packet.bytes[at]);
+        }
+    }
+    packets
+}
+
+/// Nearly all of these are told as tcpdump does it; the others have become something that is told by name here, or not at
+/// all, or their garbage is told in other words.
+#[test]
+fn bytes_changed() {
+    if !oracle::is_here() {
+        return;
+    }
+    let packets = changed();
+    let theirs = oracle::tell(1, &packets, &[]);
+    let mut printer = Printer::default();
+    let mut told = packets.iter().map(|packet| printer.line(&decode(&Frame::new(&packet.bytes))));
+    let wrong: Vec<_> =
+        theirs.iter().zip(&packets).filter(|(theirs, _)| told.next().as_ref() != Some(theirs)).collect();
+    let (count, of) = (wrong.len(), packets.len());
+    let names: Vec<_> = wrong.iter().map(|(theirs, packet)| format!("{}: {theirs:?}", packet.name)).collect();
+    assert!(count * 20 < of, "{count} of {of} differ:\n{}", names.join("\n"));
 }

@@ -138,8 +138,8 @@ impl Out<'_, '_> {
         is_multicast: bool,
     ) -> Option<()> {
         for number in 0..count {
-            self.say(if number == 0 { name } else { "," });
             let record = reader.record()?;
+            self.say(if number == 0 { name } else { "," });
             self.dns_record(&record, is_multicast)?;
         }
         Some(())

@@ -13,7 +13,7 @@ impl Out<'_, '_> {
                 if !self.style.link {
                     self.link_of(decoded, *ethertype);
                 }
-                if self.style.dump == Dump::None {
+                if matches!(self.style.dump, Dump::None | Dump::Text { .. }) {
                     hex::lines(self, data.bytes(), "\n\t", true);
                 }
             }

@@ -14,7 +14,12 @@ pub enum Dump {
         /// With the header of the frame.
         link: bool,
     },
-    /// And as text beside (`-X`, `-XX`).
+    /// As text (`-A`, `-AA`).
+    Text {
+        /// With the header of the frame.
+        link: bool,
+    },
+    /// In hexadecimal digits, and as text beside (`-X`, `-XX`).
     HexText {
         /// With the header of the frame.
         link: bool,
@@ -24,14 +29,32 @@ pub enum Dump {
 const PER_LINE: usize = 16;
 
 pub(super) fn dump(out: &mut Out<'_, '_>, decoded: &Decoded<'_>) {
-    let (link, text) = match out.style.dump {
-        Dump::None => return,
-        Dump::Hex { link } => (link, false),
-        Dump::HexText { link } => (link, true),
+    let from = |link| {
+        let header = if link { 0 } else { decoded.link_length() };
+        decoded.data.bytes().get(header..).unwrap_or_default()
     };
-    let bytes = decoded.data.bytes();
-    let header = if link { 0 } else { decoded.link_length() };
-    lines(out, bytes.get(header..).unwrap_or_default(), "\n\t", text);
+    match out.style.dump {
+        Dump::None => {}
+        Dump::Hex { link } => lines(out, from(link), "\n\t", false),
+        Dump::HexText { link } => lines(out, from(link), "\n\t", true),
+        Dump::Text { link } => text(out, from(link)),
+    }
+}
+
+/// As it is, line feeds with it; what cannot be shown is a dot.
+fn text(out: &mut Out<'_, '_>, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    out.text.push('\n');
+    let mut bytes = bytes.iter().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\r' if bytes.peek() == Some(&&b'\n') => {}
+            b'\t' | b'\n' | b' '..=b'~' => out.text.push(char::from(*byte)),
+            _ => out.text.push('.'),
+        }
+    }
 }
 
 /// Sixteen bytes a line, each after `start`.

@@ -4,7 +4,7 @@ use crate::checksum::Checked;
 use crate::layers::{Icmpv6, Icmpv6Message, Ipv6, Quoted};
 use crate::line::ip::Carrier;
 use crate::line::nd::preference;
-use crate::line::{Out, put};
+use crate::line::{Out, hex, put};
 
 impl Out<'_, '_> {
     pub(super) fn icmp6(&mut self, icmp: &Icmpv6<'_>, carrier: Carrier) {
@@ -103,8 +103,12 @@ impl Out<'_, '_> {
             }
             _ => {}
         }
-        if !self.verbose() {
+        let is_unknown = kind(icmp.kind).is_none();
+        if !self.verbose() || is_unknown {
             put!(self, ", length {length}");
+        }
+        if is_unknown && self.style.verbosity <= 1 {
+            hex::lines(self, icmp.data.bytes(), "\n\t", false);
         }
     }
 

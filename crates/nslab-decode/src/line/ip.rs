@@ -41,7 +41,7 @@ impl Out<'_, '_> {
             }
             return;
         }
-        if !matches!(packet.protocol, protocol::TCP | protocol::UDP | protocol::SCTP | 33) {
+        if !matches!(packet.protocol, protocol::TCP | protocol::UDP | protocol::SCTP) {
             self.ends(ends);
             self.say(": ");
         }
@@ -216,8 +216,7 @@ impl Out<'_, '_> {
         }
         let ends = Ends { source: packet.source.into(), destination: packet.destination.into() };
         let is_fragment = packet.fragment().is_some();
-        let ends_are_told =
-            !matches!(packet.next_header, protocol::TCP | protocol::UDP | protocol::SCTP | 33);
+        let ends_are_told = !matches!(packet.next_header, protocol::TCP | protocol::UDP | protocol::SCTP);
         let carrier = Carrier { ends, is_fragment, is_ipv6: true, ends_are_told };
         if ends_are_told {
             self.ends(ends);
