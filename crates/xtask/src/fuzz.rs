@@ -16,7 +16,7 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
 /// Feeds what takes foreign bytes apart with inputs that find new ways through it
 #[derive(Debug, Args)]
 pub(crate) struct FuzzArgs {
-    /// What: netlink, snapshot or frame
+    /// What: netlink, snapshot, frame or filter
     target: String,
     /// For how many seconds
     #[arg(long, default_value_t = 600)]

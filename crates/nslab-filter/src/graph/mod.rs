@@ -5,6 +5,8 @@ mod emit;
 pub(crate) mod known;
 mod optimise;
 mod registers;
+#[cfg(test)]
+mod tests;
 pub(crate) mod value;
 
 use std::collections::HashMap;

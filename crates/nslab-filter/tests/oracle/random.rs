@@ -134,7 +134,7 @@ fn random_filters_select_what_libpcap_selects() {
         return;
     }
     let corpus = Corpus::new(packets());
-    let count = std::env::var("NSLAB_FILTER_CASES").ok().and_then(|count| count.parse().ok()).unwrap_or(300);
+    let count = std::env::var("NSLAB_FILTER_CASES").ok().and_then(|count| count.parse().ok()).unwrap_or(250);
     let seed = std::env::var("NSLAB_FILTER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let mut wrong = Vec::new();
     for expression in expressions(count, seed) {

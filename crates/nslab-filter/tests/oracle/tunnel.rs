@@ -4,7 +4,7 @@
 use nslab_filter::{Filter, Frame};
 
 use crate::expressions::EXPRESSIONS;
-use crate::packets::packets;
+use crate::packets::{packets, some};
 use crate::random::expressions;
 use crate::selection::names;
 
@@ -25,8 +25,8 @@ fn behind_vxlan_a_filter_is_about_the_frame_inside() {
         packets().into_iter().filter(|packet| packet.bytes.len() == packet.length).collect();
     let tunnels: Vec<_> =
         packets.iter().filter_map(|packet| Some((&packet.bytes, inside(&packet.bytes)?))).collect();
-    assert!(tunnels.len() > 50);
-    let random = expressions(300, 11);
+    assert!(tunnels.len() > 10);
+    let random = expressions(150, 11);
     let all = EXPRESSIONS.iter().copied().chain(random.iter().map(String::as_str));
     // The length is that of the whole packet, wherever it is asked for.
     let all = all.filter(|text| !["len", "less", "greater"].iter().any(|word| text.contains(word)));
@@ -41,7 +41,7 @@ fn behind_vxlan_a_filter_is_about_the_frame_inside() {
             both += usize::from(found);
         }
     }
-    assert!(both > 1000, "only {both} matches");
+    assert!(both > 500, "only {both} matches");
 }
 
 #[test]
