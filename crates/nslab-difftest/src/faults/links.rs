@@ -77,11 +77,16 @@ pub(crate) fn no_carrier(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<F
             && (text.ends_with(&format!("peer name {name} netns @{space}"))
                 || line.space == space && text.starts_with(&format!("link add {name} "))))
     });
-    is_cable.then(|| {
-        healthy.with(Code::NoCarrier, Place::at(near, its), |draft| {
-            draft.ip(space, format!("link set {name} down"));
-        })
-    })
+    if !is_cable {
+        return None;
+    }
+    let fault = healthy.with(Code::NoCarrier, Place::at(near, &its), |draft| {
+        draft.ip(space, format!("link set {name} down"));
+    });
+    // Without any other port its bridge has none either, and that is what a packet of its own namespace's meets.
+    let bridge = healthy.draft.nodes[near].ports.iter().find(|(port, ..)| *port == its);
+    let bridge = bridge.map(|(_, bridge, _)| Place::at(near, bridge));
+    Some(bridge.into_iter().fold(fault, Fault::or_at))
 }
 
 /// What a macvlan is on is down, by which the packet must leave.

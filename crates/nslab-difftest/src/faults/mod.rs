@@ -244,8 +244,7 @@ impl Fault {
     /// Whether what mends it is no matter of the network's: which program is to listen, how far a packet may go, who is to
     /// have an address.
     pub(crate) fn is_for_people(&self) -> bool {
-        self.meant.is_none()
-            || matches!(self.code, Code::NoListener | Code::ListenerOtherAddress | Code::TtlExpired)
+        self.meant.is_none() || matches!(self.code, Code::NoListener | Code::ListenerOtherAddress)
     }
 
     /// How a cause names it.

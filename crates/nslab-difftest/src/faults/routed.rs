@@ -126,6 +126,7 @@ pub(crate) fn hop_limit(chance: &mut Chance, healthy: &Healthy<'_>) -> Option<Fa
     let ttl = chance.between(1, routers.len());
     let mut fault = healthy.with(Code::TtlExpired, Place::within(routers[ttl - 1]), |_| {});
     fault.probe.ttl = u8::try_from(ttl).ok()?;
+    fault.meant = None;
     Some(fault)
 }
 

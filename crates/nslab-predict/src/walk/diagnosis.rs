@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use nslab_snapshot::Name;
 
-use super::{Walk, words};
+use super::Walk;
 use crate::fib::{self, DropReason, Fate, Flow};
-use crate::l2::{self, Did, End, Frame, Left, Lost, Outcome, Port};
+use crate::l2::{self, End, Frame, Left, Lost, Outcome, Port};
 use crate::{Cause, Code, Evidence, neighbour};
 
 impl Walk<'_> {
@@ -157,7 +157,14 @@ impl Walk<'_> {
                             .at(owner.link)
                             .with(Evidence::Sysctl(object));
                     }
-                    Fate::Drop(DropReason::OwnSource | DropReason::UnusableSource) => {
+                    Fate::Drop(DropReason::UnusableSource) => {
+                        let text = format!(
+                            "{name} does not answer for {target}: its way back to {source} is none by which packets are sent"
+                        );
+                        return Cause::new(Code::Martian, owner.namespace, self.link_name(owner), text)
+                            .at(owner.link);
+                    }
+                    Fate::Drop(DropReason::OwnSource) => {
                         let object = format!("net.ipv4.conf.{}.accept_local", link.name);
                         let text = format!(
                             "{name} does not answer for {target}: it has {source}, which asks, itself (accept_local is off)"
@@ -186,127 +193,6 @@ impl Walk<'_> {
         match self.obstacle(owner, Some(at), &ends) {
             Some((cause, _)) => cause,
             None => plain(format!("{name} does not answer for {target}")),
-        }
-    }
-
-    /// What is in the way of a frame that was to get to `expected`, and where.
-    pub(super) fn obstacle<'a>(
-        &self,
-        at: Port,
-        expected: Option<Port>,
-        lost: &'a [End],
-    ) -> Option<(Cause, &'a End)> {
-        let mut lost: Vec<&End> = lost.iter().filter(|end| matches!(end.outcome, Outcome::Lost(_))).collect();
-        let near = expected.map(|expected| self.on_the_way(expected, at)).unwrap_or_default();
-        let is_near = |end: &End| {
-            near.contains(&end.at) || end.hops.iter().any(|hop| matches!(hop.did, Did::Bridged { to, .. } if near.contains(&Port { namespace: hop.at.namespace, link: to }) && end.at.namespace == hop.at.namespace))
-        };
-        let weight = |end: &End| {
-            // What a table leads astray is not merely a copy for others.
-            let other = match end.outcome {
-                Outcome::Lost(Lost::OtherAddress) => misled(end).is_none(),
-                Outcome::Lost(Lost::NoVlan(_)) => true,
-                _ => false,
-            };
-            (other, !is_near(end))
-        };
-        lost.sort_by_key(|end| weight(end));
-        let end = lost.first().copied().filter(|end| expected.is_none() || !weight(end).0 || is_near(end))?;
-        let Outcome::Lost(why) = &end.outcome else { return None };
-        self.lost(at, end, why).map(|cause| (cause, end))
-    }
-
-    /// The interfaces on the way of a frame from one to another, and where it ends.
-    fn on_the_way(&self, from: Port, to: Port) -> Vec<Port> {
-        let (Some(own), Some(far)) = (self.link(from), self.link(to)) else { return vec![from] };
-        let mut ports = vec![from];
-        ports.extend(self.peer(from));
-        if let (Some(source), Some(destination)) = (own.mac, far.mac) {
-            let frame = Frame { source, destination, vlan: None, size: 28 };
-            let mut learned = l2::Learned::default();
-            for end in l2::send(self.network.snapshot, &self.network.wiring, &mut learned, from, frame) {
-                ports.extend(end.hops.iter().take(2).map(|hop| hop.at));
-            }
-        }
-        ports
-    }
-
-    /// What a frame's loss means.
-    fn lost(&self, from: Port, end: &End, why: &Lost) -> Option<Cause> {
-        let at = end.at;
-        let name = self.link(at).map_or_else(String::new, |link| link.name.to_string());
-        let cause = |code, text: String| Some(Cause::new(code, at.namespace, name.clone(), text).at(at.link));
-        let port = Evidence::BridgePort(at);
-        match why {
-            Lost::Down => cause(Code::LinkDown, format!("{name} is down")),
-            Lost::NoCarrier => Some(self.no_carrier(at)),
-            Lost::TooLong { size, mtu } => Some(
-                cause(
-                    Code::MtuMismatch,
-                    format!(
-                        "a packet of {size} bytes is lost at {name}, whose MTU is {mtu}, while that of {} is {}",
-                        self.port(from),
-                        self.link(from).map_or(0, |link| link.mtu)
-                    ),
-                )?
-                .with(Evidence::Mtu { size: *size, mtu: *mtu }),
-            ),
-            Lost::Vlan(vlan) => {
-                let which = vlan.map_or_else(|| "frames without a tag".to_owned(), |vlan| format!("VLAN {vlan}"));
-                Some(cause(Code::BridgeVlan, format!("the bridge's port {name} is not in the VLAN: {which}"))?.with(port))
-            }
-            Lost::NoVlan(vlan) => cause(Code::BridgeVlan, format!("nobody at {name} takes VLAN {vlan}")),
-            Lost::Isolated => {
-                Some(cause(Code::BridgeIsolated, format!("{name} is isolated, as is the port by which it came"))?.with(port))
-            }
-            Lost::Stp(state) => {
-                // Without carrier a bridge disables its port.
-                if self.link(at).is_some_and(|link| link.up && !link.carrier) {
-                    return Some(self.no_carrier(at));
-                }
-                if self.link(at).is_some_and(|link| !link.up) {
-                    return cause(Code::LinkDown, format!("{name} is down"));
-                }
-                // The ports of a bridge that is down are disabled.
-                let master = self.link(at)?.master.map(|link| Port { namespace: at.namespace, link });
-                if let Some(bridge) = master.filter(|&master| self.link(master).is_some_and(|link| !link.up)) {
-                    let name = self.link_name(bridge);
-                    let text = format!("{name} is down");
-                    return Some(Cause::new(Code::LinkDown, at.namespace, name, text).at(bridge.link));
-                }
-                let word = match state {
-                    0 => "disabled",
-                    1 => "listening",
-                    2 => "learning",
-                    4 => "blocking",
-                    _ => "not forwarding",
-                };
-                Some(cause(Code::BridgeStp, format!("the bridge's port {name} is {word}"))?.with(port))
-            }
-            Lost::SamePort => Some(
-                cause(Code::BridgeFdb, format!("the bridge's table says that the destination is behind {name}, by which the frame came"))?.with(port),
-            ),
-            Lost::NotFlooded => Some(
-                cause(Code::BridgeFdb, format!("the bridge does not know the destination, and {name} does not let such frames out"))?.with(port),
-            ),
-            Lost::OtherAddress => {
-                let mac = end.frame.destination;
-                match misled(end) {
-                    Some((bridge, to)) => {
-                        let state = self.state(bridge.namespace)?;
-                        let port = words::link(state, to);
-                        let text = format!("the bridge's table says that {mac} is behind {port}, where {} does not take it", self.port(at));
-                        let at = Port { namespace: bridge.namespace, link: to };
-                        Some(
-                            Cause::new(Code::BridgeFdb, bridge.namespace, port, text).at(to).with(Evidence::BridgePort(at)),
-                        )
-                    }
-                    None => cause(Code::NeighbourFailed, format!("{} does not take what is for {mac}", self.port(at))),
-                }
-            }
-            Lost::Queue => cause(Code::TcDrop, format!("the queueing discipline of {name} drops all (blackhole)")),
-            Lost::Dummy => cause(Code::NeighbourFailed, format!("{name} is a dummy, which swallows all")),
-            Lost::Loop => cause(Code::Unmodelled, "the frame goes round in circles between bridges".to_owned()),
         }
     }
 
@@ -375,13 +261,4 @@ impl Walk<'_> {
         }
         owners
     }
-}
-
-/// The last bridge on the way of a frame and the port it chose, if that was by its table.
-fn misled(end: &End) -> Option<(Port, u32)> {
-    let last = end.hops.iter().rev().find_map(|hop| match hop.did {
-        Did::Bridged { to, known, .. } => Some((hop.at, to, known)),
-        _ => None,
-    });
-    last.filter(|(.., known)| *known).map(|(at, to, _)| (at, to))
 }

@@ -17,6 +17,7 @@ mod failure;
 mod frames;
 mod hooks;
 mod input;
+mod lost;
 mod neighbours;
 mod output;
 mod routing;

@@ -61,8 +61,31 @@ impl Case<'_> {
             |(at, _): &(Port, &nslab_kernel::link::Link)| self.addresses(*at, target).next().is_some();
         if !self.links(self.cause.namespace).iter().any(has_some) {
             all.extend(self.source_address());
+            all.extend(self.beginnings(target));
         }
         all
+    }
+
+    /// An address on a segment and a route by somebody there, for a namespace that has neither.
+    fn beginnings(&self, target: IpAddr) -> Vec<Proposal> {
+        let place = self.cause.namespace;
+        let to = self.subnet(target);
+        let mut all = Vec::new();
+        for (at, _) in self.links(place).into_iter().filter(|(_, link)| link.up) {
+            for other in self.others(at) {
+                let rank = self.distance(other.namespace, target);
+                for known in self.addresses(other, target) {
+                    let hop = NextHop { link: Some(at.link), ..NextHop::via(known.address.addr()) };
+                    let route = Route::new(to, RouteAction::Forward(vec![hop]));
+                    let free = free_address(self.snapshot(), known.address);
+                    let changes =
+                        |free| vec![Change::AddAddress(at, free), Change::AddRoute(place, route.clone())];
+                    all.extend(free.map(|free| (rank, changes(free))));
+                }
+            }
+        }
+        all.sort_by_key(|(rank, _)| *rank);
+        all.into_iter().map(|(_, proposal)| proposal).collect()
     }
 
     /// A namespace loses its most specific route to an address.
