@@ -188,7 +188,7 @@ pub(crate) fn network<'a>(kind: u16, data: Data<'a>, walk: Walk<'_>) -> Result<N
     Ok(match kind {
         ethertype::IPV4 => Network::Ipv4(ip4::read(data, walk)?),
         ethertype::IPV6 => Network::Ipv6(ip6::read(data, walk)?),
-        ethertype::ARP | ethertype::RARP => Network::Arp(arp::read(kind, data)?),
+        ethertype::ARP | ethertype::RARP => Network::Arp(arp::read(data)?),
         ethertype::LLDP => Network::Lldp(Lldp { data }),
         ethertype::SLOW => Network::Slow(lldp::read_slow(data)?),
         ethertype => Network::Other { ethertype, data },

@@ -10,6 +10,18 @@
 //! - [`Clock`] writes times as tcpdump's `-t` to `-ttttt`.
 //! - All layers are `serde::Serialize`, with the names of their fields as here.
 //!
+//! ```
+//! use nslab_decode::{Frame, Identity, Style, decode, line};
+//!
+//! # let bytes = [
+//! #     2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 69, 0, 0, 29, 18, 103, 64, 0, 64, 17, 20, 103, 10, 0, 0, 1, 10, 0, 0, 2,
+//! #     0, 7, 0, 9, 0, 9, 0, 0, 97,
+//! # ];
+//! let decoded = decode(&Frame::new(&bytes));
+//! assert_eq!(line(&decoded, &Style::default()), "IP 10.0.0.1.7 > 10.0.0.2.9: UDP, length 1");
+//! assert_eq!(Identity::of(&decoded).map(|identity| identity.ip_id), Some(4711));
+//! ```
+//!
 //! The headers are read by code of this crate. `etherparse` knows Ethernet, ARP, IP, TCP, UDP and the beginning of ICMP;
 //! it has neither what is most of the code here (options as values, neighbour discovery, DNS, DHCP, tunnels, STP, LLDP), nor
 //! a length on the wire beside the bytes at hand in all of these, nor `Serialize`: it would have saved some 150 lines and

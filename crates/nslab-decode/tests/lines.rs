@@ -106,3 +106,39 @@ fn as_json() {
     assert_eq!(unreachable["mtu"], 1400);
     assert_eq!(unreachable["quoted"]["ipv4"]["udp"]["destination_port"], 2);
 }
+
+/// Headers in each other are followed for some time only.
+#[test]
+fn there_is_an_end_to_nesting() {
+    let mut packet = Tcp::default().over4();
+    for _ in 0..50 {
+        packet = ip4(4, &packet);
+    }
+    let told = line(&decode(&Frame::new(&frame(&packet))), &Style::default());
+    assert!(told.ends_with("[ip nested too deep]") && told.len() < 300, "{told}");
+    let mut error = icmp_error(3, 0, 0, &Tcp::default().over4());
+    for _ in 0..50 {
+        error = icmp_error(3, 0, 0, &error);
+    }
+    let told = line(&decode(&Frame::new(&frame(&error))), &Style { verbosity: 2, ..Style::default() });
+    assert!(told.contains("nested too deep") && told.len() < 4000, "{told}");
+    let mut inner = frame(&Tcp::default().over4());
+    for _ in 0..50 {
+        inner = frame(&udp4(1, 4789, &join(&[&[8, 0, 0, 0, 0, 0, 1, 0], &inner])));
+    }
+    let decoded = decode(&Frame::new(&inner));
+    assert!(decoded.innermost().ethernet.is_some());
+    assert!(line(&decoded, &Style::default()).len() < 1000);
+}
+
+/// Segments that are not cut yet may be longer than their headers can say.
+#[test]
+fn big_segments() {
+    let tcp = Tcp { flags: 0x18, payload: vec![7; 100_000], ..Tcp::default() };
+    for mut packet in [ip4(6, &tcp.bytes()), ip6(6, &tcp.bytes())] {
+        let at = if packet[0] >> 4 == 4 { 2 } else { 4 };
+        packet[at..at + 2].fill(0);
+        let told = line(&decode(&Frame::new(&frame(&packet))), &Style::default());
+        assert!(told.contains("seq 1000:101000") && told.contains("length 100000"), "{told}");
+    }
+}

@@ -2,20 +2,26 @@
 
 mod support;
 
-use nslab_decode::{Clock, Dump, Frame, Precision, Printer, Stamp, Style, decode};
+use nslab_decode::{Clock, Dump, Frame, Link, Precision, Printer, Stamp, Style, decode};
 use support::oracle::{self, Packet};
 use support::{corpus, services};
 
 /// Both tell all packets; all differences are shown.
 fn same(packets: &[Packet], style: Style<'_>, options: &[&str]) {
+    same_on(Link::Ethernet, packets, style, options);
+}
+
+fn same_on(link: Link, packets: &[Packet], style: Style<'_>, options: &[&str]) {
     if !oracle::is_here() {
         return;
     }
-    let theirs = oracle::tell(1, packets, options);
+    // LINKTYPE_ETHERNET and LINKTYPE_RAW.
+    let number = if link == Link::Ethernet { 1 } else { 101 };
+    let theirs = oracle::tell(number, packets, options);
     let mut printer = Printer::new(style);
     let mut wrong = Vec::new();
     for (packet, theirs) in packets.iter().zip(theirs) {
-        let ours = printer.line(&decode(&Frame::new(&packet.bytes).of_length(packet.length)));
+        let ours = printer.line(&decode(&Frame::new(&packet.bytes).of_length(packet.length).on(link)));
         if ours != theirs {
             wrong.push(format!("{}\n  tcpdump: {theirs:?}\n  nslab:   {ours:?}", packet.name));
         }
@@ -51,6 +57,25 @@ fn most_verbose() {
 #[test]
 fn with_the_header_of_the_frame() {
     same(&corpus::all(), Style { link: true, ..Style::default() }, &["-e"]);
+}
+
+/// As a tun device has them.
+#[test]
+fn without_a_frame() {
+    let mut packets = corpus::all();
+    packets.retain(|packet| {
+        matches!(packet.bytes[12..15], [0x08, 0x00, 0x45..=0x4f] | [0x86, 0xdd, 0x60..=0x6f])
+    });
+    for packet in &mut packets {
+        packet.bytes.drain(..14);
+        packet.length -= 14;
+    }
+    assert!(packets.len() > 1000);
+    same_on(Link::Ip, &packets, Style::default(), &[]);
+    same_on(Link::Ip, &packets, Style { verbosity: 1, link: true, ..Style::default() }, &["-v", "-e"]);
+    let dump = Dump::Hex { link: false };
+    packets.retain(|packet| packet.name.starts_with("udp") && !packet.name.contains("of"));
+    same_on(Link::Ip, &packets, Style { dump, ..Style::default() }, &["-x"]);
 }
 
 #[test]

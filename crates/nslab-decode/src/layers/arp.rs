@@ -61,7 +61,7 @@ pub struct ArpAddresses {
     pub target: Ipv4Addr,
 }
 
-pub(crate) fn read(_kind: u16, data: Data<'_>) -> Result<Arp<'_>, Broken> {
+pub(crate) fn read(data: Data<'_>) -> Result<Arp<'_>, Broken> {
     let broken = Broken::of("arp");
     let [h0, h1, p0, p1, hardware_length, protocol_length, o0, o1] = *data.header().map_err(&broken)?;
     let hardware = u16::from_be_bytes([h0, h1]);

@@ -17,7 +17,7 @@ pub struct Ipv4<'a> {
     pub destination: Ipv4Addr,
     /// The DSCP (upper six bits, RFC 2474) and the ECN (lower two, RFC 3168).
     pub tos: u8,
-    /// The packet's length as it says itself, with this header, in bytes.
+    /// The packet's length as it says itself, with this header, in bytes; 0 of one that is longer than 65535.
     pub total_length: u16,
     /// The length of the header with its options: 20 to 60 bytes.
     pub header_length: u8,
@@ -43,7 +43,7 @@ pub struct Ipv4<'a> {
     /// What it carries.
     #[serde(flatten)]
     pub transport: Transport<'a>,
-    /// From the header on, as long as `total_length` says.
+    /// From the header on, as long as the packet is by its header.
     #[serde(skip)]
     pub data: Data<'a>,
     /// So many bytes what carries it is too short for `total_length`.
@@ -71,7 +71,12 @@ pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Ipv4<'a>, Broke
         return Err(broken(Fault::HeaderLength { length: header_length }));
     }
     let total_length = u16(2);
-    let length = usize::from(total_length);
+    // Segments that are still to be cut can be longer than the field can say, and say 0 then (BIG TCP,
+    // `iph_set_totlen`, include/net/ip.h).
+    let length = match total_length {
+        0 if data.length() > usize::from(u16::MAX) => data.length(),
+        length => usize::from(length),
+    };
     if length < header_length {
         return Err(broken(Fault::Length { length }));
     }

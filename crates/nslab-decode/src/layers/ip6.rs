@@ -89,9 +89,9 @@ pub(crate) fn read<'a>(data: Data<'a>, walk: Walk<'_>) -> Result<Ipv6<'a>, Broke
     let first = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
     let address = |at: usize| Ipv6Addr::from(std::array::from_fn::<u8, 16, _>(|i| header[at + i]));
     let payload_length = u16::from_be_bytes([header[4], header[5]]);
-    // Zero of a packet longer than 65575 bytes, which has an option that says how long (RFC 2675).
+    // Zero of a packet longer than 65575 bytes, which may have an option that says how long (RFC 2675).
     let whole = match payload_length {
-        0 if header[6] == 0 => data.length(),
+        0 if header[6] == 0 || data.length() > usize::from(u16::MAX) + header.len() => data.length(),
         length => usize::from(length) + header.len(),
     };
     let missing = whole.saturating_sub(data.length());

@@ -24,6 +24,8 @@ impl Out<'_, '_> {
     fn link(&mut self, decoded: &Decoded<'_>) {
         if let Some(ethernet) = decoded.ethernet {
             self.link_of(decoded, ethernet.ethertype);
+        } else if !matches!(&decoded.network, Network::Broken(broken) if broken.protocol == "ether") {
+            self.say("ip: ");
         }
     }
 

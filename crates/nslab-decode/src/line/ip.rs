@@ -317,13 +317,8 @@ impl Out<'_, '_> {
                 put!(self, ", length {}", data.length());
             }
             protocol::VRRP => {
-                let (version, kind) =
-                    (first >> 4, if first & 15 == 1 { "Advertisement" } else { "[type unknown]" });
-                put!(
-                    self,
-                    "VRRPv{version}, {kind}, vrid {kind_number}, ",
-                    kind_number = data.u8(1).unwrap_or_default()
-                );
+                let kind_name = if first & 15 == 1 { "Advertisement" } else { "[type unknown]" };
+                put!(self, "VRRPv{}, {kind_name}, vrid {kind}, ", first >> 4);
                 put!(self, "prio {}, length {}", data.u8(2).unwrap_or_default(), data.length());
             }
             _ => return false,

@@ -38,6 +38,7 @@ pub(crate) fn link() -> Vec<Packet> {
     for (operation, name) in [(1, "request"), (2, "reply"), (3, "rarp"), (4, "rarp reply"), (9, "other")] {
         cases.add(format!("arp {name}"), ether(0x0806, &arp(operation, (MAC_A, A), (zero, B))));
         cases.add(format!("arp {name} to one"), ether(0x0806, &arp(operation, (MAC_A, A), (MAC_B, B))));
+        cases.add(format!("arp {name} as rarp"), ether(0x8035, &arp(operation, (MAC_A, A), (zero, B))));
         let mut padded = arp(operation, (MAC_A, A), (zero, B));
         padded.resize(46, 0);
         cases.add(format!("arp {name} padded"), ether(0x0806, &padded));
