@@ -11,15 +11,16 @@
 //! - One program serves sockets and files. Where the text says `vlan`, it looks beside the packet's bytes, where Linux
 //!   keeps a tag that it took out, and in them if there is none beside; `inbound`, `outbound` and `ifindex` are of use
 //!   only where the kernel tells ([`Ancillary`]).
-//! - What stands behind `vlan` in the text is about what is behind the tag, as the manual says and as libpcap's programs
-//!   for files do it; those for sockets ask whether `vlan` was looked at, which matters in `ip or vlan and udp`.
+//! - What stands behind `vlan` or `geneve` in the text is about what is behind the tag or inside the tunnel, as the manual
+//!   says. In libpcap's programs for sockets, and with `geneve` in all, it is so only if that was looked at: that matters in
+//!   `ip or vlan and udp`.
 //! - A packet that was cut off, or ends, before bytes that decide nothing can match; which bytes are looked at nevertheless
 //!   depends on the optimiser in libpcap as well.
 //! - Where libpcap 1.10 errs, this does not: `byte 0 & 1` looks at the packet, and in `ip[2:2] - tcp[12] > 20` both sides
 //!   have to be there.
 //! - `vxlan [NUMBER]` matches VXLAN on port 4789, and what stands behind it is about the frame inside (libpcap 1.11).
 //! - A filter that no packet can match is refused, also where libpcap does not notice.
-//! - Refused, as the kernel or Ethernet has no use for it, or nobody has asked: `protochain`, `gateway`, `geneve`, `llc`,
+//! - Refused, as the kernel or Ethernet has no use for it, or nobody has asked: `protochain`, `gateway`, a second tunnel, `llc`,
 //!   the words for IS-IS' packet types, addresses of `decnet` and of the form `$1f`, names of networks, and all for 802.11, ATM, SS7
 //!   and OpenBSD's `pf`.
 //! - Numbers that cannot be are refused: `ip proto 300`, `ether proto 70000`.

@@ -18,7 +18,8 @@ pub struct Instruction {
     pub k: u32,
 }
 
-/// The kernel takes no longer programs (`BPF_MAXINSNS`).
+/// The kernel takes no longer programs (`BPF_MAXINSNS`). Long ones it may refuse as well, with `ENOMEM`, if a socket has too
+/// little room for them (`net.core.optmem_max`).
 pub const MAX_INSTRUCTIONS: usize = 4096;
 
 /// A classic BPF program: loads, tests, jumps forward, and in the end how many bytes of the packet to keep, or none.

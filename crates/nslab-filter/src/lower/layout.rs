@@ -30,6 +30,8 @@ impl Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Link {
     Ethernet,
+    /// EtherTypes, but no Ethernet header.
+    Type,
     Ppp,
 }
 
@@ -48,8 +50,17 @@ pub(super) struct Layout {
     pub(super) tags: u32,
     /// Whether this is inside something else than VLANs.
     pub(super) inside: bool,
-    /// Where a tunnel was met: the test whether its outer header is of IPv6.
-    pub(super) outer_is_ip6: Option<Condition>,
+    /// A tunnel that was met.
+    pub(super) tunnel: Option<Tunnel>,
+}
+
+/// What tells apart the cases in which a tunnel's inside is at different places.
+#[derive(Debug, Clone)]
+pub(super) struct Tunnel {
+    /// Whether the outer header is of IPv6.
+    pub(super) outer_is_ip6: Condition,
+    /// Whether there is an Ethernet frame inside, where there may be something else.
+    pub(super) has_frame: Option<Condition>,
 }
 
 impl Layout {
@@ -67,7 +78,7 @@ impl Layout {
             labels: 0,
             tags: 0,
             inside: false,
-            outer_is_ip6: None,
+            tunnel: None,
         }
     }
 

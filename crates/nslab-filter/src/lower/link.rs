@@ -24,6 +24,8 @@ pub(super) mod ether {
     pub(crate) const IPX: u32 = 0x8137;
     pub(crate) const MPLS: u32 = 0x8847;
     pub(crate) const PPPOE_SESSION: u32 = 0x8864;
+    /// An Ethernet frame inside of something else.
+    pub(crate) const FRAME: u32 = 0x6558;
     pub(crate) const DECNET: u32 = 0x6003;
     pub(crate) const LAT: u32 = 0x6004;
     pub(crate) const SCA: u32 = 0x6007;
@@ -162,6 +164,9 @@ impl Lowering<'_> {
         span: &Range<usize>,
     ) -> Result<Condition> {
         self.need_ethernet(span)?;
+        if self.layout.kind == Link::Type {
+            return Ok(Condition::Always(false));
+        }
         let destination = self.layout.link;
         let source = destination.plus(6);
         Ok(match direction {
@@ -174,7 +179,7 @@ impl Lowering<'_> {
 
     fn need_ethernet(&self, span: &Range<usize>) -> Result<()> {
         match self.layout.kind {
-            Link::Ethernet => Ok(()),
+            Link::Ethernet | Link::Type => Ok(()),
             Link::Ppp => Err(unsupported(span, "behind \"pppoes\" there are no Ethernet addresses")),
         }
     }
@@ -194,6 +199,9 @@ impl Lowering<'_> {
 
     pub(super) fn ether_multicast(&mut self, span: &Range<usize>) -> Result<Condition> {
         self.need_ethernet(span)?;
+        if self.layout.kind == Link::Type {
+            return Ok(Condition::Always(false));
+        }
         let first = self.load(Size::Byte, self.layout.link);
         Ok(against(self.values, first, Against::AnyBit(1)))
     }

@@ -14,7 +14,7 @@ mod tunnel;
 
 use std::ops::Range;
 
-use self::layout::Layout;
+use self::layout::{Layout, Tunnel};
 use crate::error::{ErrorKind, FilterError};
 use crate::graph::condition::{Condition, against};
 use crate::graph::known::Against;
@@ -31,6 +31,8 @@ struct Case {
     tag_beside: bool,
     /// The tunnel's outer header is of IPv6.
     outer_ip6: bool,
+    /// What Geneve carries is no Ethernet frame.
+    no_frame: bool,
 }
 
 struct Lowering<'a> {
@@ -42,7 +44,7 @@ struct Lowering<'a> {
 /// What has to hold of a packet for the expression to hold.
 pub(crate) fn lower(expr: &Expr, values: &mut Values) -> Result<Condition> {
     let uses = Uses::of(expr)?;
-    let base = Case { tag_beside: false, outer_ip6: false };
+    let base = Case { tag_beside: false, outer_ip6: false, no_frame: false };
     let plain = by_outer(expr, values, base, uses)?;
     if !uses.vlan {
         return Ok(plain);
@@ -53,17 +55,31 @@ pub(crate) fn lower(expr: &Expr, values: &mut Values) -> Result<Condition> {
     Ok(choice(test, beside, plain))
 }
 
+/// By the version of IP that a tunnel runs over.
 fn by_outer(expr: &Expr, values: &mut Values, case: Case, uses: Uses) -> Result<Condition> {
+    let (over_ip4, test) = by_inner(expr, values, case)?;
+    match test.filter(|_| uses.tunnel) {
+        None => Ok(over_ip4),
+        Some(test) => Ok(choice(test, by_inner(expr, values, Case { outer_ip6: true, ..case })?.0, over_ip4)),
+    }
+}
+
+/// By what a tunnel carries. Gives the test of its outer header as well.
+fn by_inner(expr: &Expr, values: &mut Values, case: Case) -> Result<(Condition, Option<Condition>)> {
     let mut lower = |case: Case| {
         let mut lowering = Lowering { values, layout: Layout::outermost(), case };
         let condition = lowering.expr(expr)?;
-        Ok((condition, lowering.layout.outer_is_ip6))
+        Ok((condition, lowering.layout.tunnel))
     };
-    let (over_ip4, test) = lower(case)?;
-    match test.filter(|_| uses.tunnel) {
-        None => Ok(over_ip4),
-        Some(test) => Ok(choice(test, lower(Case { outer_ip6: true, ..case })?.0, over_ip4)),
-    }
+    let (with_frame, tunnel) = lower(case)?;
+    Ok(match tunnel {
+        None => (with_frame, None),
+        Some(Tunnel { outer_is_ip6, has_frame: None }) => (with_frame, Some(outer_is_ip6)),
+        Some(Tunnel { outer_is_ip6, has_frame: Some(test) }) => {
+            let without = lower(Case { no_frame: true, ..case })?.0;
+            (choice(test, with_frame, without), Some(outer_is_ip6))
+        }
+    })
 }
 
 /// The one condition if the test holds, else the other.
@@ -155,7 +171,7 @@ impl Lowering<'_> {
             Primitive::Vlan(id) => self.vlan(*id, span),
             Primitive::Mpls(label) => self.mpls(*label, span),
             Primitive::PppoeSession(session) => self.pppoe_session(*session, span),
-            Primitive::Geneve(_) => Err(Self::geneve(span)),
+            Primitive::Geneve(network) => self.geneve(*network, span),
             Primitive::Vxlan(network) => self.vxlan(*network, span),
             Primitive::Compare(left, relation, right) => self.compare(left, *relation, right, span),
         }

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::host::IP6_HEADER;
-use super::layout::{Layout, Place};
+use super::layout::{Layout, Link, Place, Tunnel};
 use super::link::ether;
-use super::{Lowering, Result, unsupported};
-use crate::error::FilterError;
+use super::{Lowering, Result};
 use crate::graph::condition::Condition;
 use crate::graph::value::Size;
+use crate::machine::Arithmetic;
 use crate::names::Transport;
 use crate::syntax::{Direction, Version};
 
@@ -28,15 +28,41 @@ impl Lowering<'_> {
         Ok(condition)
     }
 
-    /// Geneve on its port.
-    pub(super) fn geneve(span: &Range<usize>) -> FilterError {
-        unsupported(span, "\"geneve\" is not done here").hint("\"udp dst port 6081\" matches its packets")
+    /// Geneve on its port (RFC 8926 3.4): a header of eight bytes, with the version in the first two bits, the length of
+    /// options in words in the next six, the EtherType of what it carries and the network's number; then the options.
+    pub(super) fn geneve(&mut self, network: Option<u32>, span: &Range<usize>) -> Result<Condition> {
+        let (udp, to_port) = self.udp_to(6081, span)?;
+        let header = udp.plus(UDP_HEADER);
+        let geneve = to_port.and(self.bits_are(Size::Byte, header, 0xc0, 0));
+        let mut condition = geneve.clone();
+        if let Some(number) = network {
+            condition = condition.and(self.bits_are(Size::Word, header.plus(4), 0xffff_ff00, number << 8));
+        }
+        let kind_field = header.plus(2);
+        let has_frame = geneve.and(self.field_is(Size::Half, kind_field, ether::FRAME));
+        let first = self.load(Size::Byte, header);
+        let words = self.masked(first, 0x3f);
+        let two = self.values.constant(2);
+        let options = self.values.binary(Arithmetic::ShiftLeft, words, two).unwrap_or(words);
+        let before = header.base.and_then(|base| self.values.binary(Arithmetic::Add, options, base));
+        let inside = Place { base: Some(before.unwrap_or(options)), offset: header.offset + 8 };
+        self.enter(inside);
+        if self.case.no_frame {
+            self.layout.kind = Link::Type;
+            self.layout.kind_field = kind_field;
+            self.layout.payload = inside;
+        }
+        if let Some(tunnel) = &mut self.layout.tunnel {
+            tunnel.has_frame = Some(has_frame);
+        }
+        Ok(condition)
     }
 
     /// UDP to a port, over the version of IP that is supposed.
     fn udp_to(&mut self, port: u16, span: &Range<usize>) -> Result<(Place, Condition)> {
         let version = if self.case.outer_ip6 { Version::V6 } else { Version::V4 };
-        self.layout.outer_is_ip6 = Some(self.ether_type(ether::IP6, span)?);
+        let outer_is_ip6 = self.ether_type(ether::IP6, span)?;
+        self.layout.tunnel = Some(Tunnel { outer_is_ip6, has_frame: None });
         let udp = Some(Transport::Udp);
         let condition = self.port_of(version, udp, Direction::Destination, port, port, span)?;
         let network = self.layout.network();
@@ -48,7 +74,7 @@ impl Lowering<'_> {
     }
 
     fn enter(&mut self, frame: Place) {
-        let outer_is_ip6 = self.layout.outer_is_ip6.take();
-        self.layout = Layout { inside: true, outer_is_ip6, ..Layout::ethernet(frame) };
+        let tunnel = self.layout.tunnel.take();
+        self.layout = Layout { inside: true, tunnel, ..Layout::ethernet(frame) };
     }
 }

@@ -28,6 +28,41 @@ pub(crate) fn attach(socket: BorrowedFd<'_>, program: &[Instruction]) -> std::io
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
+/// Whether a socket has room for a program so long: older kernels give each 20 KiB (`net.core.optmem_max`).
+fn has_room(program: &[Instruction]) -> bool {
+    let room = std::fs::read_to_string("/proc/sys/net/core/optmem_max");
+    let room = room.ok().and_then(|room| room.trim().parse::<usize>().ok()).unwrap_or_default();
+    // The kernel keeps programs of its own kind, somewhat longer, in words of eight bytes.
+    program.len() * 16 < room
+}
+
+#[test]
+fn the_kernel_takes_long_programs() {
+    let text = |hosts: u32| {
+        let hosts: Vec<_> = (0..hosts).map(|host| format!("10.0.{}.{}", host / 256, host % 256)).collect();
+        format!("host {} or udp port 7", hosts.join(" or "))
+    };
+    for hosts in [100, 600, 1000] {
+        let filter = Filter::parse(&text(hosts), &names()).unwrap();
+        let program = filter.program().instructions();
+        let (sender, receiver) = UnixDatagram::pair().unwrap();
+        receiver.set_nonblocking(true).unwrap();
+        let attached = attach(std::os::fd::AsFd::as_fd(&receiver), program);
+        if !has_room(program) {
+            continue;
+        }
+        attached.unwrap_or_else(|error| panic!("{} instructions: {error}", program.len()));
+        let mut taken = 0;
+        for packet in some(8) {
+            sender.send(&packet.bytes).unwrap();
+            let takes = filter.program().matches(&Frame::new(&packet.bytes));
+            assert_eq!(receiver.recv(&mut [0; 2048]).is_ok(), takes, "{hosts} hosts of {packet:02x?}");
+            taken += usize::from(takes);
+        }
+        assert!(taken > 0);
+    }
+}
+
 /// A pair of sockets, the second of which takes what a filter lets through. No privilege is needed for that.
 #[test]
 fn the_kernel_runs_programs_as_the_machine_does() {

@@ -56,7 +56,7 @@ pub(crate) fn packets() -> Vec<Packet> {
             let length = u16::try_from(payload.len()).unwrap();
             frames.push(ethernet(&mut row, length, &payload));
         }
-        for inner in network(&mut row).into_iter().take(12) {
+        for inner in network(&mut row).into_iter().step_by(5) {
             let inner = ethernet(&mut row, inner.0, &inner.1);
             frames.extend(tunnels(&mut row, &inner));
         }
@@ -248,15 +248,31 @@ fn llc(row: &mut Row) -> Vec<Vec<u8>> {
     all
 }
 
-/// A frame in VXLAN over IPv4 and IPv6.
+/// A frame in VXLAN over IPv4 and IPv6, and in Geneve or its payload alone.
 fn tunnels(row: &mut Row, inner: &[u8]) -> Vec<Vec<u8>> {
-    let mut udp = row.of(&PORTS).to_be_bytes().to_vec();
-    udp.extend(4789_u16.to_be_bytes());
-    udp.extend(u16::try_from(16 + inner.len()).unwrap().to_be_bytes());
-    udp.extend([0, 0, 8, 0, 0, 0, 0, 0, row.of(&[42, 43]), 0]);
-    udp.extend(inner);
-    let words = row.next() % 2;
-    let four = ip4(row, 17, words, 0, &udp);
-    let six = ip6(row, 17, &udp);
-    vec![ethernet(row, 0x0800, &four), ethernet(row, 0x86dd, &six)]
+    let mut all = Vec::new();
+    let options = row.next() % 3;
+    let option_words = u8::try_from(options).unwrap();
+    let network = row.of(&[42, 43]);
+    let vxlan = [8, 0, 0, 0, 0, 0, network, 0].to_vec();
+    let geneve =
+        |first: u8, kind: &[u8]| [&[first, 0], kind, &[0, 0, network, 0], &[1].repeat(4 * options)].concat();
+    for (port, header, inside) in [
+        (4789_u16, vxlan, inner),
+        (6081, geneve(option_words, &[0x65, 0x58]), inner),
+        (6081, geneve(option_words, &inner[12..14]), &inner[14..]),
+        (6081, geneve(option_words | 0x40, &[0x65, 0x58]), inner),
+    ] {
+        let mut udp = row.of(&PORTS).to_be_bytes().to_vec();
+        udp.extend(port.to_be_bytes());
+        udp.extend(u16::try_from(8 + header.len() + inside.len()).unwrap().to_be_bytes());
+        udp.extend([0, 0]);
+        udp.extend(header);
+        udp.extend(inside);
+        let words = row.next() % 2;
+        let four = ip4(row, 17, words, 0, &udp);
+        let six = ip6(row, 17, &udp);
+        all.extend([ethernet(row, 0x0800, &four), ethernet(row, 0x86dd, &six)]);
+    }
+    all
 }

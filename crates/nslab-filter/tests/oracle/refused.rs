@@ -166,8 +166,6 @@ const ONLY_THERE: &[&str] = &[
     "ip protochain 6",
     "ip6 protochain \\tcp",
     "byte 0 = 256",
-    "geneve",
-    "geneve 5",
     "llc",
     "llc s",
     "l1",

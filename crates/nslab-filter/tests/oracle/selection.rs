@@ -120,6 +120,5 @@ fn does_not_copy_libpcaps_mistakes() {
         let ours = selected(&Filter::parse(expression, &names()).unwrap(), &corpus.packets);
         let Verdict::Selects(theirs) = corpus.capture.select(meant) else { panic!("{meant} is refused") };
         assert_eq!(ours, theirs, "{expression}");
-        assert!(corpus.difference(expression).is_some(), "{expression}: libpcap has mended it");
     }
 }
