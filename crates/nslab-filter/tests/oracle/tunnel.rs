@@ -27,8 +27,8 @@ fn behind_vxlan_a_filter_is_about_the_frame_inside() {
     assert!(tunnels.len() > 10);
     let random = expressions(150, 11);
     let all = EXPRESSIONS.iter().copied().chain(random.iter().map(String::as_str));
-    // The length is that of the whole packet, wherever it is asked for.
-    let all = all.filter(|text| !["len", "less", "greater"].iter().any(|word| text.contains(word)));
+    // The length is that of the whole packet, wherever it is asked for; and there is one tunnel at a time.
+    let all = all.filter(|text| !["len", "less", "greater", "geneve"].iter().any(|word| text.contains(word)));
     let mut both = 0;
     for text in all.filter(|text| !text.trim().is_empty()) {
         let Ok(inner) = Filter::parse(text, &names()) else { continue };

@@ -1,0 +1,23 @@
+//! The filters of `docs/filters.md` are filters.
+
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
+use nslab_filter::{Filter, NameTable};
+
+#[test]
+fn documented_filters_compile() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/filters.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| ")).skip(2);
+    let mut count = 0;
+    for row in rows {
+        // A `|` in a table is written with a backslash.
+        let filters = row.rsplit_once(" | ").unwrap().1.replace("\\|", "|");
+        for filter in filters.split('`').skip(1).step_by(2) {
+            let parsed = Filter::parse(filter, &NameTable::builtin());
+            assert!(parsed.is_ok(), "{filter}: {parsed:?}");
+            count += 1;
+        }
+    }
+    assert!(count > 50, "only {count} filters");
+}
