@@ -29,6 +29,7 @@ pub mod netlink;
 pub mod nftables;
 pub mod nsfile;
 pub mod nsid;
+pub mod packet;
 pub mod parallel;
 pub mod pidns;
 pub mod processes;

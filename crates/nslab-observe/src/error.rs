@@ -36,4 +36,17 @@ pub enum Error {
         /// The probes possible.
         most: usize,
     },
+    /// A namespace has not the interface that was asked for.
+    #[error("{namespace} has no interface {name:?}")]
+    NoSuchInterface {
+        /// What the namespace is called.
+        namespace: String,
+        /// The interface's name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// A filter, with the interfaces that were asked for, makes a longer program than the kernel takes.
+    #[error("the filter is too long for the kernel, which takes 4096 instructions (BPF_MAXINSNS)")]
+    FilterTooLong,
 }

@@ -1,8 +1,11 @@
 //! Watching a network work: packets sent on purpose, and what becomes of them.
 //!
+//! [`capture`] sees what passes in any number of namespaces, and [`pcapng`] writes it to files.
 //! [`ping`] sends ICMP echoes, one pair or a whole matrix at once, from inside any number of namespaces.
 
+pub mod capture;
 mod error;
+pub mod pcapng;
 pub mod ping;
 
 pub use error::{Error, Result};

@@ -13,6 +13,7 @@ mod mark;
 mod mounts;
 mod name;
 mod peers;
+mod places;
 mod raw;
 mod read;
 mod settings;
@@ -27,6 +28,7 @@ pub use error::{Error, Result};
 pub use file::{FORMAT, LONGEST};
 pub use groups::Membership;
 pub use name::Name;
+pub use places::{Place, places};
 pub use settings::Settings;
 
 /// The networks of a host at one time.

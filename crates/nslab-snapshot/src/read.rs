@@ -4,7 +4,7 @@ use nslab_kernel::namespace::Entered;
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::Ruleset;
 use nslab_kernel::state::Select;
-use nslab_kernel::{NamespaceState, conntrack, parallel, sock_diag};
+use nslab_kernel::{NamespaceId, NamespaceState, conntrack, parallel, sock_diag};
 
 use crate::discover::{All, Found};
 use crate::error::Result;
@@ -76,17 +76,27 @@ fn named(
     let (processes, others) = holders.processes(found.id);
     let mut names = found.names.clone();
     let lo = state.and_then(|state| state.network.links.iter().find(|link| link.loopback));
-    let mark = lo.and_then(|lo| lo.alias.as_deref()?.strip_prefix(MARK)?.split_once('/'));
+    name(&mut names, lo.and_then(|lo| lo.alias.as_deref()), &processes, found.id);
+    (names, processes, others)
+}
+
+/// Completes the names of a namespace: from the alias of its loopback interface, else by who is in it, else its number.
+pub(crate) fn name(
+    names: &mut Vec<Name>,
+    alias: Option<&str>,
+    processes: &[crate::Process],
+    id: NamespaceId,
+) {
+    let mark = alias.and_then(|alias| alias.strip_prefix(MARK)?.split_once('/'));
     names.extend(mark.map(|(lab, node)| Name::Node { lab: lab.to_owned(), node: node.to_owned() }));
     if names.is_empty() {
         names.extend(processes.first().cloned().map(Name::Process));
     }
     if names.is_empty() {
-        names.push(Name::Id(found.id));
+        names.push(Name::Id(id));
     }
     names.sort();
     names.dedup();
-    (names, processes, others)
 }
 
 /// Reads one, in which the thread stays. `is_host` if nslab was started in it.

@@ -5,6 +5,7 @@ mod carrier;
 mod change;
 mod kind;
 mod kind_codec;
+mod monitor;
 mod port;
 mod protocol;
 mod read;
@@ -12,6 +13,7 @@ mod tunnel;
 
 pub use bond::{Bond, BondMode, BondPort};
 pub use carrier::settled_carrier;
+pub use monitor::{LinkEvent, LinkMonitor};
 pub use port::{BridgePort, SetBridgePort};
 pub use protocol::{Ipv4Settings, Ipv6Settings};
 pub(crate) use read::lossy_name;

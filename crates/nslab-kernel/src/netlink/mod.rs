@@ -10,6 +10,7 @@ mod transaction;
 pub use attribute::{Attribute, Attributes, Reader};
 pub use batch::{Batch, BatchError};
 pub use message::{MessageWriter, Request};
+pub(crate) use socket::messages;
 #[cfg(feature = "fuzz")]
 pub(crate) use socket::take_apart;
 pub use socket::{Protocol, Socket};

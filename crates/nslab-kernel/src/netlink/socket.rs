@@ -82,11 +82,11 @@ impl Drop for Buffer {
 }
 
 /// One message that came in.
-pub(super) struct Incoming<'a> {
-    pub(super) kind: u16,
+pub(crate) struct Incoming<'a> {
+    pub(crate) kind: u16,
     flags: u16,
     pub(super) sequence: u32,
-    payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
 }
 
 impl Socket {
@@ -392,7 +392,7 @@ pub(crate) fn take_apart(datagram: &[u8]) {
 }
 
 /// The messages of one datagram; ends at the first that is cut off.
-pub(super) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Incoming<'_>> {
+pub(crate) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Incoming<'_>> {
     std::iter::from_fn(move || {
         let header = datagram.first_chunk::<HEADER_LEN>()?;
         let word =

@@ -11,6 +11,7 @@ mod namespaces;
 mod neighbours;
 mod netconf;
 mod nftables;
+mod packets;
 mod requests;
 mod routes;
 mod rules;

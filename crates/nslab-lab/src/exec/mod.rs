@@ -9,6 +9,7 @@ mod account;
 mod detached;
 mod entry;
 mod failure;
+pub mod gate;
 pub mod limits;
 mod place;
 mod shell;

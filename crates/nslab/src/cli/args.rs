@@ -1,5 +1,6 @@
 //! The arguments, with their help texts.
 
+mod capture;
 mod edit;
 mod explain;
 mod files;
@@ -11,6 +12,7 @@ mod set;
 
 use clap::{Parser, Subcommand};
 
+pub(super) use capture::Capture;
 pub(super) use edit::{AddrCommand, LinkCommand, NodeCommand, RouteCommand, SwitchCommand};
 pub(super) use explain::{Explain, Schema, SchemaOf};
 pub(super) use files::{Completions, Export, Import, Man, ShellName};
@@ -133,6 +135,21 @@ pub enum Command {
                             nslab ping red                  red to every other\n  nslab ping red blue -c 3\n  nslab ping red 10.0.0.3 --size 1472 --df"
     )]
     Ping(Ping),
+    /// Show or record what passes, in any number of namespaces at once
+    ///
+    /// Every interface of each namespace is watched, also those that come while it runs, and what passes is told in the order
+    /// of time: the namespace and interface, `In`, `Out`, `B` (to all), `M` (to a group) or `P` (to somebody else), and the
+    /// packet in tcpdump's words. At the end standard error has how many packets there were and how many the kernel lost.
+    ///
+    /// What goes out by a loopback interface comes in there again and is shown once, as it comes in. Nothing else is left
+    /// out; what `-w -` or this terminal send over a network that is captured is seen there as well.
+    #[command(
+        after_help = "Examples:\n  nslab capture                   every node of the lab\n  nslab capture red fw:wan -f 'tcp port 80'\n  \
+                            nslab capture --all -w host.pcapng    every namespace of this host, into one file\n  nslab capture red -w - | tshark -r -\n  \
+                            nslab capture -c 8 -- nslab ping red blue -c1\n  nslab capture container:web pid:4711:eth0 -n -e\n  \
+                            nslab capture -w ring.pcapng -C 100 -W 5    the last 500 MB"
+    )]
+    Capture(Capture),
     /// Add or remove a node of a running lab
     #[command(
         subcommand,
@@ -211,6 +228,15 @@ pub enum Command {
     /// Print the JSON Schema of what a command prints with --json
     #[command(after_help = "Examples:\n  nslab schema explain\n  nslab schema doctor-host")]
     Schema(Schema),
+    /// A program that waits until `capture` is ready
+    #[command(name = "__after", hide = true)]
+    After {
+        /// The descriptor that tells it.
+        descriptor: i32,
+        /// The program.
+        #[arg(last = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
     /// The process that runs a lab's programs (started by `up`)
     #[command(name = "__keeper", hide = true)]
     Keeper {

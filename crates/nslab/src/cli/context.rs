@@ -142,7 +142,7 @@ impl Context {
 }
 
 /// Starts a copy of this program with a hidden command.
-fn own(command: &'static str, argument: Option<&str>) -> impl Fn() -> Command {
+pub(super) fn own(command: &'static str, argument: Option<&str>) -> impl Fn() -> Command {
     move || {
         let mut program = Command::new(PathBuf::from("/proc/self/exe"));
         program.arg(command).args(argument);

@@ -5,6 +5,7 @@
 mod support;
 
 mod adopting;
+mod capturing;
 mod causes;
 mod commands;
 mod containers;

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod adopt;
+mod capture;
 mod doctor;
 mod down;
 mod edit;
@@ -57,6 +58,8 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Shell(args) => exec::shell(&args, output),
         Command::Logs(args) => logs::run(&args, output),
         Command::Ping(args) => ping::run(&args, output),
+        Command::Capture(args) => capture::run(&args, output),
+        Command::After { descriptor, command } => Ok(capture::after(descriptor, &command)),
         Command::Node(command) => edit::node(command, output),
         Command::Link(command) => edit::link(command, output),
         Command::Switch(command) => edit::switch(command, output),

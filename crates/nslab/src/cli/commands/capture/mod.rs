@@ -1,0 +1,107 @@
+//! `nslab capture`.
+
+mod finish;
+mod packets;
+mod program;
+mod record;
+mod run;
+mod targets;
+mod text;
+
+use std::process::ExitCode;
+
+use nslab_filter::{Filter, FilterError, NameTable};
+use nslab_kernel::packet::Instruction;
+use nslab_observe::capture::{LONGEST, Options};
+
+pub(super) use program::after;
+
+use crate::cli::args::Capture;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Kind, unknown};
+use crate::cli::output::Output;
+use packets::Packets;
+use program::Program;
+use record::Destination;
+use run::Running;
+
+pub(super) fn run(args: &Capture, output: Output) -> Result<ExitCode, CliError> {
+    let options = options(args)?;
+    // Both before an ordinary user's process enters namespaces of its own, where it sees other files.
+    let destination = Destination::find(args)?;
+    let program = Program::prepare(args)?;
+    let context = Context::open(output)?;
+    let outcome = Running::prepare(args, &options, &context, output)
+        .and_then(|running| Ok((Packets::begin(args, destination, output)?, running)));
+    match outcome {
+        Ok((packets, running)) => running.run(packets, program),
+        Err(error) => {
+            program.give_up();
+            Err(error)
+        }
+    }
+}
+
+fn options(args: &Capture) -> Result<Options, CliError> {
+    let length = args.snaplen.filter(|&length| length > 0).unwrap_or(LONGEST);
+    Ok(Options {
+        filter: filter(args, length)?,
+        length,
+        memory: args.buffer.map(|kib| u64::from(kib) << 10),
+        patience: None,
+    })
+}
+
+fn filter(args: &Capture, length: u32) -> Result<Vec<Instruction>, CliError> {
+    let Some(text) = &args.filter else { return Ok(Vec::new()) };
+    let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let names =
+        NameTable::builtin().with_services(&file("/etc/services")).with_protocols(&file("/etc/protocols"));
+    let filter = Filter::parse_keeping(text, &names, length).map_err(|error| wrong_filter(text, &error))?;
+    let instructions = filter.program().instructions().iter();
+    Ok(instructions
+        .map(|one| Instruction { code: one.code, if_true: one.jt, if_false: one.jf, operand: one.k })
+        .collect())
+}
+
+/// What is wrong with a filter, with the place.
+fn wrong_filter(text: &str, error: &FilterError) -> CliError {
+    let columns = |text: Option<&str>| text.unwrap_or_default().chars().count();
+    let before = columns(text.get(..error.span.start));
+    let marked = columns(text.get(error.span.clone())).max(1);
+    // On one line, whatever is in it.
+    let shown: String = text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
+    let wrong = CliError::bad_input(format!("the filter is wrong: {}", error.message))
+        .detail(shown)
+        .detail(format!("{:before$}{:^<marked$}", "", ""));
+    error.hint.iter().fold(wrong, CliError::hint)
+}
+
+/// An error of capturing, with what to do about it.
+fn failed(error: nslab_observe::Error) -> CliError {
+    let message = error.to_string();
+    match error {
+        nslab_observe::Error::NoSuchInterface { name, known, .. } => {
+            unknown(message, &name, &known, "its interfaces")
+        }
+        nslab_observe::Error::FilterTooLong => {
+            CliError::bad_input(message).hint("fewer interfaces or a shorter filter")
+        }
+        nslab_observe::Error::Kernel(error) => {
+            let errno = error.errno();
+            let failed = CliError::new(Kind::Machine, message);
+            if errno == Some(rustix::io::Errno::PERM) {
+                failed.hint("capturing needs root or CAP_NET_RAW; an ordinary user's own labs need neither")
+            } else if errno == Some(rustix::io::Errno::NOMEM) {
+                failed.hint("less memory for each namespace, as with -B 1024, or fewer namespaces")
+            } else if errno == Some(rustix::io::Errno::MFILE) {
+                failed.hint(
+                    "`ulimit -Hn` is the most files that a process may have open: three for each namespace",
+                )
+            } else {
+                failed
+            }
+        }
+        _ => CliError::new(Kind::Machine, message),
+    }
+}

@@ -1,0 +1,225 @@
+//! What is to be captured, by the words of the user.
+
+use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nslab_kernel::processes::{self, Depth};
+use nslab_kernel::{Namespace, NamespaceId};
+use nslab_lab::{Paths, pins};
+use nslab_observe::capture::Source;
+use nslab_snapshot::Name;
+use nslab_topology::model::Existing;
+
+use crate::cli::args::Capture;
+use crate::cli::context::{self, Context};
+use crate::cli::error::CliError;
+use crate::cli::target::Target;
+
+/// A namespace that is meant.
+pub(super) struct Place {
+    /// As short as people say it, and so that nothing else is meant.
+    short: String,
+    long: String,
+    id: NamespaceId,
+    namespace: Namespace,
+    interfaces: Vec<String>,
+    anchor: Anchor,
+}
+
+impl Place {
+    pub(super) fn id(&self) -> NamespaceId {
+        self.id
+    }
+}
+
+/// What shows that a namespace is still there, but for this capture: a file on which it is mounted, or a process.
+#[derive(Debug, Clone)]
+pub(super) struct Anchor {
+    id: NamespaceId,
+    /// None for the host's, which outlives this process, and where there is only a descriptor somewhere.
+    path: Option<PathBuf>,
+}
+
+impl Anchor {
+    /// Whether it is there.
+    pub(super) fn holds(&mut self) -> bool {
+        let is_at = |path: &Path| std::fs::metadata(path).is_ok_and(|about| about.ino() == self.id.inode);
+        let Some(path) = &self.path else { return true };
+        if is_at(path) {
+            return true;
+        }
+        // Another process may be in it.
+        let own = rustix::process::getpid();
+        let inside = processes::list(Depth::Threads, |id| id == self.id).unwrap_or_default();
+        let other = inside.into_iter().find(|(pid, _)| *pid != own);
+        self.path = other.map(|(pid, _)| of_process(pid.as_raw_nonzero().get())).or(self.path.take());
+        other.is_some()
+    }
+}
+
+fn of_process(pid: i32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/ns/net"))
+}
+
+/// Where new ones may come from.
+pub(super) enum Growth {
+    /// Nowhere.
+    None,
+    /// The whole host.
+    Host,
+    /// A lab.
+    Lab(String),
+}
+
+/// Gives namespaces the names by which they are shown.
+#[derive(Default)]
+pub(super) struct Naming {
+    used: HashSet<String>,
+}
+
+/// A namespace with its name.
+pub(super) struct Named {
+    pub(super) source: Source,
+    pub(super) anchor: Anchor,
+}
+
+impl Naming {
+    /// Of these, which are all that there are so far. Where two would be called the same, both are called by their long names.
+    pub(super) fn all(&mut self, places: Vec<Place>) -> Vec<Named> {
+        let mut shorts: Vec<String> = places.iter().map(|place| place.short.clone()).collect();
+        shorts.sort();
+        let is_clear = |short: &String| {
+            let at = shorts.partition_point(|one| one < short);
+            shorts.get(at + 1) != Some(short)
+        };
+        let clear: Vec<bool> = places.iter().map(|place| is_clear(&place.short)).collect();
+        places.into_iter().zip(clear).map(|(place, clear)| self.one(place, clear)).collect()
+    }
+
+    fn one(&mut self, place: Place, clear: bool) -> Named {
+        let Place { short, long, id, namespace, interfaces, anchor } = place;
+        let candidates = [clear.then_some(short), Some(long.clone()), Some(format!("{long}@{}", id.inode))];
+        let name = candidates.into_iter().flatten().find(|name| !self.used.contains(name)).unwrap_or(long);
+        self.used.insert(name.clone());
+        Named { source: Source { name, namespace, interfaces }, anchor }
+    }
+}
+
+/// The namespaces that are meant, each once.
+pub(super) fn find(args: &Capture, context: &Context) -> Result<(Vec<Place>, Growth), CliError> {
+    if args.all {
+        return Ok((host(&HashSet::new())?, Growth::Host));
+    }
+    if args.targets.is_empty() {
+        let lab = context.lab_name(args.lab.as_deref())?;
+        let nodes = nodes(&context::paths(), &lab)?;
+        return Ok((nodes, Growth::Lab(lab)));
+    }
+    let mut found: Vec<Place> = Vec::new();
+    for text in &args.targets {
+        let place = one(text, context)?;
+        match found.iter_mut().find(|known| known.id == place.id) {
+            // Whoever wants all of it wants each.
+            Some(known) if known.interfaces.is_empty() || place.interfaces.is_empty() => {
+                known.interfaces.clear();
+            }
+            Some(known) => {
+                for interface in place.interfaces {
+                    if !known.interfaces.contains(&interface) {
+                        known.interfaces.push(interface);
+                    }
+                }
+            }
+            None => found.push(place),
+        }
+    }
+    Ok((found, Growth::None))
+}
+
+/// Those of the host that are not known yet.
+pub(super) fn host(known: &HashSet<NamespaceId>) -> Result<Vec<Place>, CliError> {
+    let mut found = Vec::new();
+    for place in nslab_snapshot::places()? {
+        if known.contains(&place.id) {
+            continue;
+        }
+        // What cannot be entered cannot be captured in; `nslab scan` tells of it.
+        let Ok(namespace) = place.namespace else { continue };
+        let best = &place.names[0];
+        let (short, long) = match best {
+            Name::Host => ("host".to_owned(), "host".to_owned()),
+            Name::Node { node, .. } => (node.clone(), best.to_string()),
+            Name::Container { name, .. } | Name::Netns(name) => (name.clone(), best.to_string()),
+            Name::Process(process) => (format!("pid:{}", process.pid), format!("pid:{}", process.pid)),
+            Name::Pinned(_) | Name::Id(_) => (best.to_string(), best.to_string()),
+        };
+        let path = place.names.iter().find_map(|name| match name {
+            Name::Netns(name) => Some(Path::new("/run/netns").join(name)),
+            Name::Pinned(path) => Some(path.clone()),
+            Name::Process(process) => Some(of_process(process.pid)),
+            _ => None,
+        });
+        let path = match best {
+            Name::Host | Name::Id(_) => None,
+            // Found again by the processes in it.
+            _ => Some(path.unwrap_or_default()),
+        };
+        let anchor = Anchor { id: place.id, path };
+        found.push(Place { short, long, id: place.id, namespace, interfaces: Vec::new(), anchor });
+    }
+    Ok(found)
+}
+
+/// A lab's nodes and switches.
+pub(super) fn nodes(paths: &Paths, lab: &str) -> Result<Vec<Place>, CliError> {
+    let of_lab = paths.lab(lab);
+    let mut names = pins::list(&of_lab)?;
+    names.sort();
+    if names.is_empty() && !of_lab.root().exists() {
+        let known = paths.labs().unwrap_or_default();
+        return Err(nslab_lab::Error::NoSuchLab { name: lab.to_owned(), known }.into());
+    }
+    names.into_iter().map(|node| node_of(paths, lab, node)).collect()
+}
+
+fn node_of(paths: &Paths, lab: &str, node: String) -> Result<Place, CliError> {
+    let pin = paths.lab(lab).pin(&node);
+    let namespace = Namespace::open(&pin)?;
+    let id = namespace.id()?;
+    let long = format!("{lab}/{node}");
+    let anchor = Anchor { id, path: Some(pin) };
+    Ok(Place { short: node, long, id, namespace, interfaces: Vec::new(), anchor })
+}
+
+/// One target, with an interface or without.
+fn one(text: &str, context: &Context) -> Result<Place, CliError> {
+    // Of `netns:red:eth0` the first colon belongs to the kind.
+    let kind = ["netns:", "pid:", "container:"].into_iter().find(|kind| text.starts_with(kind)).unwrap_or("");
+    let (target, interface) = match text[kind.len()..].rsplit_once(':') {
+        Some((name, interface)) => (&text[..kind.len() + name.len()], Some(interface)),
+        None => (text, None),
+    };
+    if interface == Some("") || target.len() == kind.len() {
+        return Err(CliError::bad_input(format!("{text:?} is no target"))
+            .hint("NODE, LAB/NODE, host, netns:NAME, pid:N or container:NAME, then :INTERFACE if it is to be one alone"));
+    }
+    let parsed = Target::parse(target, context)?;
+    let interfaces = interface.map(str::to_owned).into_iter().collect();
+    let paths = context::paths();
+    let namespace = parsed.namespace()?;
+    let id = namespace.id()?;
+    let (short, path) = match &parsed {
+        Target::Node { lab, node } => (node.clone(), Some(paths.lab(lab).pin(node))),
+        Target::Host => ("host".to_owned(), None),
+        Target::Existing(Existing::Netns(name)) => (name.clone(), Some(paths.netns.join(name))),
+        Target::Existing(Existing::Pid(pid)) => (target.to_owned(), i32::try_from(*pid).ok().map(of_process)),
+        // Found again by the processes in it.
+        Target::Existing(_) => (target[kind.len()..].to_owned(), Some(PathBuf::new())),
+    };
+    let long = match &parsed {
+        Target::Node { lab, node } => format!("{lab}/{node}"),
+        _ => target.to_owned(),
+    };
+    Ok(Place { short, long, id, namespace, interfaces, anchor: Anchor { id, path } })
+}

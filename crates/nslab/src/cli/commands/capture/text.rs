@@ -1,0 +1,155 @@
+//! Packets in words.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use nslab_decode::{Clock, Dump, Link, Names, Precision, Printer, Stamp, Style, Tag};
+use nslab_kernel::packet::{Frame, PacketKind};
+use nslab_observe::capture::Sighting;
+use nslab_observe::pcapng::LinkType;
+
+use super::packets::link_type;
+use crate::cli::args::Capture;
+
+/// The time of day, in nanoseconds since 1970.
+pub(super) fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// As tcpdump has it for all interfaces at once.
+pub(super) fn direction(kind: PacketKind) -> &'static str {
+    match kind {
+        PacketKind::Host => "In",
+        PacketKind::Broadcast => "B",
+        PacketKind::Multicast => "M",
+        PacketKind::OtherHost => "P",
+        PacketKind::Outgoing => "Out",
+    }
+}
+
+/// What is known of a frame, for taking it apart. None if it is of no kind that can be.
+pub(super) fn frame<'a>(frame: &Frame<'a>) -> Option<nslab_decode::Frame<'a>> {
+    let (bytes, link) = match link_type(frame) {
+        LinkType::Ethernet => (frame.bytes, Link::Ethernet),
+        LinkType::Ip => (frame.bytes.get(frame.network..)?, Link::Ip),
+        LinkType::Cooked => return None,
+    };
+    let before = frame.bytes.len() - bytes.len();
+    let vlan = frame.vlan.map(|vlan| Tag {
+        protocol: vlan.protocol,
+        // The highest three bits, the next, and the rest (IEEE 802.1Q).
+        priority: (vlan.control >> 13) as u8,
+        drop_eligible: vlan.control & 0x1000 != 0,
+        id: vlan.control & 0xfff,
+    });
+    let length = (frame.length as usize).saturating_sub(before);
+    Some(nslab_decode::Frame {
+        bytes,
+        length: length.max(bytes.len()),
+        link,
+        vlan,
+        partial_checksum: frame.checksum_pending,
+    })
+}
+
+/// Tells packets one after the other.
+pub(super) struct Teller {
+    clock: Clock,
+    printer: Printer<'static>,
+    /// Of the longest name of a place so far.
+    width: usize,
+}
+
+impl Teller {
+    pub(super) fn new(args: &Capture) -> Self {
+        let dump = match (args.hex, args.hex_and_text) {
+            (0, 0) => Dump::None,
+            (0, times) => Dump::HexText { link: times > 1 },
+            (times, _) => Dump::Hex { link: times > 1 },
+        };
+        let names: Option<&'static dyn Names> = if args.numeric > 0 { None } else { Some(Services::get()) };
+        let style = Style { verbosity: args.verbose, link: args.link, dump, names, ..Style::default() };
+        Self {
+            clock: Clock::new(Stamp::of_count(args.time), Precision::Micro, local_offset()),
+            printer: Printer::new(style),
+            width: 0,
+        }
+    }
+
+    /// Adds a packet's line, or lines, to `text`.
+    pub(super) fn tell(&mut self, namespace: &str, sighting: &Sighting<'_>, text: &mut String) {
+        let (raw, interface) = (&sighting.frame, &sighting.interface.name);
+        self.clock.write(i64::try_from(raw.time).unwrap_or(i64::MAX), text);
+        let length = namespace.chars().count() + 1 + interface.chars().count();
+        self.width = self.width.max(length);
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(text, "{namespace}:{interface}{:1$}", "", self.width - length);
+        let _ = write!(text, " {:3} ", direction(raw.kind));
+        match frame(raw) {
+            Some(frame) => self.printer.write(&nslab_decode::decode(&frame), text),
+            None => drop(write!(text, "ethertype {:#06x}, length {}", raw.protocol, raw.length)),
+        }
+        text.push('\n');
+    }
+}
+
+/// How far local time is ahead of UTC, in seconds.
+fn local_offset() -> i32 {
+    jiff::Zoned::now().offset().seconds()
+}
+
+/// The names of ports, as `/etc/services` has them.
+pub(super) struct Services {
+    names: HashMap<(u8, u16), String>,
+}
+
+impl Services {
+    fn get() -> &'static Self {
+        static SERVICES: OnceLock<Services> = OnceLock::new();
+        SERVICES.get_or_init(|| Self::read(&std::fs::read_to_string("/etc/services").unwrap_or_default()))
+    }
+
+    fn read(text: &str) -> Self {
+        let mut names = HashMap::new();
+        for line in text.lines() {
+            let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+            let (Some(name), Some((port, protocol))) =
+                (words.next(), words.next().and_then(|word| word.split_once('/')))
+            else {
+                continue;
+            };
+            let protocol = match protocol {
+                "tcp" => 6,
+                "udp" => 17,
+                _ => continue,
+            };
+            if let Ok(port) = port.parse() {
+                names.entry((protocol, port)).or_insert_with(|| name.to_owned());
+            }
+        }
+        Self { names }
+    }
+}
+
+impl Names for Services {
+    fn port(&self, protocol: u8, port: u16) -> Option<Cow<'_, str>> {
+        self.names.get(&(protocol, port)).map(|name| Cow::Borrowed(&**name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services() {
+        let services =
+            Services::read("# x\nhttp\t80/tcp www # y\nhttp 80/udp\nodd 81\nother 80/tcp\nz z/tcp\n");
+        assert_eq!(services.port(6, 80).as_deref(), Some("http"));
+        assert_eq!(services.port(17, 80).as_deref(), Some("http"));
+        assert_eq!(services.port(6, 81), None);
+    }
+}

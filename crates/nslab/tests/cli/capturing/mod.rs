@@ -1,0 +1,169 @@
+//! `nslab capture`.
+
+mod ending;
+mod files;
+mod filters;
+mod live;
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{ChildStderr, Command};
+use std::thread::JoinHandle;
+
+use rustix::process::Signal;
+
+use crate::support::{Running, Session};
+
+/// Two hosts with a router between them.
+const ROUTED: &str = "
+addressing: {ipv6: none}
+nodes: {red: {}, fw: {forward: true}, blue: {}}
+links:
+  - [red:eth0 10.0.0.2/24, fw:lan 10.0.0.1/24]
+  - [blue:eth0 10.0.1.2/24, fw:wan 10.0.1.1/24]
+";
+
+/// A capture that is ready.
+struct Capturing {
+    running: Running,
+    stdout: Option<JoinHandle<Vec<u8>>>,
+    stderr: BufReader<ChildStderr>,
+    before: String,
+}
+
+/// What it was in the end.
+#[derive(Debug)]
+struct Captured {
+    code: Option<i32>,
+    stdout: Vec<u8>,
+    stderr: String,
+}
+
+impl Capturing {
+    fn start(command: Command) -> Self {
+        let mut running = Running::start(command);
+        let mut stdout = running.child.stdout.take().unwrap();
+        let stdout = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            stdout.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
+        let mut before = String::new();
+        while !before.contains("ready: ") {
+            let more = stderr.read_line(&mut before).unwrap();
+            assert!(more > 0, "it ended: {before}");
+        }
+        Self { running, stdout: Some(stdout), stderr, before }
+    }
+
+    /// Waits until it says this on standard error.
+    fn says(&mut self, text: &str) {
+        while !self.before.contains(text) {
+            let more = self.stderr.read_line(&mut self.before).unwrap();
+            assert!(more > 0, "it ended: {}", self.before);
+        }
+    }
+
+    fn signal(self, signal: Signal) -> Captured {
+        self.running.send(signal);
+        self.end()
+    }
+
+    fn end(mut self) -> Captured {
+        let mut stderr = std::mem::take(&mut self.before);
+        self.stderr.read_to_string(&mut stderr).unwrap();
+        let code = self.running.end().code();
+        let stdout = self.stdout.take().unwrap().join().unwrap();
+        assert!(!stderr.contains("panicked at"), "{stderr}");
+        Captured { code, stdout, stderr }
+    }
+}
+
+impl Captured {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    /// How many packets it says that it captured.
+    fn packets(&self) -> usize {
+        let line = self.stderr.lines().find_map(|line| line.strip_suffix(" captured")?.split_once(" packet"));
+        line.unwrap_or_else(|| panic!("{self:#?}")).0.parse().unwrap()
+    }
+
+    /// Fails unless it ended well, with so many packets and without losses.
+    fn whole(&self, packets: usize) {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        let s = if packets == 1 { "" } else { "s" };
+        assert!(self.stderr.contains(&format!("{packets} packet{s} captured\n")), "{self:#?}");
+        assert!(self.stderr.contains("\n0 packets lost"), "{self:#?}");
+    }
+}
+
+/// tcpdump at work in a namespace.
+struct Tcpdump {
+    running: Running,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Tcpdump {
+    fn start(session: &Session, netns: &str, arguments: &[&str]) -> Self {
+        let mut command = session.other("ip");
+        command
+            .args(["netns", "exec", netns, "tcpdump", "--immediate-mode", "-n", "-Z", "root", "-B", "4096"])
+            .args(arguments);
+        let mut running = Running::start(command);
+        let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("listening on") {
+            assert!(stderr.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+        }
+        Self { running, stderr }
+    }
+
+    /// Ends it; returns how many packets it captured.
+    fn end(&mut self) -> usize {
+        self.running.send(Signal::INT);
+        let mut said = String::new();
+        self.stderr.read_to_string(&mut said).unwrap();
+        assert!(said.contains("\n0 packets dropped by kernel"), "{said}");
+        let line =
+            said.lines().find_map(|line| line.split_once(" packet").filter(|_| line.ends_with(" captured")));
+        line.unwrap_or_else(|| panic!("{said}")).0.parse().unwrap()
+    }
+}
+
+/// What a program of Wireshark's or tcpdump prints; it must not complain.
+fn tool(session: &Session, program: &str, arguments: &[&str]) -> String {
+    let mut command = session.other(program);
+    command.args(arguments);
+    let output = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {errors}");
+    let usual = |line: &&str| {
+        !line.starts_with("Running as user") && !line.starts_with("reading from file") && !line.is_empty()
+    };
+    let complaints: Vec<&str> = errors.lines().filter(|line| usual(line)).collect();
+    assert_eq!(complaints, [""; 0], "{program} {arguments:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The fields of each packet in a file, as tshark has them.
+fn fields(session: &Session, file: &Path, fields: &[&str]) -> Vec<Vec<String>> {
+    let mut arguments = vec!["-n", "-r", file.to_str().unwrap(), "-T", "fields"];
+    for field in fields {
+        arguments.extend(["-e", field]);
+    }
+    let text = tool(session, "tshark", &arguments);
+    text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+}
+
+/// How many packets are in a file.
+fn count(session: &Session, file: &Path) -> usize {
+    fields(session, file, &["frame.number"]).len()
+}
+
+/// How many packet sockets a node has.
+fn packet_sockets(session: &Session, node: &str) -> usize {
+    session.ok(["exec", node, "--", "cat", "/proc/net/packet"]).lines().count() - 1
+}
