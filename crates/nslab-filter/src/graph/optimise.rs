@@ -1,15 +1,15 @@
 //! Makes the graph of a condition small.
 //!
-//! Three things are done until none of them changes anything: a way that leads to a test whose outcome is known there leads
+//! Four things are done until none of them changes anything: a way that leads to a test whose outcome is known there leads
 //! on instead ([`thread`]); equal nodes become one ([`Graph::merge`]); tests of one value in a chain come together, so that
-//! it is loaded once ([`group`]). A load that decides nothing is not made, so it cannot fail either, as in libpcap.
+//! it is loaded once ([`group`]); a test that is made whatever another says is made before that ([`hoist`]). A load that decides nothing is not made, so it cannot fail either, as in libpcap.
 
 use std::collections::HashMap;
 
 use super::condition::Test;
 use super::known::{Against, Known};
 use super::value::{Value, ValueId, Values};
-use super::{Graph, Target};
+use super::{Graph, Node, Target};
 use crate::machine::Arithmetic;
 
 /// It settles after three or four rounds.
@@ -27,10 +27,41 @@ pub(super) fn optimise(graph: &mut Graph, values: &Values) {
         }
         changed |= graph.merge();
         changed |= group(graph, values);
+        changed |= hoist(graph);
         if !changed {
             break;
         }
     }
+}
+
+/// Makes a test before another one if it follows both outcomes of that, and for one outcome of its own the other one does not
+/// matter. Says whether there were any.
+fn hoist(graph: &mut Graph) -> bool {
+    let order = graph.order();
+    let ways_in = graph.ways_in(&order);
+    let mut changed = false;
+    for place in order {
+        let first = graph.nodes[place];
+        let (Target::Node(yes), Target::Node(no)) = (first.yes, first.no) else { continue };
+        let (after_yes, after_no) = (graph.nodes[yes], graph.nodes[no]);
+        let alike = after_yes.test == after_no.test && ways_in[yes] == 1 && ways_in[no] == 1;
+        if !alike || yes == no {
+            continue;
+        }
+        // What is left of the first test takes the place of one of those after it.
+        let later = Target::Node(yes);
+        let (now, then) = if after_yes.no == after_no.no {
+            (Node { yes: later, ..after_yes }, Node { yes: after_yes.yes, no: after_no.yes, ..first })
+        } else if after_yes.yes == after_no.yes {
+            (Node { no: later, ..after_yes }, Node { yes: after_yes.no, no: after_no.no, ..first })
+        } else {
+            continue;
+        };
+        graph.nodes[place] = now;
+        graph.nodes[yes] = then;
+        changed = true;
+    }
+    changed
 }
 
 /// What is known of values that were loaded on the way.

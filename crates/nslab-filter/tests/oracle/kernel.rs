@@ -43,7 +43,7 @@ fn the_kernel_takes_long_programs() {
         format!("host {} or udp port 7", hosts.join(" or "))
     };
     for hosts in [100, 600, 1000] {
-        let filter = Filter::parse(&text(hosts), &names()).unwrap();
+        let filter = Filter::parse(&text(hosts), names()).unwrap();
         let program = filter.program().instructions();
         let (sender, receiver) = UnixDatagram::pair().unwrap();
         receiver.set_nonblocking(true).unwrap();
@@ -72,7 +72,7 @@ fn the_kernel_runs_programs_as_the_machine_does() {
     for (number, text) in all.enumerate() {
         // Some keep only so much of a packet.
         let snaplen = if number % 2 == 0 { 262_144 } else { 40 };
-        let Ok(filter) = Filter::parse_keeping(&text, &names(), snaplen) else { continue };
+        let Ok(filter) = Filter::parse_keeping(&text, names(), snaplen) else { continue };
         programs += 1;
         let (sender, receiver) = UnixDatagram::pair().unwrap();
         receiver.set_nonblocking(true).unwrap();

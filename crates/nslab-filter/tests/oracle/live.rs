@@ -173,7 +173,7 @@ fn compare() {
     // A socket never sees what it sent itself; this one takes nothing else either.
     let sender = Socket::open(Some(&[Instruction { code: 0x06, jt: 0, jf: 0, k: 0 }]));
     let filters: Vec<_> =
-        EXPRESSIONS.iter().map(|text| Filter::parse(text, &names()).unwrap().program().clone()).collect();
+        EXPRESSIONS.iter().map(|text| Filter::parse(text, names()).unwrap().program().clone()).collect();
     let theirs: Vec<_> = EXPRESSIONS.iter().map(|text| libpcaps(text)).collect();
     let sockets: Vec<_> = filters
         .iter()

@@ -187,7 +187,7 @@ fn refuses_what_libpcap_refuses() {
     if !is_here() {
         return;
     }
-    let here = |text: &&&str| Filter::parse(text, &names()).is_ok();
+    let here = |text: &&&str| Filter::parse(text, names()).is_ok();
     let there = |text: &&&str| instructions(text).is_some();
     let taken: Vec<_> = REFUSED.iter().filter(here).collect();
     assert!(taken.is_empty(), "taken here: {taken:#?}");

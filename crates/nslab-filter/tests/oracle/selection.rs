@@ -1,5 +1,7 @@
 //! Filters select the packets that libpcap's select.
 
+use std::sync::LazyLock;
+
 use nslab_filter::{ErrorKind, Filter, Frame, NameTable};
 
 use crate::expressions::{EXPRESSIONS, MENDED};
@@ -7,9 +9,12 @@ use crate::packets::{Packet, packets};
 use crate::tcpdump::{Capture, Verdict, is_here};
 
 /// The names of this machine, as libpcap takes them.
-pub(crate) fn names() -> NameTable {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    NameTable::builtin().with_services(&read("/etc/services")).with_protocols(&read("/etc/protocols"))
+pub(crate) fn names() -> &'static NameTable {
+    static NAMES: LazyLock<NameTable> = LazyLock::new(|| {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        NameTable::builtin().with_services(&read("/etc/services")).with_protocols(&read("/etc/protocols"))
+    });
+    &NAMES
 }
 
 /// The numbers of the packets that the filter takes.
@@ -46,7 +51,7 @@ impl Corpus {
 
     /// What is different for an expression here and there, if anything.
     pub(crate) fn difference(&self, expression: &str) -> Option<String> {
-        let ours = Filter::parse(expression, &names());
+        let ours = Filter::parse(expression, names());
         match (ours, self.capture.select(expression)) {
             (Ok(filter), Verdict::Selects(theirs)) => self.selection(expression, &filter, &theirs),
             (Ok(filter), Verdict::Nothing) => self.selection(expression, &filter, &[]),
@@ -63,11 +68,11 @@ impl Corpus {
 
     fn selection(&self, expression: &str, filter: &Filter, theirs: &[usize]) -> Option<String> {
         let ours = selected(filter, &self.packets);
-        let mut more: Vec<_> = ours.iter().filter(|number| !theirs.contains(number)).collect();
-        let mut less: Vec<_> = theirs.iter().filter(|number| !ours.contains(number)).collect();
-        if more.is_empty() && less.is_empty() {
+        if ours == theirs {
             return None;
         }
+        let mut more: Vec<_> = ours.iter().filter(|number| !theirs.contains(number)).collect();
+        let mut less: Vec<_> = theirs.iter().filter(|number| !ours.contains(number)).collect();
         let plainly = self.capture.select_plainly(expression);
         more.retain(|number| !plainly.contains(number));
         less.retain(|number| plainly.contains(number));
@@ -101,8 +106,7 @@ fn selects_what_libpcap_selects() {
         if let Some(difference) = corpus.difference(expression) {
             wrong.push(format!("{expression}\n  {difference}"));
         }
-        let count =
-            Filter::parse(expression, &names()).map(|filter| selected(&filter, &corpus.packets).len());
+        let count = Filter::parse(expression, names()).map(|filter| selected(&filter, &corpus.packets).len());
         useful += usize::from(count.is_ok_and(|count| count > 0 && count < corpus.packets.len()));
     }
     println!("{} expressions, {} packets, {useful} select some", EXPRESSIONS.len(), corpus.packets.len());
@@ -117,7 +121,7 @@ fn does_not_copy_libpcaps_mistakes() {
     }
     let corpus = Corpus::new(packets());
     for (expression, meant) in MENDED {
-        let ours = selected(&Filter::parse(expression, &names()).unwrap(), &corpus.packets);
+        let ours = selected(&Filter::parse(expression, names()).unwrap(), &corpus.packets);
         let Verdict::Selects(theirs) = corpus.capture.select(meant) else { panic!("{meant} is refused") };
         assert_eq!(ours, theirs, "{expression}");
     }

@@ -31,8 +31,8 @@ fn behind_vxlan_a_filter_is_about_the_frame_inside() {
     let all = all.filter(|text| !["len", "less", "greater", "geneve"].iter().any(|word| text.contains(word)));
     let mut both = 0;
     for text in all.filter(|text| !text.trim().is_empty()) {
-        let Ok(inner) = Filter::parse(text, &names()) else { continue };
-        let within = Filter::parse(&format!("vxlan and ({text})"), &names()).unwrap();
+        let Ok(inner) = Filter::parse(text, names()) else { continue };
+        let within = Filter::parse(&format!("vxlan and ({text})"), names()).unwrap();
         for (packet, (start, _)) in &tunnels {
             let expected = inner.program().matches(&Frame::new(&packet[*start..]));
             let found = within.program().matches(&Frame::new(packet));
@@ -45,7 +45,7 @@ fn behind_vxlan_a_filter_is_about_the_frame_inside() {
 
 #[test]
 fn vxlan_tells_networks_apart_and_other_packets_are_none() {
-    let [any, one] = ["vxlan", "vxlan 42"].map(|text| Filter::parse(text, &names()).unwrap());
+    let [any, one] = ["vxlan", "vxlan 42"].map(|text| Filter::parse(text, names()).unwrap());
     let [mut tunnels, mut ones] = [0, 0];
     for packet in packets().iter().filter(|packet| packet.bytes.len() == packet.length) {
         let frame = Frame::new(&packet.bytes);
