@@ -154,6 +154,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// Whatever is learnt of a value, in whatever order and joined with whatever else, what is decided is so.
         #[test]
         fn what_is_known_is_true(
