@@ -65,7 +65,11 @@ impl Clock {
 
     /// Writes the time and a space behind it, or nothing. `time` is in nanoseconds since 1970 in UTC.
     pub fn write(&mut self, time: i64, text: &mut String) {
-        let time = i128::from(time);
+        // What is not shown is left off before differences are made, so that they are those of what is shown.
+        let time = match self.precision {
+            Precision::Micro => i128::from(time).div_euclid(1000) * 1000,
+            Precision::Nano => i128::from(time),
+        };
         let (seconds, rest) = (time.div_euclid(SECOND), time.rem_euclid(SECOND));
         // A String takes everything.
         let _ = match self.stamp {
@@ -94,7 +98,6 @@ impl Clock {
 
     /// Hours, minutes and seconds, with a sign if it is less than nothing.
     fn difference(&self, difference: i128, text: &mut String) -> fmt::Result {
-        // tcpdump takes the digits off that it does not show from both times, so that the difference is of what it shows.
         let (sign, difference) = if difference < 0 { ("-", -difference) } else { (" ", difference) };
         text.push_str(sign);
         clock_time(i64::try_from(difference / SECOND).unwrap_or(i64::MAX), text)?;
@@ -154,6 +157,14 @@ mod tests {
         assert_eq!(told(&mut clock, &times), expected);
         let mut clock = Clock::new(Stamp::TimeOfDay, Precision::Nano, -3600);
         assert_eq!(told(&mut clock, &[5]), ["23:00:00.000000005 "]);
+    }
+
+    #[test]
+    fn differences_are_of_what_is_shown() {
+        let mut clock = Clock::new(Stamp::SincePrevious, Precision::Micro, 0);
+        let times = [999_999_500, 1_000_000_400, 1_000_000_300, 0];
+        let expected = [" 00:00:00.000000 ", " 00:00:00.000001 ", " 00:00:00.000000 ", "-00:00:01.000000 "];
+        assert_eq!(told(&mut clock, &times), expected);
     }
 
     #[test]
