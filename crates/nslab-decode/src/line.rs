@@ -5,6 +5,8 @@
 //! - Checksums that the kernel left to the network card are `(partial)`, not `(incorrect …)`.
 //! - UDP port 8472 is VXLAN, as the kernel's `vxlan` devices use it unless told otherwise; tcpdump takes it for OTV.
 //! - Of what is in TCP only DNS and the first line of HTTP are shown, of UDP what [`UdpPayload`](crate::UdpPayload) has.
+//! - With `-v` the packet that an error of `ICMPv6` is about is shown, as that of ICMP is.
+//! - Options of multipath TCP are not taken apart.
 //! - DNS has the names of newer types (`HTTPS`, `SVCB`, `CAA`).
 //! - Of the user timeout of TCP the bit that says minutes is the upper one (RFC 5482); time stamps in options of IPv4 are
 //!   not listed.

@@ -142,3 +142,15 @@ fn big_segments() {
         assert!(told.contains("seq 1000:101000") && told.contains("length 100000"), "{told}");
     }
 }
+
+#[test]
+fn packets_that_errors_are_about() {
+    let about = Tcp::default().over6();
+    let too_big = frame(&icmp6(2, 0, &join(&[&1280_u32.to_be_bytes(), &about[..48]])));
+    let told = line(&decode(&Frame::new(&too_big)), &Style { verbosity: 1, ..Style::default() });
+    assert_eq!(
+        told.split("ICMP6, ").nth(1).unwrap(),
+        "packet too big, mtu 1280\n\tIP6 (hlim 64, next-header TCP (6) payload length: 20) \
+         fd00::1.40312 > fd00::2.8080:  [|tcp]"
+    );
+}

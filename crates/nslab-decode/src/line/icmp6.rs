@@ -107,6 +107,10 @@ impl Out<'_, '_> {
         if !self.verbose() || is_unknown {
             put!(self, ", length {length}");
         }
+        if let Some(quoted) = quoted.filter(|_| self.verbose()) {
+            self.say("\n\t");
+            self.ipv6(quoted);
+        }
         if is_unknown && self.style.verbosity <= 1 {
             hex::lines(self, icmp.data.bytes(), "\n\t", false);
         }
