@@ -1,7 +1,7 @@
 //! What was predicted beside what happened.
 
 use nslab_predict::l2::Port;
-use nslab_predict::{Code, Error as Refusal, Evidence, Prediction, Told, Verdict};
+use nslab_predict::{Cause, Code, Error as Refusal, Evidence, Prediction, Told, Verdict};
 use nslab_snapshot::State;
 
 use crate::build::Taken;
@@ -65,6 +65,9 @@ pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: 
     if matches!(probe.what, Kind::Other(_)) && (comes_back || taken.state(probe.from).is_some_and(is_own)) {
         return Finding::Unsent("what it is sent by would take it, too");
     }
+    if prediction.cause.as_ref().is_some_and(|cause| is_of_route(taken, probe, cause)) {
+        return Finding::Unsent("what it is sent by heeds no MTU of a route");
+    }
     if prediction.verdict == Verdict::Unknown {
         return Finding::Unknown(why_unknown(prediction));
     }
@@ -101,6 +104,16 @@ pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: 
         }
     }
     contradicts(Part::Way, differences.swap_remove(0))
+}
+
+/// Whether the sender is said to be told of the MTU of a route that is smaller than that of the link: probes are sent in a way
+/// (`IP_PMTUDISC_PROBE`) that what was learned of paths does not get in the way of.
+fn is_of_route(taken: &Taken, probe: &Probe, cause: &Cause) -> bool {
+    let Evidence::Mtu { mtu, .. } = cause.evidence else { return false };
+    let link = |link| taken.state(probe.from).and_then(|state| state.link(link));
+    cause.code == Code::MtuExceeded
+        && taken.space(cause.namespace) == Some(probe.from)
+        && cause.link.and_then(link).is_some_and(|link| mtu < link.mtu)
 }
 
 /// That nobody answers for the next hop is no word over the network to those who define verdicts, though a router does tell.

@@ -269,6 +269,7 @@ pub(crate) const NTF_SELF: u8 = 0x2;
 pub(crate) const NTF_MASTER: u8 = 0x4;
 pub(crate) const NTF_PROXY: u8 = 0x8;
 pub(crate) const NTF_EXT_LEARNED: u8 = 0x10;
+pub(crate) const NTF_STICKY: u8 = 0x40;
 pub(crate) const NUD_REACHABLE: u16 = 0x02;
 pub(crate) const NUD_NOARP: u16 = 0x40;
 pub(crate) const NUD_PERMANENT: u16 = 0x80;

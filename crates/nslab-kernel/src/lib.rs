@@ -16,6 +16,7 @@
 
 mod abi;
 pub mod address;
+pub mod bpf;
 pub mod conntrack;
 pub mod error;
 #[cfg(feature = "fuzz")]

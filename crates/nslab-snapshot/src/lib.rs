@@ -14,6 +14,7 @@ mod mounts;
 mod name;
 mod peers;
 mod places;
+mod programs;
 mod raw;
 mod read;
 mod settings;
@@ -109,6 +110,10 @@ pub struct State {
     pub xtables: Vec<String>,
     /// Sockets that take packets from anybody.
     pub sockets: Vec<Listener>,
+    /// BPF programs that see packets, other than those of XDP ([`Link::xdp`](nslab_kernel::link::Link::xdp)) and of filters
+    /// ([`NamespaceState::queues`]).
+    #[serde(default)]
+    pub programs: Vec<Program>,
     /// The groups that interfaces have joined; none if they could not be read.
     #[serde(default)]
     pub groups: Option<Vec<Membership>>,
@@ -118,6 +123,39 @@ pub struct State {
     pub peers: Vec<Peer>,
     /// What could not be read, and why. What hangs on it is not known, rather than absent.
     pub gaps: Vec<Gap>,
+}
+
+/// A BPF program that sees packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Its number.
+    pub number: u32,
+    /// Where it sees them.
+    #[serde(flatten)]
+    pub at: ProgramAt,
+}
+
+/// Where a BPF program sees packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "at")]
+pub enum ProgramAt {
+    /// As they come in at an interface, before tc's filters (TCX).
+    Ingress {
+        /// The interface.
+        link: IfIndex,
+    },
+    /// As they go out by an interface, before tc's filters (TCX).
+    Egress {
+        /// The interface.
+        link: IfIndex,
+    },
+    /// At a hook of netfilter, of one of the machine's namespaces: the kernel does not tell of which.
+    Netfilter {
+        /// `NFPROTO_IPV4` (2) or `NFPROTO_IPV6` (10).
+        family: u32,
+        /// `NF_INET_…`: prerouting (0), input, forward, output, postrouting (4).
+        hook: u32,
+    },
 }
 
 /// A socket that takes packets from anybody.

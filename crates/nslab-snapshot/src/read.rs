@@ -9,6 +9,7 @@ use nslab_kernel::{NamespaceId, NamespaceState, conntrack, parallel, sock_diag};
 use crate::discover::{All, Found};
 use crate::error::Result;
 use crate::holders::Holders;
+use crate::programs::Programs;
 use crate::{
     Contents, Gap, Listener, Membership, Name, Namespace, Options, Part, Settings, State, mark, peers, raw,
 };
@@ -25,13 +26,16 @@ pub(crate) struct Opened {
 /// Reads all namespaces, several at once.
 pub(crate) fn all(all: &All, options: Options) -> Result<Vec<Namespace>> {
     let holders = &all.holders;
+    let programs = Programs::of_machine();
     let read = parallel::map_with(
         &all.found,
         || None,
         |stay, found| {
             let state = match &found.handle {
-                Ok(handle) => one(handle, found.names.contains(&Name::Host), holders, options, stay)
-                    .map_err(|error| error.to_string()),
+                Ok(handle) => {
+                    one(handle, found.names.contains(&Name::Host), holders, &programs, options, stay)
+                        .map_err(|error| error.to_string())
+                }
                 Err(why) => Err(why.clone()),
             };
             (named(found, state.as_ref().ok().map(|(state, _)| state), holders), state)
@@ -104,6 +108,7 @@ fn one(
     namespace: &nslab_kernel::Namespace,
     is_host: bool,
     holders: &Holders,
+    programs: &Programs,
     options: Options,
     stay: &mut Option<Entered>,
 ) -> nslab_kernel::Result<(State, Opened)> {
@@ -153,6 +158,7 @@ fn one(
     let sockets =
         sockets.into_iter().map(|socket| Listener { process: holder(socket.inode), socket }).collect();
     let state = State {
+        programs: programs.here(&network.links),
         network,
         settings,
         nftables,

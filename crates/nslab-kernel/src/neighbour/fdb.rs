@@ -30,6 +30,9 @@ pub struct FdbEntry {
     /// A program put it there and looks after it (`NTF_EXT_LEARNED`).
     #[serde(default)]
     pub external: bool,
+    /// It stays where it is, whatever comes by another port (`NTF_STICKY`).
+    #[serde(default)]
+    pub sticky: bool,
     /// It is an address of the bridge itself (`NUD_PERMANENT` without `NTF_EXT_LEARNED`).
     pub local: bool,
 }
@@ -152,6 +155,7 @@ pub(crate) fn parse(payload: &[u8]) -> Option<FdbEntry> {
         remote: attributes.get(NDA_DST).and_then(|remote| remote.address()),
         fixed: state & (NUD_PERMANENT | NUD_NOARP) != 0,
         external: flags & NTF_EXT_LEARNED != 0,
+        sticky: flags & NTF_STICKY != 0,
         local: state & NUD_PERMANENT != 0 && flags & (NTF_EXT_LEARNED | NTF_SELF) == 0,
     })
 }

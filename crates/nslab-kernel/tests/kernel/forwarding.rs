@@ -42,10 +42,13 @@ fn a_bridge_shows_fixed_local_and_learned_addresses() {
         lab.namespace
             .run(|| std::net::UdpSocket::bind("10.0.0.1:0").unwrap().send_to(b"x", "10.0.0.77:9").unwrap())
             .unwrap();
+        let stuck = mac("02:00:00:00:00:98");
+        oracle.change_bridge(&lab.namespace, &format!("fdb add {stuck} dev a master static sticky"));
         let read = entries(&mut lab);
         let find = |mac| *read.iter().find(|entry| entry.mac == mac && entry.link == port).unwrap();
         let entry = FdbEntry {
             external: false,
+            sticky: false,
             link: port,
             master: Some(bridge),
             mac: fixed,
@@ -55,6 +58,7 @@ fn a_bridge_shows_fixed_local_and_learned_addresses() {
             local: false,
         };
         assert_eq!(find(fixed), entry);
+        assert_eq!(find(stuck), FdbEntry { mac: stuck, sticky: true, ..entry });
         assert_eq!(find(own), FdbEntry { mac: own, local: true, ..entry });
         assert_eq!(find(far), FdbEntry { mac: far, fixed: false, ..entry });
 
@@ -94,6 +98,7 @@ fn a_vxlan_sends_unknown_frames_to_several_ends() {
         }
         let entry = |mac, remote| FdbEntry {
             external: false,
+            sticky: false,
             link,
             master: None,
             mac,

@@ -70,6 +70,7 @@ fn state(links: Vec<Link>, addresses: Vec<Address>, mut routes: Vec<Route>, rule
         nftables: nslab_kernel::nftables::Ruleset::default(),
         xtables: Vec::new(),
         sockets: Vec::new(),
+        programs: Vec::new(),
         groups: None,
         connections: None,
         peers: Vec::new(),

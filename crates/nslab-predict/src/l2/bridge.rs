@@ -51,11 +51,14 @@ impl Inside<'_> {
     }
 
     /// What the bridge knows of the destination. What it learned since moves what it knew before, also what was put there by
-    /// hand (unless that is sticky, which is not read).
+    /// hand, unless that is sticky (`br_fdb_update`).
     fn known(&self, learned: &Learned, frame: &Frame) -> Known {
         let entry = self.entry(frame.destination);
         if let Some(entry) = entry.filter(|entry| entry.local) {
             return Known::Own(entry.link);
+        }
+        if let Some(entry) = entry.filter(|entry| entry.sticky) {
+            return Known::Behind(entry.link);
         }
         let since = learned.ports.get(&(self.at(), self.vlan, frame.destination)).copied();
         since.or(entry.map(|entry| entry.link)).map_or(Known::Nowhere, Known::Behind)
@@ -122,6 +125,13 @@ impl Walk<'_> {
             Err(lost) => return self.lose(at, lost, passage),
         };
         let inside = Inside { state, bridge, namespace: at.namespace, from: Some(port), vlan };
+        // It comes back, by a port in hairpin mode at the other end, say: what the bridge knows of addresses then flaps.
+        let back = |hop: &super::Hop| {
+            hop.at == inside.at() && matches!(hop.did, Did::Bridged { vlan: own, .. } if own == vlan)
+        };
+        if passage.hops.iter().any(back) {
+            return self.lose(at, Lost::Loop, passage);
+        }
         inside.learn(self.learned, &passage.frame);
         if passage.frame.destination.0[..5] == LINK_LOCAL {
             return self.bridge_takes(inside, passage);
@@ -177,12 +187,14 @@ impl Walk<'_> {
     fn flood(&mut self, inside: Inside<'_>, passage: &Passage) {
         let frame = passage.frame;
         let links = &inside.state.network.links;
+        let mut none = true;
         for port in links.iter().filter(|link| link.master == Some(inside.bridge.index)) {
             let is_origin = inside.from.is_some_and(|from| from.index == port.index);
             let Some(settings) = port.bridge_port else { continue };
             if is_origin && !settings.hairpin {
                 continue;
             }
+            none = false;
             // What the bridge's own namespace says to a group goes everywhere.
             let lets = if frame.is_broadcast() {
                 settings.broadcast_flood || inside.from.is_none()
@@ -196,6 +208,9 @@ impl Walk<'_> {
             } else {
                 self.lose(inside.port(port.index), Lost::NotFlooded, passage);
             }
+        }
+        if none && let Some(from) = inside.from {
+            self.lose(inside.port(from.index), Lost::NoPort, passage);
         }
     }
 

@@ -15,6 +15,7 @@ use nslab_snapshot::{Snapshot, State};
 use nslab_types::MacAddr;
 use serde::Serialize;
 
+pub(crate) use receive::programs;
 pub use tunnels::Vtep;
 pub use wiring::Wiring;
 
@@ -154,6 +155,8 @@ pub enum Lost {
     SamePort,
     /// The port does not let through what is for unknown destinations, or for groups.
     NotFlooded,
+    /// The bridge does not know the destination, and has no other port.
+    NoPort,
     /// A dummy interface swallows all.
     Dummy,
     /// The interface's queueing discipline drops all.

@@ -3,7 +3,7 @@
 use nslab_kernel::link::{Link, LinkKind, MacvlanMode};
 use nslab_kernel::nftables::Family;
 use nslab_kernel::qdisc::Handle;
-use nslab_snapshot::State;
+use nslab_snapshot::{ProgramAt, State};
 
 use super::{Did, Frame, Left, Lost, MOST_HOPS, Outcome, Passage, Port, Walk};
 use crate::Doubt;
@@ -143,6 +143,12 @@ fn entrance_doubts(state: &State, link: &Link) -> Vec<Doubt> {
             format!("look at it with `bpftool prog show id {program}`"),
         ));
     }
+    for program in programs(state, ProgramAt::Ingress { link: link.index }) {
+        doubts.push(Doubt::new(
+            format!("the BPF program {program} at the way in of {} (TCX)", link.name),
+            format!("look at it with `bpftool prog show id {program}`"),
+        ));
+    }
     let comes_in = |parent| matches!(parent, Handle::INGRESS | Handle::INGRESS_FILTERS);
     let mut filters = state.network.queues.filters.iter();
     if filters.any(|filter| filter.link == link.index && comes_in(filter.parent)) {
@@ -162,4 +168,9 @@ fn entrance_doubts(state: &State, link: &Link) -> Vec<Doubt> {
         }
     }
     doubts
+}
+
+/// The numbers of the BPF programs at a place.
+pub(crate) fn programs(state: &State, at: ProgramAt) -> impl Iterator<Item = u32> + '_ {
+    state.programs.iter().filter(move |program| program.at == at).map(|program| program.number)
 }

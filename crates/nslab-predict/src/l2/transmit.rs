@@ -2,8 +2,9 @@
 
 use nslab_kernel::link::{Link, LinkKind, MacvlanMode};
 use nslab_kernel::qdisc::{Handle, QdiscKind, Share};
-use nslab_snapshot::{State, Where};
+use nslab_snapshot::{ProgramAt, State, Where};
 
+use super::receive::programs;
 use super::{Did, Frame, Left, Lost, MOST_HOPS, Outcome, Passage, Port, Walk};
 use crate::Doubt;
 
@@ -143,6 +144,12 @@ fn queue_doubts(state: &State, link: &Link) -> Vec<Doubt> {
                 "take it away, or send many",
             ));
         }
+    }
+    for program in programs(state, ProgramAt::Egress { link: link.index }) {
+        doubts.push(Doubt::new(
+            format!("the BPF program {program} at the way out of {} (TCX)", link.name),
+            format!("look at it with `bpftool prog show id {program}`"),
+        ));
     }
     let goes_out = |parent| !matches!(parent, Handle::INGRESS | Handle::INGRESS_FILTERS);
     for filter in queues.filters.iter().filter(|filter| filter.link == link.index && goes_out(filter.parent))

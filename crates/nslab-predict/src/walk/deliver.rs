@@ -263,7 +263,7 @@ impl Walk<'_> {
 
     /// The packet that tells the sender of one that was refused; none if nobody is told (`__icmp_send`, `net/ipv4/icmp.c`;
     /// `icmp6_send`, `net/ipv6/icmp.c`; `nf_send_reset`, `net/ipv4/netfilter/nf_reject_ipv4.c`).
-    pub(super) fn error_packet(&self, run: &Run, error: Error) -> Option<Packet> {
+    pub(super) fn error_packet(&self, run: &Run, error: Error, by_rules: bool) -> Option<Packet> {
         let state = self.state(run.namespace)?;
         let refused = &run.packet;
         let ipv6 = refused.is_ipv6();
@@ -306,7 +306,9 @@ impl Walk<'_> {
                 }
                 let tcp =
                     Tcp { source: tcp.destination, destination: tcp.source, flags: Tcp::RST | Tcp::ACK };
-                (refused.ip.destination, Transport::Tcp(tcp), if ipv6 { 60 } else { 40 }, 0)
+                // Without what tells of congestion (`tcp_v4_send_reset`, `tcp_v6_send_response`; `nf_reject_iphdr_put`).
+                let tos = if by_rules { 0 } else { refused.ip.tos & !3 };
+                (refused.ip.destination, Transport::Tcp(tcp), if ipv6 { 60 } else { 40 }, tos)
             }
         };
         let ip = Ip { source, destination: to, ttl: ttl(state, ipv6), tos, dont_fragment: false, size };

@@ -138,7 +138,8 @@ impl Walk<'_> {
             );
             return self.unknown(run, cause.object, doubt);
         }
-        let Some(packet) = self.error_packet(&run, error) else {
+        let by_rules = matches!(cause.evidence, Evidence::Firewall(_));
+        let Some(packet) = self.error_packet(&run, error, by_rules) else {
             self.ends.push(run.end(Verdict::Dropped, Some(cause), None));
             return;
         };

@@ -87,7 +87,7 @@ impl Walk<'_> {
             let before = std::mem::take(&mut runs);
             runs = match hop.did {
                 Did::Bridged { .. } => {
-                    before.into_iter().flat_map(|run| self.bridged(run, *hop, end)).collect()
+                    before.into_iter().flat_map(|run| self.bridged(run, *hop, end, false)).collect()
                 }
                 Did::Sent => match self.enters(end, place) {
                     Some((own, far)) => {
@@ -183,7 +183,8 @@ impl Walk<'_> {
 
     /// What rules make of a frame that a bridge passes on: those of the family `bridge`, and those for IP where
     /// `bridge-nf-call-*` is on (`net/bridge/br_netfilter_hooks.c`).
-    fn bridged(&mut self, mut run: Run, hop: l2::Hop, end: &End) -> Vec<Run> {
+    /// Of those only the first ones if it is `lost` after them.
+    fn bridged(&mut self, mut run: Run, hop: l2::Hop, end: &End, lost: bool) -> Vec<Run> {
         let Some(state) = self.state(hop.at.namespace) else { return vec![run] };
         let (own, calls) = (own_rules(state, hop), calls(state, hop, end, run.packet.is_ipv6()));
         if own.is_empty() && calls.is_empty() {
@@ -202,7 +203,9 @@ impl Walk<'_> {
         let is_called = !calls.is_empty();
         run.by_bridge = is_called;
         let mut passing = vec![run];
-        for place in own.into_iter().chain(calls).filter(|at| !again || at.hook != Hook::Prerouting) {
+        let passes =
+            |at: &At| if lost { at.hook == Hook::Prerouting } else { !again || at.hook != Hook::Prerouting };
+        for place in own.into_iter().chain(calls).filter(passes) {
             let next = passing.into_iter().flat_map(|run| self.hook(run, state, place));
             passing = next.map(|(run, _)| run).collect();
             if place.hook == Hook::Prerouting && place.bridged {
@@ -216,7 +219,7 @@ impl Walk<'_> {
         }
         let mut on = Vec::new();
         for mut run in passing {
-            if is_called {
+            if is_called && !lost {
                 super::tracking::confirm(&mut run);
             }
             run.namespace = home;
@@ -233,20 +236,52 @@ impl Walk<'_> {
         if let Some(end) = lost.iter().find(|end| matches!(end.outcome, Outcome::Left(_))) {
             return self.left(run, end);
         }
-        let mut run = run;
-        if let Some((cause, end)) = self.obstacle(at, expected, lost) {
-            for hop in &end.hops {
-                self.note_hop(&mut run, *hop);
+        if let Some(doubt) = circles(lost) {
+            let name = self.port(at);
+            return self.unknown(run, name, doubt);
+        }
+        let (cause, end) = match self.obstacle(at, expected, lost) {
+            Some((cause, end)) => (cause, Some(end)),
+            None => {
+                let text = format!("no interface where {} leads has the MAC {mac}", self.port(at));
+                let cause = Cause::new(Code::NeighbourFailed, at.namespace, mac.to_string(), text);
+                // It goes as far as it gets.
+                (cause.at(at.link), lost.iter().max_by_key(|end| end.hops.len()))
             }
-            return self.drop(run, cause);
+        };
+        let Some(end) = end else { return self.drop(run, cause) };
+        // Rules on its way may do something else with it before.
+        for run in self.along(run, end) {
+            for run in self.within(run, end) {
+                self.drop(run, cause.clone());
+            }
         }
-        // It sets out all the same.
-        for hop in lost.first().map_or(&[][..], |end| &end.hops[..]) {
-            self.note_hop(&mut run, *hop);
-        }
-        let text = format!("no interface where {} leads has the MAC {mac}", self.port(at));
-        let cause = Cause::new(Code::NeighbourFailed, at.namespace, mac.to_string(), text).at(at.link);
-        self.drop(run, cause);
+    }
+
+    /// Through the first rules of a bridge in which a frame is lost.
+    fn within(&mut self, run: Run, end: &End) -> Vec<Run> {
+        let Some(hop) = end.hops.last().filter(|hop| hop.did == Did::Received) else { return vec![run] };
+        let bridge = self.link(hop.at).and_then(|link| link.master);
+        let is_bridge = |link: u32| {
+            let at = Port { link, ..hop.at };
+            self.link(at).is_some_and(|link| link.as_bridge().is_some())
+        };
+        let inside = matches!(
+            end.outcome,
+            Outcome::Lost(
+                Lost::SamePort
+                    | Lost::NoPort
+                    | Lost::NotFlooded
+                    | Lost::Isolated
+                    | Lost::Vlan(Some(_))
+                    | Lost::TooLong { .. }
+            )
+        );
+        let Some(bridge) = bridge.filter(|&link| inside && is_bridge(link)) else { return vec![run] };
+        // What comes after prerouting it does not get to.
+        let did = Did::Bridged { from: Some(hop.at.link), to: hop.at.link, vlan: None, known: false };
+        let at = Port { link: bridge, ..hop.at };
+        self.bridged(run, l2::Hop { at, did }, end, true)
     }
 
     /// A frame leaves what the snapshot holds.

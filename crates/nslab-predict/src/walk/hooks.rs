@@ -2,12 +2,13 @@
 
 use nslab_kernel::link::IfIndex;
 use nslab_kernel::nftables::{Family, Hook};
-use nslab_snapshot::{Part, State};
+use nslab_snapshot::{Part, ProgramAt, State};
 
 use super::Walk;
 use super::run::{Phase, RefusedWith, Run};
 use super::surroundings::{Here, device};
 use super::{tracking, words};
+use crate::l2;
 use crate::nft::{self, Context, Fate, LinkHeader, Rejection, Socket, Step, Tracking};
 use crate::{Action, Cause, Code, Doubt, Error, Evidence, Packet, Transport};
 
@@ -41,6 +42,7 @@ impl Walk<'_> {
     /// is noted.
     pub(super) fn hook(&mut self, mut run: Run, state: &State, at: At) -> Vec<(Run, bool)> {
         self.gaps(&run, state);
+        self.programs(&run, state, at);
         let ruleset = &state.nftables;
         if ruleset.tables.is_empty() {
             return vec![(run, false)];
@@ -179,6 +181,30 @@ impl Walk<'_> {
             "send it and look, or send one that fits",
         );
         self.perhaps(run, "nftables", &doubt);
+    }
+
+    /// BPF programs at the hook may drop anything.
+    fn programs(&mut self, run: &Run, state: &State, at: At) {
+        if state.programs.is_empty() || at.family.is_some() {
+            return;
+        }
+        let hook = match at.hook {
+            Hook::Prerouting => 0,
+            Hook::Input => 1,
+            Hook::Forward => 2,
+            Hook::Output => 3,
+            Hook::Postrouting => 4,
+            Hook::Ingress | Hook::Egress | Hook::Other(_) => return,
+        };
+        let family = if run.packet.is_ipv6() { 10 } else { 2 };
+        let first = l2::programs(state, ProgramAt::Netfilter { family, hook }).next();
+        if let Some(program) = first {
+            let doubt = Doubt::new(
+                format!("the BPF program {program} at a hook of netfilter, which may be this namespace's"),
+                format!("look at it with `bpftool prog show id {program}` and `bpftool net show`"),
+            );
+            self.perhaps(run, "netfilter", &doubt);
+        }
     }
 
     /// Rules that could not be read, or are not understood, may drop anything.

@@ -21,7 +21,7 @@ impl Walk<'_> {
             // What a table leads astray is not merely a copy for others.
             let other = match end.outcome {
                 Outcome::Lost(Lost::OtherAddress) => self.misled(end).is_none(),
-                Outcome::Lost(Lost::NoVlan(_)) => true,
+                Outcome::Lost(Lost::NoVlan(_) | Lost::NoPort) => true,
                 _ => false,
             };
             (other, !is_near(end))
@@ -123,6 +123,7 @@ impl Walk<'_> {
                 }
             }
             Lost::Queue => cause(Code::TcDrop, format!("the queueing discipline of {name} drops all (blackhole)")),
+            Lost::NoPort => None,
             Lost::Dummy => cause(Code::NeighbourFailed, format!("{name} is a dummy, which swallows all")),
             Lost::Loop => cause(Code::Unmodelled, "the frame goes round in circles between bridges".to_owned()),
         }

@@ -178,6 +178,10 @@ impl Walk<'_> {
 
     /// Nobody answers. A host that passes a packet on tells its sender in the end.
     fn no_neighbour(&mut self, run: Run, cause: Cause) {
+        if cause.code == Code::Unmodelled {
+            let doubt = Doubt::new(cause.text, "send it and look");
+            return self.unknown(run, cause.object, doubt);
+        }
         let ipv6 = run.packet.is_ipv6();
         let error = if ipv6 { (1, 3) } else { (3, 1) };
         let error = (!run.made).then_some(crate::Error::Icmp { kind: error.0, code: error.1, mtu: None });

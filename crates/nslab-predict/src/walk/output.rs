@@ -193,9 +193,10 @@ impl Walk<'_> {
         let size = run.packet.ip.size;
         let link = way.map_or(1, |way| way.link);
         let object = words::link(state, link);
-        let text = format!(
-            "it has {size} bytes and may not be fragmented, and {object} takes {mtu}: the program is told"
-        );
+        let mut text = format!("it has {size} bytes and may not be fragmented, and {object} takes {mtu}");
+        if self.inside.is_empty() {
+            text.push_str(": the program is told");
+        }
         let cause = Cause::new(Code::MtuExceeded, run.namespace, object, text)
             .at(link)
             .with(Evidence::Mtu { size, mtu });

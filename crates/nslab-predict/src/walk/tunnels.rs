@@ -47,7 +47,8 @@ impl<'a> Walk<'a> {
                 destination: to,
                 ttl: if own.ttl == 0 { below.settings.ttl } else { own.ttl },
                 tos: 0,
-                dont_fragment: false,
+                // Nobody allows IPv6 to cut it (`ip6_fragment` without `ignore_df`).
+                dont_fragment: to.is_ipv6(),
                 size: size + GROWTH + header,
             },
             transport: Transport::Udp { source: SOURCE_PORT, destination: far.port },

@@ -355,6 +355,7 @@ fn settled(socket: &mut Socket) -> State {
                 nftables: nslab_kernel::nftables::Ruleset::default(),
                 xtables: Vec::new(),
                 sockets: Vec::new(),
+                programs: Vec::new(),
                 groups: Membership::list().ok(),
                 connections: None,
                 peers: Vec::new(),

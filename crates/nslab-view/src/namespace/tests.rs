@@ -195,6 +195,7 @@ fn a_switch_with_its_ports() {
     port.bridge_port = Some(BridgePort { isolated: true, ..BridgePort::default() });
     let entry = |last, fixed| FdbEntry {
         external: false,
+        sticky: false,
         link: 3,
         master: Some(2),
         mac: MacAddr([2, 0, 0, 0, 0, last]),
