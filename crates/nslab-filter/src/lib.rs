@@ -4,6 +4,26 @@
 //! kernel (`SO_ATTACH_FILTER`) or runs here, over a [`Frame`] in memory. The crate does no I/O: what names of ports,
 //! protocols and hosts mean is asked of [`Names`].
 //!
+//! ```
+//! use nslab_filter::{Filter, Frame, NameTable};
+//!
+//! let filter = Filter::parse("arp or port domain", &NameTable::builtin())?;
+//! let mut arp = [0; 42];
+//! arp[12..14].copy_from_slice(&[0x08, 0x06]);
+//! assert!(filter.program().matches(&Frame::new(&arp)));
+//!
+//! let error = Filter::parse("arp or prot domain", &NameTable::builtin()).unwrap_err();
+//! assert_eq!(error.span, 7..11);
+//! assert_eq!(error.hint.as_deref(), Some("did you mean \"port\"?"));
+//! # Ok::<(), nslab_filter::FilterError>(())
+//! ```
+//!
+//! # How it is done
+//!
+//! The text becomes an expression in which every name is looked up (`parse`), that one a condition on values of the packet
+//! (`lower`), that a graph of tests which is made small (`graph::optimise`), and the graph becomes instructions
+//! (`graph::emit`).
+//!
 //! # What differs from libpcap
 //!
 //! Programs select what libpcap 1.10's select; the tests hold the two against each other. On purpose it is otherwise here:

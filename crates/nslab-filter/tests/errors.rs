@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use nslab_filter::{ErrorKind, Filter, NameTable, Names, Transport};
 use nslab_types::MacAddr;
+use proptest::prelude::*;
 
 /// Filters; the part that is wrong, in brackets `‹›`; what the message says; what the hint says.
 const WRONG: &[(&str, &str, &str)] = &[
@@ -57,6 +58,31 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("host 10.0.0.1‹,› 10.0.0.2", "\",\" has no meaning", "\"or\""),
     ("host ‹ü›", "\"ü\" has no meaning", ""),
     ("‹4294967296› = 1", "is not a number of 32 bits", ""),
+    ("tcp port 80 ‹&› host 10.0.0.1", "\"&\" has no place here", "join conditions with \"and\""),
+    ("(tcp or udp) ‹|› icmp", "\"|\" has no place here", "join conditions with \"or\""),
+    ("host 10.0.0.1‹:›80", "\":\" has no place here", "write \"and port 80\""),
+    ("‹tcp.port› == 80", "is no word", "write \"tcp port 80\": filters of Wireshark's display"),
+    ("‹http.host› == 80", "is no word", "filters of Wireshark's display"),
+    (
+        "tcp port ‹=› 80",
+        "a port is wanted after \"tcp port\", not \"=\"",
+        "leave out the sign: \"tcp port 80\"",
+    ),
+    ("tcp ‹80›", "\"80\" has no place here", "write \"tcp port 80\""),
+    ("udp‹/›53", "\"/\" has no place here", "write \"udp port 53\""),
+    ("port ‹80-90›", "no port is named \"80-90\"", "write \"portrange 80-90\""),
+    ("host ‹2001:db8::1/64›", "masks are for networks", "write \"net 2001:db8::/64\""),
+    ("host ‹10.0.0.1/24›", "masks are for networks", "write \"net 10.0.0.0/24\""),
+    ("host ‹10.0.0.1/32›", "masks are for networks", "write \"host 10.0.0.1\""),
+    ("‹10.0.0.0›/8", "needs a word before it", "write \"net 10.0.0.0/8\""),
+    ("host fe80::1‹%›eth0", "\"%\" has no place here", "an address has no zone here"),
+    ("vlan ‹id› 5", "\"id\" is no word", "the number stands right behind the word: \"vlan 5\""),
+    ("vlan‹=›5", "\"=\" has no place here", "the number stands right behind the word: \"vlan 5\""),
+    ("icmp ‹type› 8", "\"type\" is for 802.11 frames", "write \"icmp[icmptype] = icmp-echo\""),
+    ("tcp ‹flags› syn", "\"flags\" is no word", "write \"tcp[tcpflags] & tcp-syn != 0\""),
+    ("‹http›", "\"http\" is no word", "write \"port http\""),
+    ("‹ospf›", "\"ospf\" is no word", "write \"ip proto ospf\""),
+    ("‹ipv6›", "\"ipv6\" is no word", "write \"ip6\""),
     ("port 80 ‹/›8", "a prefix length has no place here", ""),
 ];
 
@@ -112,6 +138,74 @@ fn long_programs_jump_far() {
     frame[37] = 7;
     assert!(takes(&frame));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is written, the place that an error names is in it.
+    #[test]
+    fn errors_are_within_the_text(
+        words in prop::collection::vec(prop::sample::select(WORDS.to_vec()), 0..12),
+        odd in "\\PC{0,6}",
+    ) {
+        for text in [words.join(" "), words.concat(), format!("{}{odd}", words.join(" "))] {
+            if let Err(error) = Filter::parse(&text, &NameTable::builtin()) {
+                prop_assert!(text.get(error.span.clone()).is_some(), "{text}: {error:?}");
+            }
+        }
+    }
+}
+
+/// What texts are made of, in any order.
+const WORDS: &[&str] = &[
+    "tcp",
+    "ip",
+    "ip6",
+    "ether",
+    "host",
+    "net",
+    "port",
+    "portrange",
+    "proto",
+    "src",
+    "dst",
+    "and",
+    "or",
+    "not",
+    "(",
+    ")",
+    "[",
+    "]",
+    ":",
+    "+",
+    "-",
+    "&",
+    "<<",
+    "=",
+    "!=",
+    "<",
+    "/",
+    "mask",
+    "vlan",
+    "vxlan",
+    "mpls",
+    "len",
+    "less",
+    "80",
+    "0x1f",
+    "10.0.0.1",
+    "10",
+    "2001:db8::1",
+    "02:00:00:00:00:01",
+    "http",
+    "80-90",
+    "foo",
+    "\\tcp",
+    "byte",
+    "%",
+    "ü",
+    "tcpflags",
+];
 
 /// A host of two addresses, and an Ethernet address.
 struct Hosts;

@@ -124,6 +124,12 @@ impl Parser<'_> {
             let error = self.refused(ErrorKind::Syntax, place, message);
             return error.hint(format!("if a name is meant, write \\{found}"));
         }
+        if let Some(Kind::Equal) = self.peek() {
+            let message = format!("{wanted} is wanted after {after:?}, not {found:?}");
+            let next = self.written(place + 1);
+            let error = self.refused(ErrorKind::Syntax, place, message);
+            return error.hint(format!("leave out the sign: \"{after} {next}\""));
+        }
         let but = if found.is_empty() { String::new() } else { format!(", not {found:?}") };
         self.refused(ErrorKind::Syntax, place, format!("{wanted} is wanted after {after:?}{but}"))
     }
@@ -281,9 +287,15 @@ impl Parser<'_> {
         }
         if masked && kind != Kindof::Net {
             let error = self.refused(ErrorKind::Qualifier, first, "masks are for networks, not for hosts");
-            return Err(
-                error.hint(format!("write \"net {}\"", self.text.get(self.since(first)).unwrap_or_default()))
-            );
+            let network = Ipv4Addr::from(address & mask);
+            let length = mask.leading_ones();
+            return Err(if mask == u32::MAX {
+                error.hint(format!("write \"host {network}\""))
+            } else if prefix_mask(length) == mask {
+                error.hint(format!("write \"net {network}/{length}\""))
+            } else {
+                error.hint(format!("write \"net {network} mask {}\"", Ipv4Addr::from(mask)))
+            });
         }
         if address & !mask != 0 {
             let error =
@@ -338,14 +350,12 @@ impl Parser<'_> {
             }
             length = given;
         }
-        if kind == Kindof::Host && length != 128 {
-            let error = self.refused(ErrorKind::Qualifier, first, "masks are for networks, not for hosts");
-            return Err(
-                error.hint(format!("write \"net {}\"", self.text.get(self.since(first)).unwrap_or_default()))
-            );
-        }
         let mask = if length == 0 { 0 } else { u128::MAX << (128 - length) };
         let bits = u128::from(address);
+        if kind == Kindof::Host && length != 128 {
+            let error = self.refused(ErrorKind::Qualifier, first, "masks are for networks, not for hosts");
+            return Err(error.hint(format!("write \"net {}/{length}\"", Ipv6Addr::from(bits & mask))));
+        }
         if bits & !mask != 0 {
             let network = Ipv6Addr::from(bits & mask);
             return Err(self

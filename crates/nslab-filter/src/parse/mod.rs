@@ -4,6 +4,7 @@
 //! qualifiers that were last written: `tcp dst port 80 or 443`. What was last written is a value that goes along.
 
 mod arithmetic;
+mod hint;
 mod id;
 pub(crate) mod keyword;
 mod primitive;
@@ -231,9 +232,17 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether the parenthesis at a token is part of an arithmetic expression: it is if an operator or a comparison follows it.
+    /// Whether the parenthesis at a token is part of an arithmetic expression: it is if an operator or a comparison follows it,
+    /// and no words are in it that are none of arithmetic.
     fn opens_number(&self, place: usize) -> bool {
-        self.closing.get(place).is_some_and(|close| self.is_reckoning(close + 1))
+        let Some(close) = self.closing.get(place).filter(|close| self.is_reckoning(**close + 1)) else {
+            return false;
+        };
+        let inside = self.tokens.get(place..*close).unwrap_or_default();
+        inside.iter().all(|token| match token.kind {
+            Kind::Keyword(keyword) => matches!(keyword, Keyword::Protocol(_) | Keyword::Len),
+            _ => true,
+        })
     }
 
     /// Whether a token is an arithmetic operator or compares numbers.
@@ -244,37 +253,6 @@ impl Parser<'_> {
 
     fn syntax<T>(&self, message: impl Into<String>) -> Result<T> {
         Err(FilterError::new(ErrorKind::Syntax, self.span(), message))
-    }
-
-    /// The error of a token that nothing can be made of, where an expression could have ended.
-    fn left_over(&self) -> FilterError {
-        let word = self.written(self.next);
-        let error = |message: String| FilterError::new(ErrorKind::Syntax, self.span(), message);
-        match self.peek() {
-            None => error("the filter ends too early".to_owned()),
-            Some(Kind::Slash) => error("a prefix length has no place here".to_owned())
-                .hint("it belongs to an address of IPv6, or of IPv4 with a dot in it, as \"net 10.0.0.0/8\""),
-            Some(Kind::Name) => self.unknown_word(self.next),
-            Some(
-                Kind::Keyword(_) | Kind::Number(_) | Kind::Dotted | Kind::Ip6(_) | Kind::Mac(_) | Kind::Open,
-            ) => error(format!("{word:?} does not continue what stands before it"))
-                .hint("join the two with \"and\" or \"or\""),
-            _ => error(format!("{word:?} has no place here")),
-        }
-    }
-
-    /// The error of a name where a word of the language should be.
-    fn unknown_word(&self, place: usize) -> FilterError {
-        let word = self.written(place);
-        let error = FilterError::new(
-            ErrorKind::Syntax,
-            self.span_at(place),
-            format!("{word:?} is no word of the filter language"),
-        );
-        match keyword::similar(word) {
-            Some(similar) => error.hint(format!("did you mean {similar:?}?")),
-            None => error.hint("before a name or address say what it is, as \"host\", \"net\" or \"port\""),
-        }
     }
 }
 

@@ -32,7 +32,9 @@ impl Parser<'_> {
                     self.span(),
                     format!("the address {what} needs a word before it"),
                 );
-                Err(error.hint(format!("write \"host {what}\"")))
+                let masked = self.kind_at(first + 1) == Some(Kind::Slash);
+                let network = || format!("write \"net {what}/{}\"", self.written(first + 2));
+                Err(error.hint(if masked { network() } else { format!("write \"host {what}\"") }))
             }
             Some(Kind::Mac(_)) => {
                 let error = FilterError::new(
@@ -123,7 +125,12 @@ impl Parser<'_> {
 
     fn foreign(&self, place: usize, why: &str) -> FilterError {
         let message = format!("{:?} {why}", self.written(place));
-        FilterError::new(ErrorKind::Unsupported, self.span_at(place), message)
+        let error = FilterError::new(ErrorKind::Unsupported, self.span_at(place), message);
+        match (self.written(place.saturating_sub(1)), self.written(place)) {
+            ("icmp", "type") => error.hint("write \"icmp[icmptype] = icmp-echo\""),
+            ("icmp6", "type") => error.hint("write \"icmp6[icmp6type] = icmp6-echo\""),
+            _ => error,
+        }
     }
 
     /// Primitives that are words of their own; nothing if the word is a qualifier.

@@ -22,8 +22,14 @@ impl Parser<'_> {
             (Some(tcp), _) => Ok((tcp, Some(Transport::Tcp))),
             (None, Some(udp)) => Ok((udp, Some(Transport::Udp))),
             (None, None) => {
-                let message = format!("no port is named {name:?}");
-                Err(self.refused(ErrorKind::UnknownName, first, message).hint("write its number"))
+                let error = self.refused(ErrorKind::UnknownName, first, format!("no port is named {name:?}"));
+                let is_range =
+                    name.split_once('-').is_some_and(|(low, high)| value(low).and(value(high)).is_some());
+                Err(if is_range {
+                    error.hint(format!("write \"portrange {name}\""))
+                } else {
+                    error.hint("write its number")
+                })
             }
         }
     }
