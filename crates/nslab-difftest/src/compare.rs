@@ -76,7 +76,9 @@ pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: 
     let given_up = verdict == Verdict::Rejected
         && prediction.verdict == Verdict::Dropped
         && hangs_on_neighbours(prediction)
-        && observed.told.iter().all(|told| is_host_unreachable(told) && gave_up(taken, observed, told));
+        && observed.told.iter().all(|told| {
+            is_host_unreachable(told) && (prediction.told == Some(*told) || gave_up(taken, observed, told))
+        });
     if verdict != prediction.verdict && !given_up {
         return contradicts(
             Part::Verdict,

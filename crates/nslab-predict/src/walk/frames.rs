@@ -240,14 +240,13 @@ impl Walk<'_> {
             let name = self.port(at);
             return self.unknown(run, name, doubt);
         }
-        let (cause, end) = match self.obstacle(at, expected, lost) {
-            Some((cause, end)) => (cause, Some(end)),
-            None => {
-                let text = format!("no interface where {} leads has the MAC {mac}", self.port(at));
-                let cause = Cause::new(Code::NeighbourFailed, at.namespace, mac.to_string(), text);
-                // It goes as far as it gets.
-                (cause.at(at.link), lost.iter().max_by_key(|end| end.hops.len()))
-            }
+        let (cause, end) = if let Some((cause, end)) = self.obstacle(at, expected, lost) {
+            (cause, Some(end))
+        } else {
+            let text = format!("no interface where {} leads has the MAC {mac}", self.port(at));
+            let cause = Cause::new(Code::NeighbourFailed, at.namespace, mac.to_string(), text);
+            // It goes as far as it gets.
+            (cause.at(at.link), lost.iter().max_by_key(|end| end.hops.len()))
         };
         let Some(end) = end else { return self.drop(run, cause) };
         // Rules on its way may do something else with it before.

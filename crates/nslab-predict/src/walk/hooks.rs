@@ -107,6 +107,15 @@ impl Walk<'_> {
                     self.unknown(run, object, doubt);
                     return None;
                 }
+                if matches!(at.hook, Hook::Postrouting | Hook::Input) && tracking::clashes(&run) {
+                    let what = "which port address translation takes, as another connection has that which it would take";
+                    self.unknown(
+                        run,
+                        "connection tracking",
+                        Doubt::new(what, "send it and look at `conntrack -L`"),
+                    );
+                    return None;
+                }
                 Some((run, branch.rerouted))
             }
             Fate::Dropped | Fate::Rejected(_) => {

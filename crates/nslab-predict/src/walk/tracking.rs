@@ -82,6 +82,14 @@ pub(super) fn attached(tracking: &Tracking) -> Tracking {
     }
 }
 
+/// Whether answers to it would be taken for answers to another connection of the namespace: address translation then takes another
+/// port (`nf_nat_used_tuple`, `net/netfilter/nf_nat_core.c`).
+pub(super) fn clashes(run: &Run) -> bool {
+    let Tracking::Connection(own) = &run.tracking else { return false };
+    own.direction == CtDirection::Original
+        && of(run).any(|other| other.reply == own.reply && other.original != own.original)
+}
+
 /// The namespace is through with the packet: its connection is known from now on (`nf_conntrack_confirm`), and what an error
 /// quotes looks as it does on the other side.
 pub(super) fn confirm(run: &mut Run) {
