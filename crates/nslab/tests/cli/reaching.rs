@@ -31,6 +31,12 @@ green → blue, red: WRONG_SEGMENT (2)
     let run = session.run(["reach", &lab, "-s", "icmp,tcp/80", "--json"]).status(1);
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(keys(&report), ["cells", "classes", "pairs"]);
+    // What is printed is what the schema says.
+    let schema: serde_json::Value = serde_json::from_str(&session.ok(["schema", "reach"])).unwrap();
+    assert_eq!(keys(&report), keys(&schema["properties"]));
+    let of = |name: &str| keys(&schema["$defs"][name]["properties"]);
+    let known = |value: &serde_json::Value, name: &str| keys(value).iter().all(|key| of(name).contains(key));
+    assert!(known(&report["cells"][0], "CellRow") && known(&report["pairs"][0], "Pair"), "{report:#}");
     let all = report["pairs"].as_array().unwrap();
     assert_eq!(all.len(), 12);
     let refused = all.iter().filter(|pair| pair["code"] == "NO_LISTENER" && pair["verdict"] == "rejected");
@@ -59,6 +65,8 @@ fn changes(session: &Session) {
     assert!(run.stdout.contains(&format!("red → blue: NO_CARRIER at {lab}/red eth0")), "{run:#?}");
     let report = session.run(["reach", &lab, "--diff", before, "--json"]).status(1);
     let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&session.ok(["schema", "reach-diff"])).unwrap();
+    assert_eq!(keys(&report), keys(&schema["properties"]));
     assert_eq!(
         (report["lost"].as_array().unwrap().len(), report["gained"].as_array().unwrap().len()),
         (2, 0)

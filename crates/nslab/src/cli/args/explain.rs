@@ -68,6 +68,12 @@ pub enum SchemaOf {
     Doctor,
     /// `nslab doctor --host --json`
     DoctorHost,
+    /// `nslab reach --json`
+    Reach,
+    /// `nslab reach --diff --json`
+    ReachDiff,
+    /// `nslab reach --expect --json`
+    ReachExpect,
     /// `nslab export --json` of namespaces
     Export,
 }

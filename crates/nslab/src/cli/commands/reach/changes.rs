@@ -7,6 +7,7 @@ use nslab_predict::reach::{Cell, Family, Reach, Service, reach};
 use nslab_predict::{Network, Verdict};
 use nslab_snapshot::Snapshot;
 use nslab_view::Matrix;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::hosts::Hosts;
@@ -16,8 +17,9 @@ use crate::cli::error::CliError;
 use crate::cli::output::Output;
 
 /// What `reach --diff --json` prints.
-#[derive(Serialize)]
-struct Report {
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "nslab reach --diff --json")]
+pub(in crate::cli) struct Report {
     /// Pairs that reach now and did not.
     gained: Vec<Change>,
     /// Pairs that did reach and do not now.
@@ -27,12 +29,20 @@ struct Report {
 }
 
 /// A pair.
-#[derive(Serialize)]
-struct Change {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::cli) struct Change {
+    /// The sender.
     from: String,
+    /// The receiver.
     to: String,
+    /// `icmp`, `tcp/PORT` or `udp/PORT`.
+    #[schemars(with = "String")]
     service: Service,
+    /// The outcome before.
+    #[schemars(with = "String", extend("enum" = ["delivered", "dropped", "rejected", "unknown"]))]
     was: Verdict,
+    /// The outcome now.
+    #[schemars(with = "String", extend("enum" = ["delivered", "dropped", "rejected", "unknown"]))]
     is: Verdict,
     /// What stopped it, or does now.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use nslab_predict::{Network, Verdict};
 use nslab_topology::Loaded;
 use nslab_topology::lab::{Expectation, Expected, Party, Probe};
 use nslab_topology::model::Device;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::hosts::Hosts;
@@ -19,15 +20,27 @@ use crate::cli::file;
 use crate::cli::output::Output;
 
 /// One expectation of one pair in JSON.
-#[derive(Serialize)]
-struct Row {
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "a line of nslab reach --expect --json")]
+pub(in crate::cli) struct Row {
+    /// The line of the lab file.
     line: usize,
+    /// The sender.
     from: String,
+    /// The receiver.
     to: String,
+    /// `icmp`, `tcp/PORT` or `udp/PORT`.
+    #[schemars(with = "String")]
     service: Service,
+    /// What the file expects.
+    #[schemars(with = "String")]
     expected: Expected,
+    /// What is predicted.
+    #[schemars(with = "String", extend("enum" = ["delivered", "dropped", "rejected", "unknown"]))]
     verdict: Verdict,
+    /// Whether the one is the other.
     holds: bool,
+    /// What stops the packet.
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<CauseRow>,
 }

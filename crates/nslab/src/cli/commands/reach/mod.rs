@@ -11,8 +11,11 @@ use nslab_predict::reach::{Family, Reach, Service, reach};
 use nslab_predict::{Cause, Code, Network, Verdict};
 use nslab_snapshot::{Options, Snapshot};
 use nslab_view::{Cell, Matrix};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+pub(in crate::cli) use self::changes::Report as Changes;
+pub(in crate::cli) use self::expect::Row as Expectation;
 use self::hosts::Hosts;
 use super::scan::{load, take};
 use super::{DONE, NO};
@@ -21,51 +24,76 @@ use crate::cli::error::CliError;
 use crate::cli::output::Output;
 
 /// What `reach --json` prints.
-#[derive(Serialize)]
-pub(super) struct Report {
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "nslab reach --json")]
+pub(in crate::cli) struct Report {
     /// Hosts that fare alike, as senders and as receivers.
     classes: Vec<Vec<String>>,
     /// What becomes of packets between classes, for each service.
     cells: Vec<CellRow>,
+    /// What becomes of packets of each pair, for each service.
     pairs: Vec<Pair>,
 }
 
 /// What becomes of packets from the hosts of one class to those of another.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CellRow {
+    /// The class of the senders: its place in `classes`.
     from: usize,
+    /// The class of the receivers.
     to: usize,
+    /// `icmp`, `tcp/PORT` or `udp/PORT`.
+    #[schemars(with = "String")]
     service: Service,
     /// The address that one of them was asked by; none if there is none.
     address: Option<IpAddr>,
+    /// The outcome.
+    #[schemars(with = "String", extend("enum" = ["delivered", "dropped", "rejected", "unknown"]))]
     verdict: Verdict,
+    /// What stops them.
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<CauseRow>,
 }
 
 /// The object that stops a packet, in one of the pairs.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct CauseRow {
+    /// Which kind of cause.
+    #[schemars(with = "String", extend("enum" = Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>()))]
     code: Code,
+    /// The object to blame.
     r#where: Where,
+    /// Why, a sentence.
     text: String,
+    /// Where the answer is what is dropped: why it is.
+    #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     inner: Option<Code>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Where {
+    /// The namespace.
     ns: String,
+    /// What there, in words.
     object: String,
 }
 
 /// One pair.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Pair {
+    /// The sender.
     from: String,
+    /// The receiver.
     to: String,
+    /// `icmp`, `tcp/PORT` or `udp/PORT`.
+    #[schemars(with = "String")]
     service: Service,
+    /// The outcome.
+    #[schemars(with = "String", extend("enum" = ["delivered", "dropped", "rejected", "unknown"]))]
     verdict: Verdict,
+    /// The code of what stops it.
+    #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<Code>,
 }
