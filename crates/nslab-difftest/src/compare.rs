@@ -60,8 +60,7 @@ pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: 
     let is_own = |state: &State| {
         state.network.addresses.iter().any(|address| address.address.addr() == probe.destination)
     };
-    let comes_back =
-        observed.seen.last().is_some_and(|last| last.space == probe.from && !last.sent && !last.is_others);
+    let comes_back = observed.seen.iter().any(|one| one.space == probe.from && !one.sent && !one.is_others);
     if matches!(probe.what, Kind::Other(_)) && (comes_back || taken.state(probe.from).is_some_and(is_own)) {
         return Finding::Unsent("what it is sent by would take it, too");
     }
