@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
+use nslab_difftest::generate::Mode;
 use nslab_difftest::report::Report;
 use nslab_difftest::session::{self, Session};
 use nslab_difftest::{faults, generate};
@@ -36,6 +37,9 @@ struct Arguments {
     /// Nothing odd: networks in which everything works.
     #[arg(long)]
     plain: bool,
+    /// Routes with several next hops, next hops as objects, and packets for all, for groups and for one link besides.
+    #[arg(long, conflicts_with = "plain")]
+    wide: bool,
     /// Put one fault of a known kind into each of many healthy networks: the code named must be the fault's.
     #[arg(long)]
     faults: bool,
@@ -52,8 +56,13 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let mode = match (arguments.plain, arguments.wide) {
+        (true, _) => Mode::Plain,
+        (_, true) => Mode::Wide,
+        _ => Mode::Odd,
+    };
     if arguments.print {
-        let (network, probes) = generate::any(arguments.seed, arguments.packets, arguments.plain);
+        let (network, probes) = generate::any(arguments.seed, arguments.packets, mode);
         println!("{}", network.script(&[]));
         for probe in probes {
             println!("# {probe:?}");
@@ -80,7 +89,7 @@ fn main() -> ExitCode {
                     let found = if arguments.faults {
                         session::fault(&session, seed, &mut own)
                     } else {
-                        session::network(&session, seed, arguments.packets, arguments.plain, &mut own)
+                        session::network(&session, seed, arguments.packets, mode, &mut own)
                     };
                     for text in &found {
                         println!("{text}");

@@ -1,7 +1,7 @@
 //! Sending packets, and seeing what becomes of them.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use nslab_kernel::neighbour;
@@ -262,10 +262,11 @@ impl<'a> Observer<'a> {
             let (Some(socket), Kind::Udp(port)) = (own, self.probes[number].what) else { continue };
             while let Some(received) = socket.receive(&mut self.buffer) {
                 let nonce = Nonce::read(&self.buffer[..received.length]);
-                let expected = SocketAddr::new(self.probes[number].destination, port);
-                if nonce == Some(Nonce { number, is_answer: true }) && received.from == Some(expected) {
+                let expected = self.probes[number].destination;
+                let is_its = received.from.is_some_and(|from| (from.ip(), from.port()) == (expected, port));
+                if nonce == Some(Nonce { number, is_answer: true }) && is_its {
                     any = true;
-                    self.results[number].answer = Some(expected.ip());
+                    self.results[number].answer = Some(expected);
                 }
             }
         }

@@ -1,12 +1,12 @@
 //! A packet that is predicted, and then really sent.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use nslab_predict::{Ip, Packet, Question, Tcp, Transport};
 
 use crate::build::{Space, Taken};
-use crate::sys::Socket;
+use crate::sys::{Socket, link_number};
 use crate::wire::{self, Nonce};
 
 /// A packet.
@@ -14,6 +14,8 @@ use crate::wire::{self, Nonce};
 pub struct Probe {
     /// The number of the namespace that sends it.
     pub from: usize,
+    /// The interface that it is to leave by, as destinations of one link need.
+    pub link: Option<String>,
     /// Its source, or whichever the kernel takes.
     pub source: Option<IpAddr>,
     /// Where it goes.
@@ -99,7 +101,9 @@ impl Probe {
             size: self.size,
         };
         let packet = Packet { ip, transport: self.transport(number), mark: self.mark };
-        Question { namespace: taken.places[self.from], packet, link: None, established: false, fresh: false }
+        let own = |name: &String| Some(taken.state(self.from)?.link_named(name)?.index);
+        let link = self.link.as_ref().and_then(own);
+        Question { namespace: taken.places[self.from], packet, link, established: false, fresh: false }
     }
 
     /// Sends it, from the thread that calls. The socket hears the answer, of UDP, and must be kept for that.
@@ -124,7 +128,13 @@ impl Probe {
         if self.source.is_some() || own_port != 0 {
             socket.bind(SocketAddr::new(self.source.unwrap_or(any), own_port))?;
         }
-        let to = SocketAddr::new(self.destination, port);
+        let to = match self.destination {
+            IpAddr::V6(address) => {
+                let scope = self.link.as_deref().map_or(0, link_number);
+                SocketAddr::V6(SocketAddrV6::new(address, port, 0, scope))
+            }
+            IpAddr::V4(_) => SocketAddr::new(self.destination, port),
+        };
         let header = Self::least(is_ipv6, self.what) - Nonce::LENGTH;
         let payload = Nonce { number, is_answer: false }.payload(self.size.saturating_sub(header));
         match self.what {
@@ -156,6 +166,7 @@ impl Probe {
             }
             return Ok(());
         }
+        socket.set(libc::SOL_SOCKET, libc::SO_BROADCAST, 1)?;
         socket.set(libc::IPPROTO_IP, libc::IP_TTL, i32::from(self.ttl))?;
         if self.tos != 0 {
             socket.set(libc::IPPROTO_IP, libc::IP_TOS, i32::from(self.tos))?;

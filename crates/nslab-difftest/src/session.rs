@@ -9,7 +9,7 @@ use nslab_predict::{Prediction, Verdict};
 use crate::chance::Chance;
 use crate::compare::{Contradiction, Finding, describe};
 use crate::faults::{self, Fault, Healthy, Mended, Named, mend};
-use crate::generate::Draft;
+use crate::generate::{Draft, Mode};
 use crate::network::Network;
 use crate::probe::Probe;
 use crate::report::Report;
@@ -48,14 +48,8 @@ fn kind(contradiction: &Contradiction, prediction: &Prediction, happened: Verdic
 }
 
 /// Tries packets in the network of a seed; what the kernel contradicts, as text.
-pub fn network(
-    session: &Session,
-    seed: u64,
-    packets: usize,
-    plain: bool,
-    report: &mut Report,
-) -> Vec<String> {
-    let (network, probes) = generate::any(seed, packets, plain);
+pub fn network(session: &Session, seed: u64, packets: usize, mode: Mode, report: &mut Report) -> Vec<String> {
+    let (network, probes) = generate::any(seed, packets, mode);
     let trial = match trial::run(&network, &probes) {
         Ok(trial) => trial,
         Err(error) => {

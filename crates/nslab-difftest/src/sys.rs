@@ -104,6 +104,12 @@ impl Raw {
     }
 }
 
+/// The number of an interface in the namespace of the thread; 0 if there is none of this name.
+pub(crate) fn link_number(name: &str) -> u32 {
+    // SAFETY: it is read up to its end, which is marked.
+    std::ffi::CString::new(name).map_or(0, |name| unsafe { libc::if_nametoindex(name.as_ptr()) })
+}
+
 impl Socket {
     /// A new one in the namespace of the thread.
     pub(crate) fn new(domain: libc::c_int, kind: libc::c_int, protocol: libc::c_int) -> io::Result<Self> {

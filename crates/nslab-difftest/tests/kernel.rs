@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is all test code")]
 
 use nslab_difftest::faults::{Tally, table};
+use nslab_difftest::generate::Mode;
 use nslab_difftest::report::Report;
 use nslab_difftest::session::{self, Session};
 use nslab_testing::{Nft, Oracle, privileged, times};
@@ -40,7 +41,7 @@ fn what_is_predicted_of_plain_networks_happens() {
     privileged(|| {
         let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
         let (report, texts) = run(1, times(NETWORKS), |session, seed, report| {
-            session::network(session, seed, PACKETS, true, report)
+            session::network(session, seed, PACKETS, Mode::Plain, report)
         });
         assert!(texts.is_empty() && report.wrong == 0, "{}\n{}", texts.join("\n"), report.text());
         assert!(report.cases > 50 && report.unknown * 20 < report.cases, "{}", report.text());
@@ -53,10 +54,24 @@ fn what_is_predicted_of_odd_networks_happens() {
     privileged(|| {
         let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
         let (report, texts) = run(1, times(NETWORKS), |session, seed, report| {
-            session::network(session, seed, PACKETS, false, report)
+            session::network(session, seed, PACKETS, Mode::Odd, report)
         });
         assert!(texts.is_empty() && report.wrong == 0, "{}\n{}", texts.join("\n"), report.text());
         assert!(report.cases > 50 && report.unknown * 20 < report.cases, "{}", report.text());
+        eprintln!("{}", report.text());
+    });
+}
+
+/// In many of these networks it is not known which of several ways a packet takes.
+#[test]
+fn what_is_predicted_of_several_next_hops_happens() {
+    privileged(|| {
+        let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
+        let (report, texts) = run(1, times(NETWORKS / 4), |session, seed, report| {
+            session::network(session, seed, PACKETS, Mode::Wide, report)
+        });
+        assert!(texts.is_empty() && report.wrong == 0, "{}\n{}", texts.join("\n"), report.text());
+        assert!(report.cases > 50 && report.unknown * 4 < report.cases, "{}", report.text());
         eprintln!("{}", report.text());
     });
 }

@@ -7,6 +7,7 @@ mod packets;
 mod policy;
 mod routes;
 mod rules;
+mod several;
 mod shape;
 
 use crate::chance::Chance;
@@ -16,12 +17,26 @@ use crate::probe::Probe;
 pub(crate) use draft::{Draft, End, anywhere, prefix};
 pub(crate) use routes::ways;
 
-/// A network by chance, and packets to send in it. One that is plain has nothing odd.
-pub fn any(seed: u64, packets: usize, plain: bool) -> (Network, Vec<Probe>) {
+/// What networks and packets there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Networks in which everything works.
+    Plain,
+    /// Some of it is a fault, some only unusual.
+    Odd,
+    /// Routes with several next hops and next hops as objects besides, and packets for all, for groups and for one link.
+    Wide,
+}
+
+/// A network by chance, and packets to send in it.
+pub fn any(seed: u64, packets: usize, mode: Mode) -> (Network, Vec<Probe>) {
     let mut chance = Chance::new(seed);
     let mut draft = shape::draw(&mut chance);
-    let packets = packets::draw(&mut chance, &draft, packets);
-    if !plain {
+    let packets = packets::draw(&mut chance, &draft, packets, mode == Mode::Wide);
+    if mode == Mode::Wide {
+        several::add(&mut chance, &mut draft);
+    }
+    if mode == Mode::Odd || mode == Mode::Wide && chance.percent(40) {
         oddities::add(&mut chance, &mut draft);
     }
     (draft.network(), packets)

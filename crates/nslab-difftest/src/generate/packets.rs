@@ -1,7 +1,7 @@
 //! Packets to send.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::draft::Draft;
 use crate::chance::Chance;
@@ -9,7 +9,8 @@ use crate::network::Service;
 use crate::probe::{Kind, Probe};
 
 /// Packets of all kinds, between namespaces that have addresses. None has to do with what the kernel keeps of another.
-pub(crate) fn draw(chance: &mut Chance, draft: &Draft, count: usize) -> Vec<Probe> {
+/// Where they may be `wide`, some are for all, for groups or for one link.
+pub(crate) fn draw(chance: &mut Chance, draft: &Draft, count: usize, wide: bool) -> Vec<Probe> {
     let hosts = draft.hosts();
     let families = draft.families();
     let mut probes = Vec::with_capacity(count);
@@ -20,7 +21,10 @@ pub(crate) fn draw(chance: &mut Chance, draft: &Draft, count: usize) -> Vec<Prob
         }
         let from = *chance.pick(&hosts);
         let ipv6 = *chance.pick(&families);
-        let probe = one(chance, draft, from, ipv6);
+        let mut probe = one(chance, draft, from, ipv6);
+        if wide && chance.percent(15) {
+            aim_wide(chance, draft, &mut probe);
+        }
         // Connections of protocols without ports are told apart by their addresses alone, and what is known of the MTU of
         // a way is by address as well.
         let whose = owner(draft, probe.destination);
@@ -84,6 +88,7 @@ fn one(chance: &mut Chance, draft: &Draft, from: usize, ipv6: bool) -> Probe {
     let source = chance.percent(10).then(|| chance.pick(&draft.nodes[from].ends).address(ipv6));
     Probe {
         from,
+        link: None,
         source,
         destination,
         what,
@@ -93,6 +98,37 @@ fn one(chance: &mut Chance, draft: &Draft, from: usize, ipv6: bool) -> Probe {
         tos: if chance.percent(92) { 0 } else { *chance.pick(&[0x10, 0x20, 0xb8]) },
         mark: if chance.percent(90) { 0 } else { u32::try_from(chance.between(1, 3)).unwrap_or(1) },
     }
+}
+
+/// The packet is for all, for a group, or for one link.
+fn aim_wide(chance: &mut Chance, draft: &Draft, probe: &mut Probe) {
+    let ipv6 = probe.destination.is_ipv6();
+    let end = chance.pick(&draft.nodes[probe.from].ends).clone();
+    let segment = chance.below(draft.segments.len());
+    probe.source = None;
+    if matches!(probe.what, Kind::Other(_)) {
+        probe.what = Kind::Echo;
+    }
+    let least = Probe::least(ipv6, probe.what);
+    probe.size = if matches!(probe.what, Kind::Tcp(_)) { least } else { probe.size.max(least) };
+    if !ipv6 {
+        let all = [format!("10.0.{segment}.255"), format!("10.0.{segment}.0")];
+        let others = ["255.255.255.255", "224.0.0.1", "239.1.2.3"].map(str::to_owned);
+        let text = chance.pick(&[&all[..], &others[..]].concat()).clone();
+        probe.destination = text.parse().unwrap_or(probe.destination);
+        return;
+    }
+    if chance.percent(70) {
+        let members = &draft.segments[end.segment].members;
+        let &(node, its) = chance.pick(members);
+        let low = u16::from(draft.nodes[node].ends[its].ipv4.octets()[3]);
+        probe.destination = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, low).into();
+        probe.link = chance.percent(85).then_some(end.name);
+        return;
+    }
+    let group = *chance.pick(&["ff02::1", "ff02::2", "ff05::7"]);
+    probe.destination = group.parse().unwrap_or(probe.destination);
+    probe.link = Some(end.name);
 }
 
 /// A packet that arrives, and whose answer comes back, if there is a program for it.
@@ -116,6 +152,7 @@ pub(crate) fn healthy(chance: &mut Chance, draft: &mut Draft) -> Probe {
     }
     Probe {
         from,
+        link: None,
         source: None,
         destination: to.address(ipv6),
         what,

@@ -340,7 +340,7 @@ fn error_source(run: &Run, state: &State, to: IpAddr) -> Option<IpAddr> {
     fib::select_source6(state, link, address).first().copied()
 }
 
-fn is_loopback(state: &State, link: IfIndex) -> bool {
+pub(super) fn is_loopback(state: &State, link: IfIndex) -> bool {
     state.link(link).is_some_and(|link| link.loopback)
 }
 

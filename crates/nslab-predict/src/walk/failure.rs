@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use nslab_kernel::link::IfIndex;
 
 use super::Walk;
+use super::deliver::is_loopback;
 use super::run::{Phase, Refused, Run};
 use crate::{Action, Cause, Code, Doubt, Error, Evidence, Packet, Transport, Verdict};
 
@@ -145,8 +146,15 @@ impl Walk<'_> {
         };
         let (quoted, attached) = (run.packet.clone(), super::tracking::attached(&run.tracking));
         let refused = Box::new(Refused { cause, error, quoted, quiet });
+        // To an address of one link it goes back by the interface by which the packet came (`icmp6_send`, `net/ipv6/icmp.c`;
+        // `tcp_v6_send_response`, `net/ipv6/tcp_ipv6.c`); resets of rules do not look at that (`nf_send_reset6`).
+        let of_link = matches!(packet.ip.destination, IpAddr::V6(to) if to.is_unicast_link_local());
+        let by_rule = matches!(refused.cause.code, Code::FirewallReject | Code::BridgeFirewall);
+        let back = run.came_by.filter(|_| of_link && !(by_rule && error == Error::Reset));
+        let own = |link: &IfIndex| !self.state(run.namespace).is_some_and(|state| is_loopback(state, *link));
+        let oif = back.filter(own);
         let mut next = run.follow(packet, Phase::Error(refused));
-        next.tracking = attached;
+        (next.tracking, next.oif) = (attached, oif);
         self.make(next);
     }
 }

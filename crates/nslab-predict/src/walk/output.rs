@@ -1,5 +1,7 @@
 //! Packets that are made in a namespace (`ip_local_out`, `net/ipv4/ip_output.c`; `ip6_local_out`).
 
+use std::net::IpAddr;
+
 use nslab_kernel::link::IfIndex;
 use nslab_kernel::nftables::Hook;
 use nslab_snapshot::State;
@@ -29,6 +31,9 @@ impl Walk<'_> {
         run.turned = None;
         run.refused_with = RefusedWith::Own;
         run.step(Action::Make, words::packet(&run.packet), "");
+        if let Some(cause) = no_connection(&run) {
+            return self.drop(run, cause);
+        }
         let any_source = matches!((&run.phase, run.packet.transport), (Phase::Error(_), Transport::Tcp(_)));
         let flow = Flow { uid, oif: run.oif, bound: false, any_source, ..Flow::of(&run.packet, None) };
         let decision = fib::lookup(state, &flow);
@@ -81,6 +86,15 @@ impl Walk<'_> {
                 set_source(&mut run, source);
                 self.filtered(run, state, None);
             }
+            // `tcp_v4_connect`, `net/ipv4/tcp_ipv4.c`.
+            Verdict::Leave(ways)
+                if run.is_request()
+                    && matches!(run.packet.transport, Transport::Tcp(_))
+                    && ways.iter().any(|way| way.cast != Cast::Unicast) =>
+            {
+                let cause = to_a_group(&run);
+                self.drop(run, cause);
+            }
             Verdict::Leave(ways) => {
                 for (way, mut run) in each_way(run, ways) {
                     set_source(&mut run, way.source);
@@ -121,16 +135,22 @@ impl Walk<'_> {
         let at = At { tracked, ..At::new(Hook::Output, None, output) };
         for (run, rerouted) in self.hook(run, state, at) {
             if rerouted {
-                self.reroute(&run, state);
+                self.reroute(&run, state, output);
             } else {
                 self.postrouting(run, state, way);
             }
         }
     }
 
-    /// Rules changed what its route hangs on (`ip_route_me_harder`, `net/ipv4/netfilter.c`).
-    fn reroute(&mut self, run: &Run, state: &State) {
-        let decision = fib::lookup(state, &Flow { any_source: true, ..Flow::of(&run.packet, None) });
+    /// Rules changed what its route hangs on (`ip_route_me_harder`, `net/ipv4/netfilter.c`). To an address of one link it goes by
+    /// the interface by which it was to go before (`ip6_route_me_harder`, `net/ipv6/netfilter.c`).
+    fn reroute(&mut self, run: &Run, state: &State, output: Option<IfIndex>) {
+        let of_link = match run.packet.ip.destination {
+            IpAddr::V6(to) => to.is_unicast_link_local() || to.is_multicast(),
+            IpAddr::V4(_) => false,
+        };
+        let oif = output.filter(|_| of_link);
+        let decision = fib::lookup(state, &Flow { any_source: true, oif, ..Flow::of(&run.packet, None) });
         let several = decision.outcomes.len() > 1;
         for outcome in decision.outcomes {
             let mut run = run.clone();
@@ -269,6 +289,27 @@ fn set_source(run: &mut Run, source: Option<std::net::IpAddr>) {
     {
         run.packet.ip.source = source;
     }
+}
+
+/// Why a program cannot even begin to connect (`tcp_v6_connect`, `net/ipv6/tcp_ipv6.c`).
+fn no_connection(run: &Run) -> Option<Cause> {
+    let to = run.packet.ip.destination;
+    let (IpAddr::V6(address), Transport::Tcp(_), true) = (to, run.packet.transport, run.is_request()) else {
+        return None;
+    };
+    if address.is_multicast() {
+        return Some(to_a_group(run));
+    }
+    (address.is_unicast_link_local() && run.oif.is_none()).then(|| {
+        let text = format!("{to} is of one link, and a connection to it needs to be told by which interface");
+        Cause::new(Code::NoRoute, run.namespace, to.to_string(), text)
+    })
+}
+
+fn to_a_group(run: &Run) -> Cause {
+    let to = run.packet.ip.destination;
+    let text = format!("{to} is of many, and a connection is with one");
+    Cause::new(Code::Martian, run.namespace, to.to_string(), text)
 }
 
 /// Notes the route that was chosen.

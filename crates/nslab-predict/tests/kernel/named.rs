@@ -1,7 +1,7 @@
 //! Which object is named, and what is said to mend it: where the code alone does not tell.
 
 use nslab_predict::fix::{self, Aim};
-use nslab_predict::{Code, Error, Ip, Network, Packet, Question, Transport, predict};
+use nslab_predict::{Code, Error, Ip, Network, Packet, Question, Tcp, Transport, predict};
 use nslab_testing::privileged;
 
 use crate::made::Made;
@@ -97,6 +97,37 @@ fn a_rule_that_says_unreachable_speaks_of_the_network() {
             let told = made.ask("ann", echo("10.0.2.2")).told.unwrap();
             assert_eq!(told.what, Error::Icmp { kind: 3, code, mtu: None }, "{line}");
         }
+    });
+}
+
+/// What is sent to an address of one link comes back by that link, whichever the first route to such addresses leads by.
+#[test]
+fn errors_to_addresses_of_one_link() {
+    privileged(|| {
+        let lines = "rt -- other\nother: address add fe80::2/64 dev rt\nrt: address add fe80::1/64 dev other\n\
+                     ann: address add fe80::2/64 dev rt\nrt: address add fe80::1/64 dev ann";
+        let Some(made) = Made::new(&format!("{SQUARE}{lines}")) else { return };
+        let snapshot = made.snapshot();
+        let (namespace, _) = snapshot.find("ann").next().unwrap();
+        let link = snapshot.namespaces[namespace].state().unwrap().link_named("rt").unwrap().index;
+        let ask = |transport, link| {
+            let mut packet = Packet { transport, ..echo("fe80::1") };
+            packet.ip.source = "fe80::2".parse().unwrap();
+            let question = Question { namespace, packet, established: false, fresh: false, link };
+            predict(&Network::of(&snapshot), &question)
+        };
+        let udp = Transport::Udp { source: 40_000, destination: 9 };
+        let tcp = Transport::Tcp(Tcp { source: 40_000, destination: 9, flags: Tcp::SYN });
+        for (transport, what) in [(udp, Error::Icmp { kind: 1, code: 4, mtu: None }), (tcp, Error::Reset)] {
+            let prediction = ask(transport, Some(link));
+            let told = prediction.told.map(|told| (told.from, told.what));
+            assert_eq!(told, Some(("fe80::1".parse().unwrap(), what)), "{prediction:#?}");
+        }
+        // To connect there needs an interface to be told; and nobody connects to a group.
+        let prediction = ask(tcp, None);
+        assert_eq!(prediction.cause.as_ref().map(|cause| cause.code), Some(Code::NoRoute), "{prediction:#?}");
+        let prediction = made.ask("ann", Packet { transport: tcp, ..echo("10.0.1.255") });
+        assert_eq!(prediction.cause.as_ref().map(|cause| cause.code), Some(Code::Martian), "{prediction:#?}");
     });
 }
 
