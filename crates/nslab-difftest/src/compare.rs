@@ -74,7 +74,8 @@ pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: 
     let verdict = observed.verdict(probe);
     let given_up = verdict == Verdict::Rejected
         && prediction.verdict == Verdict::Dropped
-        && hangs_on_neighbours(prediction)
+        // On another of several ways it may be the neighbour that does not answer.
+        && (hangs_on_neighbours(prediction) || prediction.ways().nth(1).is_some())
         && observed.told.iter().all(|told| {
             is_host_unreachable(told) && (prediction.told == Some(*told) || gave_up(taken, observed, told))
         });
