@@ -141,7 +141,8 @@ impl Walk<'_> {
         let called =
             state.settings.bridge_netfilter.is_some_and(|calls| if ipv6 { calls.ipv6 } else { calls.ipv4 });
         if called {
-            places.push(At { bridged: true, ..At::new(Hook::Prerouting, Some(next.at.link), None) });
+            let at = At::new(Hook::Prerouting, Some(next.at.link), None);
+            places.push(At { bridged: true, for_itself: true, ..at });
         }
         if places.is_empty() {
             return vec![run];

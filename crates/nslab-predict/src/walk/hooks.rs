@@ -22,13 +22,15 @@ pub(super) struct At {
     pub(super) tracked: bool,
     /// It is bridged, and sees the rules for all that.
     pub(super) bridged: bool,
+    /// It is for the bridge itself, so that it would meet these rules without a bridge as well.
+    pub(super) for_itself: bool,
     /// Whose hook it is, if not that of the packet's own family.
     pub(super) family: Option<Family>,
 }
 
 impl At {
     pub(super) fn new(hook: Hook, input: Option<IfIndex>, output: Option<IfIndex>) -> Self {
-        Self { hook, input, output, tracked: false, bridged: false, family: None }
+        Self { hook, input, output, tracked: false, bridged: false, for_itself: false, family: None }
     }
 }
 
@@ -137,14 +139,15 @@ impl Walk<'_> {
                     self.drop(run, cause);
                     return None;
                 };
-                let code = match (at.bridged, rejection) {
+                let only_bridged = at.bridged && !at.for_itself;
+                let code = match (only_bridged, rejection) {
                     (true, _) => Code::BridgeFirewall,
                     (false, Some(_)) => Code::FirewallReject,
                     (false, None) => Code::FirewallDrop,
                 };
                 let (object, text) = rule(&step);
                 let verb = if rejection.is_some() { "rejected" } else { "dropped" };
-                let why = if at.bridged { " (bridge-nf-call is on)" } else { "" };
+                let why = if only_bridged { " (bridge-nf-call is on)" } else { "" };
                 let text = format!("it is {verb} by {text}{why}");
                 let cause = Cause::new(code, run.namespace, object, text).with(Evidence::Firewall(step));
                 // The first piece of a packet alone has no checksum that could be right, and nobody is told of such
