@@ -59,8 +59,8 @@ impl Walk<'_> {
             }
             Some(LinkKind::Dummy) => self.lose(at, Lost::Dummy, &passage),
             Some(LinkKind::Tun(_)) => self.end(at, Outcome::Left(Left::Program), &passage),
-            Some(LinkKind::Vxlan(_)) => self.through_vxlan(at, state, &passage),
-            Some(LinkKind::Geneve(_) | LinkKind::Tunnel(_) | LinkKind::Wireguard) => {
+            Some(LinkKind::Vxlan(_) | LinkKind::Tunnel(_)) => self.through_tunnel(at, state, &passage),
+            Some(LinkKind::Geneve(_) | LinkKind::Wireguard) => {
                 self.end(at, Outcome::Left(Left::Tunnel), &passage);
             }
             Some(other) => {

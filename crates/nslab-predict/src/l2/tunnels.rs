@@ -1,37 +1,111 @@
-//! Frames in VXLAN tunnels (RFC 7348; `drivers/net/vxlan/vxlan_core.c`).
+//! Frames and packets in tunnels: VXLAN (RFC 7348; `drivers/net/vxlan/vxlan_core.c`), GRE, IPIP and SIT between two fixed
+//! addresses (`net/ipv4/ip_tunnel.c`).
 //!
 //! Here a tunnel is a cable between those of its ends that are in the snapshot. Whether the network below carries its packets
 //! is for whoever follows those.
 
 use std::net::IpAddr;
 
-use nslab_kernel::link::LinkKind;
+use nslab_kernel::link::{Encapsulation, Link, LinkKind};
 use nslab_snapshot::{Snapshot, State, Where};
 use nslab_types::MacAddr;
 
 use super::{Left, Outcome, Passage, Port, Walk};
+use crate::{Packet, Transport};
 
 /// The kernel's own default of the UDP port (`vxlan_port`).
 const DEFAULT_PORT: u16 = 8472;
 /// Stands for all destinations of which no more is known (`all_zeros_mac`).
 const ANY: MacAddr = MacAddr([0; 6]);
 
-/// An end of a VXLAN tunnel.
+/// How a tunnel carries things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// Frames in UDP.
+    Vxlan {
+        /// The network identifier.
+        vni: u32,
+        /// The UDP port.
+        port: u16,
+    },
+    /// Frames or packets in IP.
+    Ip {
+        /// How.
+        encapsulation: Encapsulation,
+        /// The key that both ends carry, for GRE.
+        key: Option<u32>,
+    },
+}
+
+impl Carrier {
+    /// The number of the IP protocol in which it is carried, if it has one of its own: GRE, IPv4 and IPv6 in IP.
+    fn protocol(self) -> Option<u8> {
+        match self {
+            Self::Vxlan { .. } => None,
+            Self::Ip { encapsulation: Encapsulation::Ipip, .. } => Some(4),
+            Self::Ip { encapsulation: Encapsulation::Sit, .. } => Some(41),
+            Self::Ip { .. } => Some(47),
+        }
+    }
+
+    /// Whether it carries packets of a version of IP.
+    pub fn carries(self, ipv6: bool) -> bool {
+        match self {
+            Self::Ip { encapsulation: Encapsulation::Ipip, .. } => !ipv6,
+            Self::Ip { encapsulation: Encapsulation::Sit, .. } => ipv6,
+            _ => true,
+        }
+    }
+
+    /// What a packet of it is to IP.
+    pub fn transport(self, source: u16) -> Transport {
+        match (self, self.protocol()) {
+            (Self::Vxlan { port, .. }, _) => Transport::Udp { source, destination: port },
+            (_, protocol) => Transport::Other(protocol.unwrap_or(0)),
+        }
+    }
+
+    /// So many bytes are put before what is carried, without the outer IP header: Ethernet's header of frames, and those of
+    /// VXLAN and UDP (RFC 7348, section 5) or GRE (RFC 2784, RFC 2890).
+    pub fn growth(self) -> u32 {
+        match self {
+            Self::Vxlan { .. } => 14 + 8 + 8,
+            Self::Ip { encapsulation, key } => {
+                let gre = if key.is_some() { 8 } else { 4 };
+                match encapsulation {
+                    Encapsulation::Gretap | Encapsulation::Ip6gretap => 14 + gre,
+                    Encapsulation::Gre | Encapsulation::Ip6gre => gre,
+                    Encapsulation::Ipip | Encapsulation::Sit | Encapsulation::Ip6tnl => 0,
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Carrier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Vxlan { vni, .. } => write!(f, "VNI {vni}"),
+            Self::Ip { encapsulation, key: None } => f.write_str(encapsulation.name()),
+            Self::Ip { encapsulation, key: Some(key) } => write!(f, "{}, key {key}", encapsulation.name()),
+        }
+    }
+}
+
+/// An end of a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vtep {
     /// The interface.
     pub at: Port,
     /// The place of the namespace whose network carries the tunnel.
     pub below: usize,
-    /// The network identifier.
-    pub vni: u32,
-    /// The UDP port.
-    pub port: u16,
+    /// How it carries things.
+    pub carrier: Carrier,
     /// The address that its packets are from, if that is fixed.
     pub local: Option<IpAddr>,
     /// Where frames go of which no more is known: another end, or a group.
     pub remote: Option<IpAddr>,
-    /// The TTL of its packets; 0 is the namespace's own default.
+    /// The TTL of its packets; 0 is, for VXLAN, the namespace's own default, for others that of what is carried.
     pub ttl: u8,
 }
 
@@ -42,24 +116,48 @@ impl Vtep {
         for (namespace, seen) in snapshot.namespaces.iter().enumerate() {
             let Some(state) = seen.state() else { continue };
             for link in &state.network.links {
-                let Some(LinkKind::Vxlan(vxlan)) = &link.kind else { continue };
                 let below = match state.peer(link.index).map(|peer| peer.namespace) {
                     Some(Where::Namespace(below)) => below,
                     Some(Where::Unseen) => continue,
                     None => namespace,
                 };
-                all.push(Self {
-                    at: Port { namespace, link: link.index },
-                    below,
-                    vni: vxlan.vni,
-                    port: vxlan.port.unwrap_or(DEFAULT_PORT),
-                    local: vxlan.local,
-                    remote: vxlan.remote,
-                    ttl: vxlan.ttl.unwrap_or(0),
-                });
+                all.extend(Self::of(link, Port { namespace, link: link.index }, below));
             }
         }
         all
+    }
+
+    fn of(link: &Link, at: Port, below: usize) -> Option<Self> {
+        match &link.kind {
+            Some(LinkKind::Vxlan(vxlan)) => Some(Self {
+                at,
+                below,
+                carrier: Carrier::Vxlan { vni: vxlan.vni, port: vxlan.port.unwrap_or(DEFAULT_PORT) },
+                local: vxlan.local,
+                remote: vxlan.remote,
+                ttl: vxlan.ttl.unwrap_or(0),
+            }),
+            // Over IPv6, or without fixed ends, is for others to find out.
+            Some(LinkKind::Tunnel(tunnel))
+                if tunnel.local.is_some_and(|local| local.is_ipv4())
+                    && tunnel.remote.is_some_and(|remote| remote.is_ipv4() && !remote.is_multicast()) =>
+            {
+                let carrier = Carrier::Ip { encapsulation: tunnel.encapsulation, key: tunnel.key };
+                let ttl = tunnel.ttl.unwrap_or(0);
+                Some(Self { at, below, carrier, local: tunnel.local, remote: tunnel.remote, ttl })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a packet that a namespace gets is for it.
+    pub fn takes(&self, namespace: usize, packet: &Packet) -> bool {
+        namespace == self.below
+            && match (self.carrier, packet.transport) {
+                (Carrier::Vxlan { port, .. }, Transport::Udp { destination, .. }) => destination == port,
+                (carrier, Transport::Other(protocol)) => carrier.protocol() == Some(protocol),
+                _ => false,
+            }
     }
 
     /// To which addresses a frame is sent.
@@ -96,7 +194,10 @@ impl Vtep {
         remote: IpAddr,
     ) -> impl Iterator<Item = &'a Self> {
         all.iter().filter(move |other| {
-            let same = other.at != self.at && other.vni == self.vni && other.port == self.port;
+            let same = other.at != self.at
+                && other.carrier == self.carrier
+                // Of the others each is for one sender (`ip_tunnel_lookup`).
+                && (matches!(self.carrier, Carrier::Vxlan { .. }) || other.remote == self.local);
             let there = if remote.is_multicast() {
                 other.remote == Some(remote)
             } else {
@@ -109,7 +210,7 @@ impl Vtep {
 
 impl Walk<'_> {
     /// Into a tunnel, and out of its other ends.
-    pub(super) fn through_vxlan(&mut self, at: Port, state: &State, passage: &Passage) {
+    pub(super) fn through_tunnel(&mut self, at: Port, state: &State, passage: &Passage) {
         let vteps = self.wiring.vteps();
         let Some(own) = vteps.iter().find(|vtep| vtep.at == at) else {
             return self.end(at, Outcome::Left(Left::Tunnel), passage);

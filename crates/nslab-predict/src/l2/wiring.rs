@@ -31,7 +31,7 @@ impl Wiring {
         wiring
     }
 
-    /// The ends of VXLAN tunnels.
+    /// The ends of tunnels.
     pub fn vteps(&self) -> &[Vtep] {
         &self.vteps
     }

@@ -88,7 +88,7 @@ impl Walk<'_> {
     ) {
         let to = run.packet.ip.destination;
         if let Some(far) = self.tunnel
-            && (run.namespace, port) == (far.below, far.port)
+            && far.takes(run.namespace, &run.packet)
         {
             return self.ends.push(run.end(Verdict::Delivered, None, None));
         }
@@ -131,6 +131,9 @@ impl Walk<'_> {
 
     /// To whatever takes a protocol.
     fn protocol_takes(&mut self, mut run: Run, state: &State, link: IfIndex, number: u8) {
+        if self.tunnel.is_some_and(|far| far.takes(run.namespace, &run.packet)) {
+            return self.ends.push(run.end(Verdict::Delivered, None, None));
+        }
         self.unread_sockets(&run, state, Protocol::Raw);
         let to = run.packet.ip.destination;
         let raw = state.sockets.iter().find(|listener| {

@@ -112,7 +112,9 @@ impl Walk<'_> {
 
     /// Whether the network below a tunnel carries a question or an answer.
     fn tunnel_passes(&self, run: &Run, way: &End, own: &Vtep, far: &Vtep) -> Result<Vec<Doubt>, Box<Cause>> {
-        let Some(packet) = self.tunnel_packet(way, own, far, way.frame.size) else { return Ok(Vec::new()) };
+        let Some(packet) = self.tunnel_packet(way, own, far, run, way.frame.size) else {
+            return Ok(Vec::new());
+        };
         let ends = self.walk_below(run, own, far, packet);
         let lost = ends.iter().find(|end| end.verdict != Verdict::Delivered);
         match lost.and_then(|end| end.cause.clone()) {

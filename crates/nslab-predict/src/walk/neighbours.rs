@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use nslab_kernel::link::{Link, LinkKind};
+use nslab_kernel::link::{Encapsulation, Link, LinkKind};
 use nslab_snapshot::State;
 use nslab_types::MacAddr;
 
@@ -204,7 +204,10 @@ impl Walk<'_> {
 fn resolves(link: &Link) -> bool {
     match &link.kind {
         None => !link.loopback && link.mac.is_some(),
-        Some(LinkKind::Tunnel(_) | LinkKind::Wireguard | LinkKind::Dummy) => false,
+        Some(LinkKind::Tunnel(tunnel)) => {
+            matches!(tunnel.encapsulation, Encapsulation::Gretap | Encapsulation::Ip6gretap)
+        }
+        Some(LinkKind::Wireguard | LinkKind::Dummy) => false,
         Some(_) => link.mac.is_some(),
     }
 }

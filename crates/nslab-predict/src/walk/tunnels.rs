@@ -4,11 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Walk;
 use super::run::Run;
-use crate::l2::{Did, End, Vtep};
-use crate::{Action, Cause, Code, Ip, Packet, Transport, Verdict};
+use crate::l2::{Carrier, Did, End, Vtep};
+use crate::{Action, Cause, Code, Doubt, Ip, Packet, Verdict};
 
-/// What a frame's packet grows by, in bytes: Ethernet, VXLAN, UDP and IP headers (RFC 7348, section 5).
-const GROWTH: u32 = 14 + 8 + 8;
 /// The ports that a tunnel sends from are chosen by a hash of what it carries; the first of them
 /// (`udp_flow_src_port`, `include/net/udp.h`).
 const SOURCE_PORT: u16 = 32768;
@@ -28,7 +26,14 @@ impl<'a> Walk<'a> {
     }
 
     /// The packet that carries a frame from one end to another; none if that is a group's, or not known.
-    pub(super) fn tunnel_packet(&self, end: &End, own: &Vtep, far: &Vtep, size: u32) -> Option<Packet> {
+    pub(super) fn tunnel_packet(
+        &self,
+        end: &End,
+        own: &Vtep,
+        far: &Vtep,
+        inner: &Run,
+        size: u32,
+    ) -> Option<Packet> {
         let (state, below) = (self.state(own.at.namespace)?, self.state(own.below)?);
         let vteps = self.network.wiring.vteps();
         let to = own
@@ -45,13 +50,17 @@ impl<'a> Walk<'a> {
             ip: Ip {
                 source: own.local.unwrap_or(any),
                 destination: to,
-                ttl: if own.ttl == 0 { below.settings.ttl } else { own.ttl },
+                ttl: match (own.ttl, own.carrier) {
+                    (0, Carrier::Vxlan { .. }) => below.settings.ttl,
+                    (0, Carrier::Ip { .. }) => inner.packet.ip.ttl,
+                    (ttl, _) => ttl,
+                },
                 tos: 0,
-                // Nobody allows IPv6 to cut it (`ip6_fragment` without `ignore_df`).
-                dont_fragment: to.is_ipv6(),
-                size: size + GROWTH + header,
+                // Nobody allows IPv6 to cut it (`ip6_fragment` without `ignore_df`); the others find out what fits.
+                dont_fragment: to.is_ipv6() || matches!(own.carrier, Carrier::Ip { .. }),
+                size: size + own.carrier.growth() + header,
             },
-            transport: Transport::Udp { source: SOURCE_PORT, destination: far.port },
+            transport: own.carrier.transport(SOURCE_PORT),
             mark: 0,
         })
     }
@@ -98,11 +107,16 @@ impl<'a> Walk<'a> {
 
     /// Through a tunnel: the packet that carries the frame has to arrive.
     pub(super) fn below(&mut self, mut run: Run, end: &End, own: &Vtep, far: &Vtep) -> Vec<Run> {
-        let Some(packet) = self.tunnel_packet(end, own, far, run.size()) else {
+        if !own.carrier.carries(run.packet.is_ipv6()) {
+            let what = "what a tunnel does with packets of the other version of IP";
+            self.unknown(run, self.port(own.at), Doubt::new(what, "send one"));
+            return Vec::new();
+        }
+        let Some(packet) = self.tunnel_packet(end, own, far, &run, run.size()) else {
             run.assume("the network below carries the tunnel's group");
             return vec![run];
         };
-        let detail = format!("VNI {}, to {}", own.vni, packet.ip.destination);
+        let detail = format!("{}, to {}", own.carrier, packet.ip.destination);
         run.step_in(own.at, Action::Encapsulate, self.port(own.at), detail);
         let mut on = Vec::new();
         for carried in self.walk_below(&run, own, far, packet) {
@@ -114,8 +128,15 @@ impl<'a> Walk<'a> {
             run.connections = carried.connections;
             match (carried.verdict, carried.cause) {
                 (Verdict::Delivered, _) => {
-                    run.step_in(far.at, Action::Decapsulate, self.port(far.at), format!("VNI {}", far.vni));
+                    run.step_in(far.at, Action::Decapsulate, self.port(far.at), far.carrier.to_string());
                     on.push(run);
+                }
+                // The tunnel itself tells of what does not fit (`tnl_update_pmtu`, `net/ipv4/ip_tunnel.c`).
+                (_, Some(cause))
+                    if cause.code == Code::MtuExceeded && matches!(own.carrier, Carrier::Ip { .. }) =>
+                {
+                    let what = "whom a tunnel tells that a packet is too big for the network below it";
+                    self.unknown(run, self.port(own.at), Doubt::new(what, "send it, or a smaller one"));
                 }
                 (Verdict::Unknown, Some(cause)) => {
                     let cause = in_tunnel(cause);

@@ -14,6 +14,7 @@ each_user_alone!(
     wrong_words,
     a_file_is_asked_as_the_host_is,
     options_make_the_packet,
+    full_kernel_tunnels,
 );
 
 /// Fails unless the verdict and the code of its cause are these.
@@ -280,4 +281,59 @@ nslab explain pid:$pid 10.0.0.1 --short
     ] {
         assert!(said.contains(wanted), "{wanted} is not in:\n{said}");
     }
+}
+
+/// Tunnels of IP, beside what really happens: whole, and with a network below that does not carry them.
+fn full_kernel_tunnels(session: &Session) {
+    let said = script(
+        session,
+        r#"
+for name in ann mid bob; do
+    ip netns add $name || exit 1
+    ip netns exec $name sh -c 'for on in /proc/sys/net/ipv6/conf/*/accept_dad; do echo 0 > $on; done'
+    ip -n $name link set lo up
+done
+# Asks the kernel whether there are such.
+ip -n ann link add probe type gre local 192.0.2.1 remote 192.0.2.2 || { echo lacks; exit 0; }
+ip -n ann link del probe
+for side in ann bob; do
+    ip -n $side link add eth0 type veth peer name $side netns mid
+    ip -n $side link set eth0 up
+    ip -n mid link set $side up
+done
+ip -n ann address add 192.0.2.1/24 dev eth0
+ip -n mid address add 192.0.2.254/24 dev ann
+ip -n mid address add 198.51.100.254/24 dev bob
+ip -n bob address add 198.51.100.1/24 dev eth0
+ip -n ann route add default via 192.0.2.254
+ip -n bob route add default via 198.51.100.254
+ip netns exec mid sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
+both() {
+    ip -n ann link add t0 type $1 local 192.0.2.1 remote 198.51.100.1 $2
+    ip -n bob link add t0 type $1 local 198.51.100.1 remote 192.0.2.1 $3
+    for side in ann bob; do ip -n $side link set t0 up; done
+    if [ $1 = sit ]; then ours=fd00::1 theirs=fd00::2 length=64; else ours=10.0.0.1 theirs=10.0.0.2 length=24; fi
+    ip -n ann address add $ours/$length dev t0
+    ip -n bob address add $theirs/$length dev t0
+}
+ask() {
+    if nslab ping netns:ann $theirs -c 1 -W 2 > /dev/null; then really=yes; else really=no; fi
+    echo "$1: really $really, $(nslab explain netns:ann $theirs --short | sed 's/:.*//; s/,.*//')"
+}
+gone() { ip -n ann link del t0; ip -n bob link del t0; }
+for kind in gre gretap ipip sit; do both $kind; ask $kind; gone; done
+both gre "key 5" "key 5"; ask key
+ip netns exec mid sh -c 'echo 0 > /proc/sys/net/ipv4/ip_forward'; ask below
+ip netns exec mid sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'; gone
+both gre "key 5" "key 6"; ask keys; gone
+"#,
+    );
+    if said.contains("lacks") {
+        return nslab_testing::kernel_lacks("CONFIG_NET_IPGRE");
+    }
+    for kind in ["gre", "gretap", "ipip", "sit", "key"] {
+        assert!(said.contains(&format!("{kind}: really yes, delivered to netns")), "{kind}: {said}");
+    }
+    assert!(said.contains("below: really no, dropped"), "{said}");
+    assert!(said.contains("keys: really no, unknown"), "{said}");
 }
