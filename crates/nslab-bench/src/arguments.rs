@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::floor::Tricks;
 use crate::shape::{FatTree, Shape};
 use crate::up::Plan;
-use crate::{barrier, converge, firewall, growth, sandbox, see, start, up};
+use crate::{barrier, capture, converge, firewall, growth, sandbox, see, start, up};
 
 /// Measures nslab beside the kernel's own floor and beside other tools
 #[derive(Debug, Parser)]
@@ -111,6 +111,18 @@ enum Command {
         #[arg(long, value_delimiter = ',', default_value = "100,300,1000,3000")]
         n: Vec<usize>,
     },
+    /// Packets captured while they flood a network, beside tcpdump and dumpcap
+    Capture {
+        /// On so many interfaces: 1, 6 (four namespaces in a row), or a star of so many hosts
+        #[arg(long, value_delimiter = ',', default_value = "1,6,300")]
+        n: Vec<usize>,
+        /// So many packets a second; 0 for as many as can be sent
+        #[arg(long, value_delimiter = ',', default_value = "50000,100000,200000,0")]
+        pace: Vec<u64>,
+        /// For so many seconds
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+    },
     /// Loads a firewall; the measured half of `firewall`
     #[command(hide = true, name = firewall::LOAD)]
     LoadFirewall {
@@ -164,6 +176,9 @@ impl Arguments {
                 firewall::run(rules, prefixes, runs.unwrap_or(5), &places.work, json)
             }
             Command::See { n } => see::run(&n, runs.unwrap_or(5), &places, json),
+            Command::Capture { n, pace, seconds } => {
+                capture::run(&n, &pace, seconds, runs.unwrap_or(3), &places, json)
+            }
             Command::LoadFirewall { rules, prefixes } => firewall::load(rules, prefixes),
             Command::Start => start::start(runs.unwrap_or(50), &places, json),
             Command::Barrier => idle_barrier(runs.unwrap_or(50)),

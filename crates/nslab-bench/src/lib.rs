@@ -9,6 +9,7 @@
 pub mod arguments;
 pub mod barrier;
 pub mod candidates;
+pub mod capture;
 pub mod converge;
 pub mod error;
 pub mod firewall;

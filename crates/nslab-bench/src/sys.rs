@@ -105,6 +105,14 @@ pub fn kill(process: u32) {
     }
 }
 
+/// Sends SIGINT.
+pub fn interrupt(process: u32) {
+    if let Ok(process) = libc::pid_t::try_from(process) {
+        // SAFETY: takes no pointers. A process that is gone already is no error here.
+        unsafe { libc::kill(process, libc::SIGINT) };
+    }
+}
+
 /// The signals that end a program from outside, and that of a child's end.
 const SIGNALS: [libc::c_int; 5] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGCHLD];
 

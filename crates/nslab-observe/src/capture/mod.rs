@@ -236,6 +236,18 @@ impl Capture {
         self.places[place].interfaces.iter()
     }
 
+    /// Whether all interfaces of a namespace are captured.
+    pub fn is_whole(&self, place: usize) -> bool {
+        self.places[place].is_whole()
+    }
+
+    /// The addresses that a namespace has now; none if they cannot be read.
+    pub fn addresses(&mut self, place: usize) -> Vec<std::net::IpAddr> {
+        let live = self.places[place].live.as_mut();
+        let listed = live.and_then(|live| nslab_kernel::address::list(&mut live.links).ok());
+        listed.unwrap_or_default().into_iter().map(|one| one.address.addr()).collect()
+    }
+
     /// Whether nothing can come any more: interfaces were asked for by name, and all of them are gone.
     pub fn is_over(&self) -> bool {
         self.places.iter().all(Opened::is_over)

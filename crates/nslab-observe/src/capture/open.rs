@@ -36,7 +36,7 @@ pub struct Opened {
 pub(super) struct Live {
     pub(super) socket: PacketSocket,
     monitor: LinkMonitor,
-    links: Socket,
+    pub(super) links: Socket,
 }
 
 impl Live {
@@ -118,6 +118,11 @@ impl Opened {
     /// What it is called.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether all of its interfaces are captured.
+    pub(super) fn is_whole(&self) -> bool {
+        self.wanted.is_none()
     }
 
     /// Whether nothing can come from it any more.

@@ -34,19 +34,19 @@ pub struct Section {
 
 /// An interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interface<'a> {
+pub struct Interface {
     /// With what its packets begin.
     pub link_type: LinkType,
     /// The most bytes that are kept of a packet; 0 for all.
     pub snap_length: u32,
     /// Its name (`if_name`).
-    pub name: &'a str,
+    pub name: String,
     /// More of it (`if_description`).
-    pub description: &'a str,
+    pub description: String,
     /// Its MAC.
     pub mac: Option<[u8; 6]>,
     /// The filter, as it was written (`if_filter`).
-    pub filter: Option<&'a str>,
+    pub filter: Option<String>,
 }
 
 /// Which way a packet went, and to whom (`epb_flags`).
@@ -178,7 +178,7 @@ pub(super) fn section(out: &mut Vec<u8>, section: &Section) {
 }
 
 /// An interface description block. Interfaces are numbered in their order in the section.
-pub(super) fn interface(out: &mut Vec<u8>, interface: &Interface<'_>) {
+pub(super) fn interface(out: &mut Vec<u8>, interface: &Interface) {
     let start = begin(out, INTERFACE);
     out.extend_from_slice(&interface.link_type.number().to_ne_bytes());
     out.extend_from_slice(&[0; 2]);
@@ -190,7 +190,7 @@ pub(super) fn interface(out: &mut Vec<u8>, interface: &Interface<'_>) {
     }
     // Times are in units of 10⁻⁹ seconds.
     option(out, 9, &[9]);
-    if let Some(filter) = interface.filter {
+    if let Some(filter) = &interface.filter {
         // 0: in libpcap's words.
         let text: Vec<u8> = std::iter::once(0).chain(filter.bytes()).collect();
         option(out, 11, &text);
@@ -309,10 +309,10 @@ mod tests {
             &Interface {
                 link_type: LinkType::Cooked,
                 snap_length: 96,
-                name: "eth0@red",
-                description: "",
+                name: "eth0@red".into(),
+                description: String::new(),
                 mac: Some([2, 0, 0, 0, 0, 1]),
-                filter: Some("arp"),
+                filter: Some("arp".into()),
             },
         );
         let [(1, body)] = &blocks(&out)[..] else { panic!("{out:?}") };

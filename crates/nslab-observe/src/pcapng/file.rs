@@ -86,7 +86,8 @@ impl Recorder {
     }
 
     fn new(target: Target, file: File, section: Section, now: u64) -> io::Result<Self> {
-        let output = Output::new(file, block::whole_blocks)?;
+        let is_own = matches!(target, Target::Files(_));
+        let output = Output::new(file, is_own.then_some(block::whole_blocks as fn(&[u8], usize) -> usize))?;
         let mut recorder = Self {
             target,
             output,
@@ -113,10 +114,10 @@ impl Recorder {
 
     /// Adds a packet. `describe` tells of its interface and is asked once for each file. False if capturing is to end, as
     /// there are as many files as were wanted.
-    pub fn packet<'d>(
+    pub fn packet(
         &mut self,
         sighted: &Sighted<'_>,
-        describe: impl FnOnce() -> Interface<'d>,
+        describe: impl FnOnce() -> Interface,
     ) -> io::Result<bool> {
         if !self.make_room(sighted.time)? {
             return Ok(false);

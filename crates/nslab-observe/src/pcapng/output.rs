@@ -38,9 +38,10 @@ pub struct Written {
 }
 
 impl Output {
-    /// To a file, or whatever else can be written. Of what a write leaves half done, as on a full disk, a regular file keeps
-    /// what `keep` says.
-    pub fn new(file: File, keep: Keep) -> io::Result<Self> {
+    /// To a file, or whatever else can be written. With `keep` it is a file of the program's own, which is emptied first; of what a
+    /// write leaves half done, as on a full disk, it keeps what `keep` says. Without, as for standard output, what is there
+    /// stays, and what is written is added.
+    pub fn new(file: File, keep: Option<Keep>) -> io::Result<Self> {
         let (chunks, waiting) = sync_channel(WAITING);
         let (written, spare) = sync_channel(WAITING + 2);
         let failed = Arc::new(AtomicBool::new(false));
@@ -92,22 +93,28 @@ fn write_all(
     mut file: File,
     chunks: &Receiver<Chunk>,
     spare: &SyncSender<Vec<u8>>,
-    keep: Keep,
+    keep: Option<Keep>,
 ) -> io::Result<Written> {
+    let is_own = keep.is_some();
+    if is_own {
+        empty(&file)?;
+    }
     let mut written = Written { files: 1, bytes: 0 };
     let mut length = 0;
     for chunk in chunks {
         match chunk {
             Chunk::File(next) => {
+                if is_own {
+                    empty(&next)?;
+                }
                 (file, length) = (next, 0);
                 written.files += 1;
             }
             Chunk::Bytes(bytes) => {
                 if let Err((done, error)) = write(&mut file, &bytes) {
                     // Cut back to what can be read. What is no file cannot be.
-                    let whole = keep(&bytes, done) as u64;
-                    if file.metadata().is_ok_and(|about| about.is_file()) {
-                        let _ = file.set_len(length + whole);
+                    if let Some(keep) = keep.filter(|_| file.metadata().is_ok_and(|about| about.is_file())) {
+                        let _ = file.set_len(length + keep(&bytes, done) as u64);
                     }
                     return Err(error);
                 }
@@ -118,6 +125,11 @@ fn write_all(
         }
     }
     Ok(written)
+}
+
+/// Only now, when all that came before is written: it may have gone to the same file.
+fn empty(file: &File) -> io::Result<()> {
+    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
 }
 
 /// Writes all, or says how much of it.
@@ -132,4 +144,35 @@ fn write(file: &mut File, mut bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_anew_after_what_went_there_before() {
+        let path = std::env::temp_dir().join(format!("nslab-output-{}", std::process::id()));
+        let open = || File::options().write(true).create(true).truncate(false).open(&path).unwrap();
+        let mut output = Output::new(open(), Some(|_, written| written)).unwrap();
+        for number in 0..50 {
+            let mut bytes = vec![number; 100_000 - usize::from(number)];
+            output.send(&mut bytes);
+            output.send(&mut vec![number]);
+            if number < 49 {
+                output.next(open());
+            }
+        }
+        let written = output.finish().unwrap();
+        let found = std::fs::read(&path).unwrap();
+        assert_eq!(written.files, 50);
+        assert!(found == vec![49; 100_000 - 48], "{}", found.len());
+        // What is not its own is left as it is.
+        std::fs::write(&path, "before").unwrap();
+        let mut output = Output::new(File::options().append(true).open(&path).unwrap(), None).unwrap();
+        output.send(&mut b" and after".to_vec());
+        output.finish().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "before and after");
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -76,9 +76,10 @@ impl Names {
         name
     }
 
-    /// Creates file number `number`; one that is there is written over.
+    /// Opens file number `number`, which is created if it is not there. What is in it stays until an
+    /// [`Output`](super::Output) begins with it: it may be one that is still being written.
     pub fn create(&self, number: u32, time: i64) -> io::Result<File> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
         let mode = Mode::from_bits_truncate(0o666);
         let file = rustix::fs::openat(&self.directory, self.name(number, time), flags, mode)?;
         Ok(file.into())

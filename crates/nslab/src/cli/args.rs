@@ -146,7 +146,7 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  nslab capture                   every node of the lab\n  nslab capture red fw:wan -f 'tcp port 80'\n  \
                             nslab capture --all -w host.pcapng    every namespace of this host, into one file\n  nslab capture red -w - | tshark -r -\n  \
-                            nslab capture -c 8 -- nslab ping red blue -c1\n  nslab capture container:web pid:4711:eth0 -n -e\n  \
+                            nslab capture --follow -n       the way of each packet on one line\n  nslab capture -c 8 -- nslab ping red blue -c1\n  nslab capture container:web pid:4711:eth0 -n -e\n  \
                             nslab capture -w ring.pcapng -C 100 -W 5    the last 500 MB"
     )]
     Capture(Capture),

@@ -28,7 +28,13 @@ pub struct Capture {
     /// Show packets although they are written to a file
     #[arg(long)]
     pub print: bool,
-    /// End after so many packets
+    /// One line for each packet: all places where it was seen, also behind NAT, and what became of it
+    #[arg(long, conflicts_with_all = ["hex", "hex_and_text", "link"])]
+    pub follow: bool,
+    /// What is in tunnels of VXLAN, Geneve and GRE in place of the tunnels' packets
+    #[arg(long)]
+    pub decap: bool,
+    /// End after so many packets; with --follow, after so many lines
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// Keep so many bytes of each packet [default: 262144]

@@ -88,7 +88,9 @@ fn while_a_program_runs(session: &Session) {
     let mut command = session.command(["capture", &red, "--", "readlink", "/proc/self/ns/net"]);
     command.env("X", "1");
     let here = session.other("readlink").arg("/proc/self/ns/net").output().unwrap().stdout;
-    assert_eq!(Capturing::start(command).end().stdout, here);
+    // Perhaps with a packet of IPv6's own behind it.
+    let captured = Capturing::start(command).end();
+    assert!(captured.stdout.starts_with(&here), "{captured:#?}");
     // A program that does not end is ended.
     let capturing = Capturing::start(session.command(["capture", &red, "--", "sleep", "1000"]));
     assert_eq!(capturing.signal(Signal::TERM).code, Some(143));

@@ -3,6 +3,7 @@
 mod ending;
 mod files;
 mod filters;
+mod follow;
 mod live;
 
 use std::io::{BufRead, BufReader, Read};

@@ -1,12 +1,15 @@
 //! `nslab capture`.
 
 mod finish;
+mod follow;
+mod json;
 mod packets;
 mod program;
 mod record;
 mod run;
 mod targets;
 mod text;
+mod view;
 
 use std::process::ExitCode;
 
@@ -14,6 +17,7 @@ use nslab_filter::{Filter, FilterError, NameTable};
 use nslab_kernel::packet::Instruction;
 use nslab_observe::capture::{LONGEST, Options};
 
+pub(super) use json::Event;
 pub(super) use program::after;
 
 use crate::cli::args::Capture;

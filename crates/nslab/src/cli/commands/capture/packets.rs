@@ -1,32 +1,43 @@
 //! What becomes of packets that were seen.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 
-use nslab_kernel::packet::{Frame, HARDWARE_ETHERNET, HARDWARE_LOOPBACK, PacketKind};
-use nslab_observe::capture::{Capture, Counts, Sighting};
-use nslab_observe::pcapng::{
-    Direction, Interface, LinkType, Output as Writer, Recorder, Sighted, Totals, Written,
-};
+use nslab_kernel::packet::PacketKind;
+use nslab_observe::capture::{Capture, Sighting};
+use nslab_observe::pcapng::{Direction, Interface, Output as Writer, Recorder, Sighted, Totals, Written};
 
+use super::follow::Follow;
+use super::json;
 use super::record::{Destination, cannot_write, standard_output};
 use super::text::Teller;
+use super::view::View;
 use crate::cli::args;
 use crate::cli::error::{CliError, Kind};
 use crate::cli::output::Output;
 
-/// `EtherType`s of what has no header before it where an interface is not Ethernet's.
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
+/// What goes to standard output.
+struct Shown {
+    writer: Writer,
+    how: How,
+    /// What waits.
+    text: String,
+}
+
+enum How {
+    Lines(Teller),
+    Ways(Box<Follow>),
+    Json,
+}
 
 /// Where packets go.
 pub(super) struct Packets<'a> {
     args: &'a args::Capture,
     recorder: Option<Recorder>,
-    /// Text on its way to standard output.
-    shown: Option<(Writer, Teller, String)>,
-    /// By place: what namespaces are called.
-    names: Vec<String>,
+    shown: Option<Shown>,
+    json: bool,
+    /// By place: what namespaces are called, and whether all of their interfaces are captured.
+    places: Vec<(String, bool)>,
     pub(super) count: u64,
     /// Why nothing more can be written.
     failed: Option<io::Error>,
@@ -36,34 +47,49 @@ impl<'a> Packets<'a> {
     pub(super) fn begin(
         args: &'a args::Capture,
         destination: Destination,
-        _output: Output,
+        output: Output,
     ) -> Result<Self, CliError> {
         if args.print && destination.is_pipe() {
             return Err(CliError::bad_input("packets cannot be shown where they are written to as pcapng")
                 .hint("-w FILE --print, or -w - alone"));
         }
+        if output.json && destination.is_pipe() {
+            return Err(CliError::bad_input("JSON cannot be where packets are written to as pcapng")
+                .hint("-w FILE --json, or -w - alone"));
+        }
+        if args.follow && args.write.is_some() && !args.print {
+            return Err(CliError::bad_input("--follow shows packets, and -w writes them")
+                .hint("-w FILE --print --follow does both"));
+        }
         let recorder = destination.begin(args)?;
         let mut shown = None;
         if recorder.is_none() || args.print {
-            let writer = standard_output().and_then(|out| Writer::new(out, |_, written| written));
+            let writer = standard_output().and_then(|out| Writer::new(out, None));
             let writer = writer.map_err(|error| CliError::new(Kind::Machine, error.to_string()))?;
-            shown = Some((writer, Teller::new(args), String::new()));
+            let how = match (args.follow, output.json) {
+                (true, json) => How::Ways(Box::new(Follow::new(args, json))),
+                (false, true) => How::Json,
+                (false, false) => How::Lines(Teller::new(args)),
+            };
+            shown = Some(Shown { writer, how, text: String::new() });
         }
-        Ok(Self { args, recorder, shown, names: Vec::new(), count: 0, failed: None })
+        Ok(Self { args, recorder, shown, json: output.json, places: Vec::new(), count: 0, failed: None })
     }
 
     /// Learns of namespaces.
     pub(super) fn know(&mut self, capture: &Capture) {
-        for place in self.names.len()..capture.len() {
-            self.names.push(capture.name(place).to_owned());
+        for place in self.places.len()..capture.len() {
+            self.places.push((capture.name(place).to_owned(), capture.is_whole(place)));
         }
     }
 
     /// Takes a packet; breaks if it is the last one.
     pub(super) fn take(&mut self, sighting: &Sighting<'_>) -> ControlFlow<()> {
-        let name = self.names.get(sighting.place).map_or("", String::as_str);
+        let known = self.places.get(sighting.place);
+        let (name, is_whole) = known.map_or(("", false), |(name, is_whole)| (&**name, *is_whole));
+        let view = View::of(&sighting.frame, self.args.decap);
         if let Some(recorder) = &mut self.recorder {
-            match record(recorder, name, sighting, self.args) {
+            match record(recorder, name, sighting, &view, self.args) {
                 Ok(true) => {}
                 Ok(false) => return ControlFlow::Break(()),
                 Err(error) => {
@@ -72,16 +98,28 @@ impl<'a> Packets<'a> {
                 }
             }
         }
-        if let Some((_, teller, text)) = &mut self.shown {
-            teller.tell(name, sighting, text);
-        }
         self.count += 1;
+        if let Some(Shown { how, text, .. }) = &mut self.shown {
+            match how {
+                How::Lines(teller) => teller.tell(name, sighting, &view, text),
+                How::Json => json::packet(name, sighting, &view, text),
+                How::Ways(follow) => {
+                    follow.take((name, is_whole), sighting, &view);
+                    // Their number is that of lines.
+                    return ControlFlow::Continue(());
+                }
+            }
+        }
         if self.args.count == Some(self.count) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// After each round: lets out what was gathered. False if nothing more can be written, or is to be.
-    pub(super) fn pause(&mut self, counts: &[Counts]) -> bool {
-        if let Some((writer, _, text)) = &mut self.shown {
+    pub(super) fn pause(&mut self, capture: &mut Capture, last: bool) -> bool {
+        let mut goes_on = true;
+        if let Some(Shown { writer, how, text }) = &mut self.shown {
+            if let How::Ways(follow) = how {
+                goes_on = follow.tell(&mut |place| capture.addresses(place), last, text);
+            }
             if !text.is_empty() {
                 let mut bytes = std::mem::take(text).into_bytes();
                 writer.send(&mut bytes);
@@ -92,7 +130,7 @@ impl<'a> Packets<'a> {
             }
         }
         if let Some(recorder) = &mut self.recorder {
-            for (place, counts) in counts.iter().enumerate() {
+            for (place, counts) in capture.counts().iter().enumerate() {
                 recorder.totals(place, Totals { lost: counts.lost });
             }
             match recorder.make_room(super::text::now()) {
@@ -104,30 +142,37 @@ impl<'a> Packets<'a> {
                 }
             }
             recorder.pause();
-            return !recorder.has_failed();
+            return goes_on && !recorder.has_failed();
         }
-        true
+        goes_on
     }
 
     /// Writes the rest. A reader that went away is no error.
-    pub(super) fn finish(mut self, counts: &[Counts]) -> Result<Option<Written>, CliError> {
-        self.pause(counts);
+    pub(super) fn finish(mut self, capture: &mut Capture) -> Result<(), CliError> {
+        self.pause(capture, true);
         let ignore_reader = |result: io::Result<Written>| match result {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
             other => other.map(Some),
         };
-        if let Some((writer, _, _)) = self.shown {
-            ignore_reader(writer.finish()).map_err(|error| cannot_write("-".as_ref(), &error))?;
+        let summary = if self.json { json::summary(capture, self.count) } else { String::new() };
+        let out = |error| cannot_write("-".as_ref(), &error);
+        match self.shown {
+            Some(mut shown) => {
+                shown.writer.send(&mut summary.into_bytes());
+                ignore_reader(shown.writer.finish()).map_err(out)?;
+            }
+            // Packets are in a file.
+            None if self.json => {
+                standard_output().and_then(|mut to| to.write_all(summary.as_bytes())).map_err(out)?;
+            }
+            None => {}
         }
-        let Some(recorder) = self.recorder else { return Ok(None) };
+        let Some(recorder) = self.recorder else { return Ok(()) };
         let path = self.args.write.clone().unwrap_or_default();
         let valid =
             |error: io::Error| cannot_write(&path, &error).detail("what was written before can be read");
-        let written = ignore_reader(recorder.finish()).map_err(valid)?;
-        match self.failed {
-            Some(error) => Err(valid(error)),
-            None => Ok(written),
-        }
+        ignore_reader(recorder.finish()).map_err(valid)?;
+        self.failed.map_or(Ok(()), |error| Err(valid(error)))
     }
 }
 
@@ -136,40 +181,16 @@ fn record(
     recorder: &mut Recorder,
     name: &str,
     sighting: &Sighting<'_>,
+    view: &View<'_>,
     args: &args::Capture,
 ) -> io::Result<bool> {
     let Sighting { place, interface, frame } = sighting;
-    let link_type = link_type(frame);
-    let (head, tag);
-    let mut length = frame.length;
-    let bytes: [&[u8]; 3] = match link_type {
-        LinkType::Ethernet => match frame.vlan.zip(frame.bytes.split_at_checked(12)) {
-            // The kernel takes the tag out of the frame.
-            Some((vlan, (addresses, rest))) => {
-                tag = [vlan.protocol.to_be_bytes(), vlan.control.to_be_bytes()];
-                length += 4;
-                [addresses, tag.as_flattened(), rest]
-            }
-            None => [frame.bytes, &[], &[]],
-        },
-        LinkType::Ip => [frame.bytes.get(frame.network..).unwrap_or_default(), &[], &[]],
-        LinkType::Cooked => {
-            head = cooked(frame);
-            [&head, frame.bytes.get(frame.network..).unwrap_or_default(), &[]]
-        }
-    };
-    if link_type != LinkType::Ethernet {
-        length = length.saturating_sub(u32::try_from(frame.network).unwrap_or(0));
-    }
-    if link_type == LinkType::Cooked {
-        length += 20;
-    }
     let sighted = Sighted {
         place: (*place, frame.interface),
-        link_type,
+        link_type: view.link_type,
         time: frame.time,
-        length,
-        bytes,
+        length: view.length,
+        bytes: view.pieces(),
         direction: match frame.kind {
             PacketKind::Host => Direction::Unicast,
             PacketKind::Broadcast => Direction::Broadcast,
@@ -177,48 +198,17 @@ fn record(
             PacketKind::OtherHost => Direction::Other,
             PacketKind::Outgoing => Direction::Out,
         },
-        packet_id: None,
+        packet_id: view.identity().map(|identity| identity.key_through_nat()),
     };
-    let full = format!("{}@{name}", interface.name);
-    let description = format!(
-        "{}{}interface {} of {name}",
-        interface.kind,
-        if interface.kind.is_empty() { "" } else { " " },
-        interface.name
-    );
-    recorder.packet(&sighted, || Interface {
-        link_type,
-        snap_length: args.snaplen.unwrap_or(0),
-        name: &full,
-        description: &description,
-        mac: interface.mac,
-        filter: args.filter.as_deref(),
+    recorder.packet(&sighted, || {
+        let kind = if interface.kind.is_empty() { "" } else { " " };
+        Interface {
+            link_type: view.link_type,
+            snap_length: args.snaplen.unwrap_or(0),
+            name: format!("{}@{name}", interface.name),
+            description: format!("{}{kind}interface {} of {name}", interface.kind, interface.name),
+            mac: interface.mac,
+            filter: args.filter.clone(),
+        }
     })
-}
-
-/// With what a frame begins in a file.
-pub(super) fn link_type(frame: &Frame<'_>) -> LinkType {
-    match (frame.hardware, frame.protocol) {
-        (HARDWARE_ETHERNET | HARDWARE_LOOPBACK, _) => LinkType::Ethernet,
-        (_, IPV4 | IPV6) => LinkType::Ip,
-        _ => LinkType::Cooked,
-    }
-}
-
-/// `LINKTYPE_LINUX_SLL2`: protocol, reserved, interface, hardware, kind, length of the address, address.
-fn cooked(frame: &Frame<'_>) -> [u8; 20] {
-    let mut head = [0; 20];
-    head[..2].copy_from_slice(&frame.protocol.to_be_bytes());
-    head[4..8].copy_from_slice(&frame.interface.to_be_bytes());
-    head[8..10].copy_from_slice(&frame.hardware.to_be_bytes());
-    head[10] = match frame.kind {
-        PacketKind::Host => 0,
-        PacketKind::Broadcast => 1,
-        PacketKind::Multicast => 2,
-        PacketKind::OtherHost => 3,
-        PacketKind::Outgoing => 4,
-    };
-    head[11] = u8::try_from(frame.sender.len()).unwrap_or(0);
-    head[12..12 + frame.sender.len()].copy_from_slice(frame.sender);
-    head
 }

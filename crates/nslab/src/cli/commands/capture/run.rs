@@ -1,6 +1,6 @@
 //! From the first packet to the last.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -23,10 +23,17 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// Whether namespaces are still there is asked this often.
 const ROLL_CALL: Duration = Duration::from_millis(250);
 
+/// A namespace without a name joins when it is so old.
+const NAMELESS: Duration = Duration::from_secs(1);
+
+/// Namespaces that are captured in, or were found not to be.
+type Known = std::sync::Arc<std::sync::Mutex<HashSet<NamespaceId>>>;
+
 /// A capture that is about to begin.
 pub(super) struct Running<'c> {
     capture: Capture,
     anchors: Vec<Option<Anchor>>,
+    known: Known,
     growth: Option<Watch>,
     /// Anchors of namespaces that may join, by their names.
     coming: std::sync::Arc<std::sync::Mutex<Vec<(String, Anchor)>>>,
@@ -45,6 +52,7 @@ impl<'c> Running<'c> {
         nslab_lab::exec::limits::raise();
         let (places, growth) = targets::find(args, context)?;
         let known: HashSet<NamespaceId> = places.iter().map(targets::Place::id).collect();
+        let known: Known = std::sync::Arc::new(std::sync::Mutex::new(known));
         let mut naming = Naming::default();
         let named = naming.all(places);
         let (sources, anchors): (Vec<Source>, Vec<Option<Anchor>>) =
@@ -55,8 +63,8 @@ impl<'c> Running<'c> {
         let count = sources.len();
         let capture = Capture::open(sources, options.clone()).map_err(failed)?;
         let coming = std::sync::Arc::default();
-        let growth = watch(growth, known, naming, options, count, &coming)?;
-        Ok(Self { capture, anchors, growth, coming, output, _context: context })
+        let growth = watch(growth, std::sync::Arc::clone(&known), naming, options, count, &coming)?;
+        Ok(Self { capture, anchors, known, growth, coming, output, _context: context })
     }
 
     pub(super) fn run(mut self, mut packets: Packets<'_>, program: Program) -> Result<ExitCode, CliError> {
@@ -77,7 +85,7 @@ impl<'c> Running<'c> {
         let count = packets.count;
         self.capture.count();
         let counts = self.capture.counts().to_vec();
-        let written = packets.finish(&counts);
+        let written = packets.finish(&mut self.capture);
         finish::tell(&self.capture, count, &counts, self.output);
         rest?;
         written?;
@@ -95,7 +103,7 @@ impl<'c> Running<'c> {
         let mut called = Instant::now();
         loop {
             let over = self.capture.turn(wait, &mut |sighting| packets.take(sighting)).map_err(failed)?;
-            if !packets.pause(self.capture.counts()) || over {
+            if !packets.pause(&mut self.capture, false) || over {
                 return Ok(false);
             }
             self.tell_events();
@@ -169,7 +177,10 @@ impl<'c> Running<'c> {
     fn call_roll(&mut self) -> Result<(), CliError> {
         for (place, anchor) in self.anchors.iter_mut().enumerate() {
             if anchor.as_mut().is_some_and(|anchor| !anchor.holds()) {
-                *anchor = None;
+                if let Some(gone) = anchor.take() {
+                    let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    known.remove(&gone.id());
+                }
                 self.output.note(&format!("note: {} is gone", self.capture.name(place)));
                 self.capture.leave(place).map_err(failed)?;
             }
@@ -181,7 +192,7 @@ impl<'c> Running<'c> {
 /// Looks for namespaces that come.
 fn watch(
     growth: Growth,
-    mut known: HashSet<NamespaceId>,
+    known: Known,
     mut naming: Naming,
     options: &Options,
     count: usize,
@@ -194,14 +205,24 @@ fn watch(
         Growth::Lab(lab) => vec![paths.lab(lab).pin("x").parent().map(PathBuf::from).unwrap_or_default()],
     };
     let coming = std::sync::Arc::clone(coming);
+    let mut nameless: HashMap<NamespaceId, Instant> = HashMap::new();
     let discover = move || {
         let found = match &growth {
             Growth::None => Ok(Vec::new()),
-            Growth::Host => targets::host(&known),
+            Growth::Host => targets::host(&HashSet::new()),
             Growth::Lab(lab) => targets::nodes(&paths, lab),
         };
         let mut places = found.unwrap_or_default();
-        places.retain(|place| known.insert(place.id()));
+        // Numbers of namespaces that are gone may come again.
+        let there: HashSet<NamespaceId> = places.iter().map(targets::Place::id).collect();
+        let mut known = known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.retain(|id| there.contains(id));
+        nameless.retain(|id, _| there.contains(id));
+        // A name comes a little after the namespace, which is a process's until then.
+        places.retain(|place| {
+            let mut is_old = || nameless.entry(place.id()).or_insert_with(Instant::now).elapsed() >= NAMELESS;
+            (place.is_named() || is_old()) && known.insert(place.id())
+        });
         let named = naming.all(places);
         let mut coming = coming.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         named

@@ -25,9 +25,15 @@ pub(super) struct Place {
     namespace: Namespace,
     interfaces: Vec<String>,
     anchor: Anchor,
+    /// It has a name, and is not just where a process is.
+    is_named: bool,
 }
 
 impl Place {
+    pub(super) fn is_named(&self) -> bool {
+        self.is_named
+    }
+
     pub(super) fn id(&self) -> NamespaceId {
         self.id
     }
@@ -42,6 +48,10 @@ pub(super) struct Anchor {
 }
 
 impl Anchor {
+    pub(super) fn id(&self) -> NamespaceId {
+        self.id
+    }
+
     /// Whether it is there.
     pub(super) fn holds(&mut self) -> bool {
         let is_at = |path: &Path| std::fs::metadata(path).is_ok_and(|about| about.ino() == self.id.inode);
@@ -98,7 +108,7 @@ impl Naming {
     }
 
     fn one(&mut self, place: Place, clear: bool) -> Named {
-        let Place { short, long, id, namespace, interfaces, anchor } = place;
+        let Place { short, long, id, namespace, interfaces, anchor, .. } = place;
         let candidates = [clear.then_some(short), Some(long.clone()), Some(format!("{long}@{}", id.inode))];
         let name = candidates.into_iter().flatten().find(|name| !self.used.contains(name)).unwrap_or(long);
         self.used.insert(name.clone());
@@ -166,7 +176,8 @@ pub(super) fn host(known: &HashSet<NamespaceId>) -> Result<Vec<Place>, CliError>
             _ => Some(path.unwrap_or_default()),
         };
         let anchor = Anchor { id: place.id, path };
-        found.push(Place { short, long, id: place.id, namespace, interfaces: Vec::new(), anchor });
+        let is_named = !matches!(best, Name::Process(_) | Name::Id(_));
+        found.push(Place { short, long, id: place.id, namespace, interfaces: Vec::new(), anchor, is_named });
     }
     Ok(found)
 }
@@ -189,7 +200,7 @@ fn node_of(paths: &Paths, lab: &str, node: String) -> Result<Place, CliError> {
     let id = namespace.id()?;
     let long = format!("{lab}/{node}");
     let anchor = Anchor { id, path: Some(pin) };
-    Ok(Place { short: node, long, id, namespace, interfaces: Vec::new(), anchor })
+    Ok(Place { short: node, long, id, namespace, interfaces: Vec::new(), anchor, is_named: true })
 }
 
 /// One target, with an interface or without.
@@ -221,5 +232,5 @@ fn one(text: &str, context: &Context) -> Result<Place, CliError> {
         Target::Node { lab, node } => format!("{lab}/{node}"),
         _ => target.to_owned(),
     };
-    Ok(Place { short, long, id, namespace, interfaces, anchor: Anchor { id, path } })
+    Ok(Place { short, long, id, namespace, interfaces, anchor: Anchor { id, path }, is_named: true })
 }

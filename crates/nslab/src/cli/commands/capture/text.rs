@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
-use nslab_decode::{Clock, Dump, Link, Names, Precision, Printer, Stamp, Style, Tag};
+use nslab_decode::{Clock, Decoded, Dump, Names, Precision, Printer, Stamp, Style};
 use nslab_kernel::packet::{Frame, PacketKind};
 use nslab_observe::capture::Sighting;
-use nslab_observe::pcapng::LinkType;
 
-use super::packets::link_type;
+use super::view::View;
 use crate::cli::args::Capture;
 
 /// The time of day, in nanoseconds since 1970.
@@ -28,31 +27,6 @@ pub(super) fn direction(kind: PacketKind) -> &'static str {
         PacketKind::OtherHost => "P",
         PacketKind::Outgoing => "Out",
     }
-}
-
-/// What is known of a frame, for taking it apart. None if it is of no kind that can be.
-pub(super) fn frame<'a>(frame: &Frame<'a>) -> Option<nslab_decode::Frame<'a>> {
-    let (bytes, link) = match link_type(frame) {
-        LinkType::Ethernet => (frame.bytes, Link::Ethernet),
-        LinkType::Ip => (frame.bytes.get(frame.network..)?, Link::Ip),
-        LinkType::Cooked => return None,
-    };
-    let before = frame.bytes.len() - bytes.len();
-    let vlan = frame.vlan.map(|vlan| Tag {
-        protocol: vlan.protocol,
-        // The highest three bits, the next, and the rest (IEEE 802.1Q).
-        priority: (vlan.control >> 13) as u8,
-        drop_eligible: vlan.control & 0x1000 != 0,
-        id: vlan.control & 0xfff,
-    });
-    let length = (frame.length as usize).saturating_sub(before);
-    Some(nslab_decode::Frame {
-        bytes,
-        length: length.max(bytes.len()),
-        link,
-        vlan,
-        partial_checksum: frame.checksum_pending,
-    })
 }
 
 /// Tells packets one after the other.
@@ -80,19 +54,35 @@ impl Teller {
     }
 
     /// Adds a packet's line, or lines, to `text`.
-    pub(super) fn tell(&mut self, namespace: &str, sighting: &Sighting<'_>, text: &mut String) {
+    pub(super) fn tell(
+        &mut self,
+        namespace: &str,
+        sighting: &Sighting<'_>,
+        view: &View<'_>,
+        text: &mut String,
+    ) {
         let (raw, interface) = (&sighting.frame, &sighting.interface.name);
-        self.clock.write(i64::try_from(raw.time).unwrap_or(i64::MAX), text);
+        self.time(raw.time, text);
         let length = namespace.chars().count() + 1 + interface.chars().count();
         self.width = self.width.max(length);
         // Writing to a String cannot fail, here and below.
         let _ = write!(text, "{namespace}:{interface}{:1$}", "", self.width - length);
         let _ = write!(text, " {:3} ", direction(raw.kind));
-        match frame(raw) {
-            Some(frame) => self.printer.write(&nslab_decode::decode(&frame), text),
+        self.words(view.decoded().as_ref(), raw, text);
+        text.push('\n');
+    }
+
+    /// Adds a time.
+    pub(super) fn time(&mut self, time: u64, text: &mut String) {
+        self.clock.write(i64::try_from(time).unwrap_or(i64::MAX), text);
+    }
+
+    /// Adds what is said of a packet itself.
+    pub(super) fn words(&mut self, decoded: Option<&Decoded<'_>>, raw: &Frame<'_>, text: &mut String) {
+        match decoded {
+            Some(decoded) => self.printer.write(decoded, text),
             None => drop(write!(text, "ethertype {:#06x}, length {}", raw.protocol, raw.length)),
         }
-        text.push('\n');
     }
 }
 
