@@ -12,7 +12,7 @@ use super::run::Run;
 use super::{Walk, words};
 use crate::fib::{self, Arrival, Fate, Flow, Way};
 use crate::l2::Port;
-use crate::nft::Tracking;
+use crate::nft::{self, Tracking};
 use crate::{Cause, Code, Doubt, Error, Evidence};
 
 /// The least that a link must carry of IPv6 (RFC 8200, section 5), in bytes.
@@ -55,7 +55,15 @@ impl Walk<'_> {
 
     /// It passed prerouting: here, on, or no further.
     pub(super) fn arrived(&mut self, run: &Run, state: &State, link: IfIndex) {
-        let decision = fib::input(state, &Flow::of(&run.packet, Some(link)), link);
+        let mut flow = Flow::of(&run.packet, Some(link));
+        // Rules see no ports of pieces, unless connection tracking has put them together (`fib4_rules_early_flow_dissect`,
+        // `include/net/ip_fib.h`; `__skb_flow_dissect`).
+        if run.fragments.is_some()
+            && !nft::tracks_connections(&state.nftables, super::hooks::family(&run.packet))
+        {
+            flow.ports = None;
+        }
+        let decision = fib::input(state, &flow, link);
         let several = decision.outcomes.len() > 1;
         for arrival in decision.outcomes {
             let mut run = run.clone();

@@ -230,3 +230,76 @@ fn bridges_in_a_circle() {
         assert_ne!(prediction.verdict, Verdict::Delivered, "{prediction:#?}");
     });
 }
+
+/// Rules of IP that a bridge calls at its port send a frame to another neighbour, or up to the bridge's namespace.
+#[test]
+fn a_bridge_whose_rules_change_the_destination() {
+    privileged(|| {
+        let bridged = "
+            sw: link add br0 type bridge
+            sw: link set br0 up
+            ann -- sw
+            bob -- sw
+            cid -- sw
+            sw: link set ann master br0
+            sw: link set bob master br0
+            sw: link set cid master br0
+            sw: address add 10.0.0.254/24 dev br0
+            ann: address add 10.0.0.1/24 dev sw
+            bob: address add 10.0.0.2/24 dev sw
+            cid: address add 10.0.0.3/24 dev sw
+            sw: nft add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }
+        ";
+        let Some(made) =
+            Made::new(&format!("{bridged}\nsw: nft add rule ip nat pre ip daddr 10.0.0.2 dnat to 10.0.0.3"))
+        else {
+            return;
+        };
+        let snapshot = made.snapshot();
+        let (_, sw) = snapshot.find("sw").next().unwrap();
+        if !sw.state().is_some_and(|state| state.settings.bridge_netfilter.is_some_and(|calls| calls.ipv4)) {
+            return nslab_testing::kernel_lacks("CONFIG_BRIDGE_NETFILTER");
+        }
+        // IPv4 asks for forwarding for all that.
+        assert_eq!(made.code("ann", echo("10.0.0.2")), (Verdict::Dropped, Some(Code::ForwardingOff)));
+        let bridged = format!("{bridged}\nsw: sysctl net.ipv4.ip_forward=1");
+        let turned = format!("{bridged}\nsw: nft add rule ip nat pre ip daddr 10.0.0.2 dnat to 10.0.0.3");
+        let Some(made) = Made::new(&turned) else { return };
+        let way = |made: &Made| {
+            let prediction = made.ask("ann", echo("10.0.0.2"));
+            let hops: Vec<String> = prediction.hops.iter().map(|hop| hop.object.clone()).collect();
+            (prediction.verdict, hops)
+        };
+        let (verdict, hops) = way(&made);
+        assert!(verdict == Verdict::Delivered && hops.contains(&"cid".to_owned()), "{hops:?}");
+        assert!(!hops.contains(&"bob".to_owned()), "{hops:?}");
+        // For the bridge's own address it goes up.
+        let Some(made) = Made::new(&format!(
+            "{bridged}\nsw: nft add rule ip nat pre ip daddr 10.0.0.2 dnat to 10.0.0.254"
+        )) else {
+            return;
+        };
+        let (verdict, hops) = way(&made);
+        assert!(verdict == Verdict::Delivered && hops.contains(&"br0".to_owned()), "{hops:?}");
+        assert!(!hops.contains(&"bob".to_owned()), "{hops:?}");
+    });
+}
+
+/// Policy rules that ask for ports see none of them in pieces of packets.
+#[test]
+fn rules_for_ports_and_pieces_of_packets() {
+    privileged(|| {
+        let Some(made) =
+            Made::new(&format!("{ROUTED}{BACK}\nrt: rule add pref 100 ipproto udp dport 53 prohibit"))
+        else {
+            return;
+        };
+        let udp = |size| {
+            let transport = Transport::Udp { source: 40000, destination: 53 };
+            let Packet { ip, .. } = echo("10.0.2.2");
+            Packet { ip: Ip { size, ..ip }, transport, mark: 0 }
+        };
+        assert_eq!(made.code("ann", udp(84)), (Verdict::Rejected, Some(Code::RouteProhibit)));
+        assert_eq!(made.code("ann", udp(2000)), (Verdict::Rejected, Some(Code::NoListener)));
+    });
+}
