@@ -212,7 +212,8 @@ fn watch(
             Growth::Host => targets::host(&HashSet::new()),
             Growth::Lab(lab) => targets::nodes(&paths, lab),
         };
-        let mut places = found.unwrap_or_default();
+        // A node that is just being made has a file and no namespace yet: nothing is known of the others then, either.
+        let Ok(mut places) = found else { return Vec::new() };
         // Numbers of namespaces that are gone may come again.
         let there: HashSet<NamespaceId> = places.iter().map(targets::Place::id).collect();
         let mut known = known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
