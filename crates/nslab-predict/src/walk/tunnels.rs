@@ -133,7 +133,8 @@ impl<'a> Walk<'a> {
                 }
                 // The tunnel itself tells of what does not fit (`tnl_update_pmtu`, `net/ipv4/ip_tunnel.c`).
                 (_, Some(cause))
-                    if cause.code == Code::MtuExceeded && matches!(own.carrier, Carrier::Ip { .. }) =>
+                    if matches!(cause.code, Code::MtuExceeded | Code::PmtuBlackhole)
+                        && matches!(own.carrier, Carrier::Ip { .. }) =>
                 {
                     let what = "whom a tunnel tells that a packet is too big for the network below it";
                     self.unknown(run, self.port(own.at), Doubt::new(what, "send it, or a smaller one"));

@@ -10,6 +10,7 @@ use super::Walk;
 use super::output::{each_way, note_route};
 use super::routing::refused;
 use super::run::Run;
+use crate::Doubt;
 use crate::fib::{self, DropReason, Fate, Flow};
 use crate::l2::{self, Did, End, Frame, Port};
 
@@ -75,7 +76,11 @@ impl Walk<'_> {
         run.prerouted = true;
         let Some(mut run) = self.turned(run, state, port, bridge, end.frame.source) else { return };
         // Up, as if it had been for the bridge's own address.
-        let Some(mac) = state.link(bridge).and_then(|link| link.mac) else { return };
+        let not_up =
+            || Doubt::new("what becomes of a frame that the bridge is to take itself", "send it and look");
+        let Some(mac) = state.link(bridge).and_then(|link| link.mac) else {
+            return self.unknown(run, "bridge", not_up());
+        };
         let frame = Frame { destination: mac, ..end.frame };
         let (snapshot, wiring) = (self.network.snapshot, &self.network.wiring);
         for end in l2::resume(snapshot, wiring, &mut run.learned, port, frame) {
@@ -85,6 +90,9 @@ impl Walk<'_> {
             }
             if end.outcome == l2::Outcome::Taken {
                 self.pending.push((run, end.at));
+            } else {
+                let name = self.port(end.at);
+                self.unknown(run, name, not_up());
             }
         }
     }
