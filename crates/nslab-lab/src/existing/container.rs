@@ -123,7 +123,7 @@ fn read(answer: &[u8]) -> std::io::Result<Answer> {
     }
     let inspected: Inspected = serde_json::from_slice(&body[4..])
         .map_err(|_| strange("answered with something else than a container"))?;
-    Ok(match Pid::from_raw(inspected.state.pid).filter(|_| inspected.state.pid > 0) {
+    Ok(match Pid::from_raw(inspected.state.pid.max(0)) {
         Some(pid) if inspected.state.running => Answer::Running(pid),
         _ => Answer::Stopped,
     })

@@ -319,8 +319,7 @@ pub(super) fn subnets(paths: &LabPaths, node: &str) -> Option<(Ipv4Net, Option<I
 
 /// The carrier, if it is alive and what it should be.
 fn process(pid: i32, pin: &Path) -> Option<std::os::fd::OwnedFd> {
-    let handle =
-        rustix::process::pidfd_open(Pid::from_raw(pid).filter(|_| pid > 0)?, PidfdFlags::empty()).ok()?;
+    let handle = rustix::process::pidfd_open(Pid::from_raw(pid.max(0))?, PidfdFlags::empty()).ok()?;
     // Looked at through what was opened: the number may have passed on before.
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let pin = pin.display().to_string();

@@ -35,9 +35,12 @@ impl Process {
         let name_end = stat.iter().rposition(|byte| *byte == b')')?;
         let mut fields = std::str::from_utf8(&stat[name_end + 1..]).ok()?.split_ascii_whitespace();
         let is_dead = matches!(fields.next()?, "Z" | "X" | "x");
-        let parent = Pid::from_raw(fields.next()?.parse().ok()?);
+        // The group and the session of one that is just being released are written as -1 (`do_task_stat` in
+        // fs/proc/array.c); none is 0.
+        let pid_or_none = |field: &str| Some(Pid::from_raw(field.parse::<i32>().ok()?.max(0)));
+        let parent = pid_or_none(fields.next()?)?;
         let _group = fields.next()?;
-        let session = Pid::from_raw(fields.next()?.parse().ok()?);
+        let session = pid_or_none(fields.next()?)?;
         // The session is field 6, the start time 22.
         let started = fields.nth(15)?.parse().ok()?;
         Some(Self { pid, parent, session, started, is_dead })
@@ -155,6 +158,15 @@ mod tests {
         let process = Process::parse(pid, stat).unwrap();
         assert_eq!(process.session, None);
         assert_eq!(process.started, 98765);
+    }
+
+    #[test]
+    fn stat_of_one_that_is_being_released() {
+        let pid = Pid::from_raw(42).unwrap();
+        let stat = b"42 (cat) X 0 -1 -1 0 -1 4228108 100 0 0 0 1 2 0 0 20 0 0 0 98765 0 0";
+        let process = Process::parse(pid, stat).unwrap();
+        assert_eq!((process.parent, process.session), (None, None));
+        assert!(process.is_dead);
     }
 
     #[test]
