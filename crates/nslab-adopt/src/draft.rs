@@ -104,7 +104,7 @@ impl<'a> Draft<'a> {
                 Part::Xtables => "iptables",
                 Part::Settings => "sysctls",
                 // Programs are not described anyway, nor what they joined and who they talk to.
-                Part::Sockets(_) | Part::Groups | Part::Connections => continue,
+                Part::Sockets(_) | Part::Groups | Part::Connections | Part::Programs => continue,
             };
             // Of several tables one reason is enough.
             if !told.contains(&object) {

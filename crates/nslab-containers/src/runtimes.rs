@@ -24,6 +24,8 @@ pub(crate) struct Task {
     pub(crate) runtime: &'static str,
     /// Its first process.
     pid: i64,
+    /// When that was started, in clock ticks since boot: its number may have passed to another by now.
+    started: Option<u64>,
     /// The directory that the runtime was given.
     pub(crate) bundle: Option<PathBuf>,
 }
@@ -58,7 +60,10 @@ impl Runtimes {
     }
 
     pub(crate) fn of_pid(&self, pid: Pid) -> Option<&Task> {
-        self.tasks.iter().find(|task| task.pid == i64::from(pid.as_raw_nonzero().get()))
+        let mut tasks = self.tasks.iter();
+        let task = tasks.find(|task| task.pid == i64::from(pid.as_raw_nonzero().get()))?;
+        let is_its = task.started.is_none_or(|started| start_time(pid).is_none_or(|own| own == started));
+        is_its.then_some(task)
     }
 }
 
@@ -70,11 +75,24 @@ fn task(directory: &Path, id: String) -> Option<Task> {
             .flatten()
             .find_map(|label| label.as_str()?.strip_prefix("bundle="))
             .map(PathBuf::from);
-        return Some(Task { id, runtime: "runc", pid: state.get("init_process_pid")?.as_i64()?, bundle });
+        // A number; runc before 1.0 wrote it as text.
+        let started = state.get("init_process_start");
+        let started = started.and_then(|own| own.as_u64().or_else(|| own.as_str()?.parse().ok()));
+        let pid = state.get("init_process_pid")?.as_i64()?;
+        return Some(Task { id, runtime: "runc", pid, started, bundle });
     }
     let status = read(&directory.join("status"))?;
     let bundle = status.get("bundle").and_then(Value::as_str).map(PathBuf::from);
-    Some(Task { id, runtime: "crun", pid: status.get("pid")?.as_i64()?, bundle })
+    let started = status.get("process-start-time").and_then(Value::as_u64);
+    Some(Task { id, runtime: "crun", pid: status.get("pid")?.as_i64()?, started, bundle })
+}
+
+/// When a process was started, in clock ticks since boot: field 22 of `/proc/PID/stat`, see `proc_pid_stat(5)`.
+fn start_time(pid: Pid) -> Option<u64> {
+    let stat = std::fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    // The second field is a name in parentheses, which may hold anything.
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    std::str::from_utf8(&stat[name_end + 1..]).ok()?.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -107,5 +125,27 @@ mod tests {
         );
         let db = all.of_id("db").unwrap();
         assert_eq!((db.pid, db.runtime, db.bundle.as_deref()), (8, "crun", Some(Path::new("/b/db"))));
+    }
+
+    #[test]
+    fn a_number_that_passed_to_another_process() {
+        let own = rustix::process::getpid();
+        let started = start_time(own).unwrap();
+        for (text, is_its) in [
+            (format!("{started}"), true),
+            (format!("\"{started}\""), true),
+            (format!("{}", started - 1), false),
+            ("null".to_owned(), true),
+        ] {
+            let run = tempfile::tempdir().unwrap();
+            let directory = run.path().join("web");
+            std::fs::create_dir(&directory).unwrap();
+            let state =
+                format!(r#"{{"init_process_pid": {}, "init_process_start": {text}}}"#, own.as_raw_nonzero());
+            std::fs::write(directory.join("state.json"), state).unwrap();
+            let mut all = Runtimes::default();
+            all.look(run.path());
+            assert_eq!(all.of_pid(own).is_some(), is_its, "{text}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What was predicted beside what happened.
 
 use nslab_predict::l2::Port;
-use nslab_predict::{Cause, Code, Error as Refusal, Evidence, Prediction, Told, Verdict};
+use nslab_predict::{Action, Cause, Code, Error as Refusal, Evidence, Hop, Prediction, Told, Verdict};
 use nslab_snapshot::State;
 
 use crate::build::Taken;
@@ -120,20 +120,25 @@ fn is_of_route(taken: &Taken, probe: &Probe, cause: &Cause) -> bool {
 
 /// That nobody answers for the next hop is no word over the network to those who define verdicts, though a router does tell.
 fn hangs_on_neighbours(prediction: &Prediction) -> bool {
-    !matches!(
-        prediction.cause.as_ref().map(|cause| cause.inner.unwrap_or(cause.code)),
-        None | Some(
-            Code::NoRoute
-                | Code::RouteBlackhole
-                | Code::RouteUnreachable
-                | Code::RouteProhibit
-                | Code::RouteThrow
-                | Code::ForwardingOff
-                | Code::TtlExpired
-                | Code::NoListener
-                | Code::ListenerOtherAddress
-        )
-    )
+    let Some(cause) = &prediction.cause else { return false };
+    let is_of_others = matches!(
+        cause.inner.unwrap_or(cause.code),
+        Code::NoRoute
+            | Code::RouteBlackhole
+            | Code::RouteUnreachable
+            | Code::RouteProhibit
+            | Code::RouteThrow
+            | Code::ForwardingOff
+            | Code::TtlExpired
+            | Code::NoListener
+            | Code::ListenerOtherAddress
+    );
+    !is_of_others || stops_asking(&prediction.hops)
+}
+
+/// Whether a way ends between a route and the MAC of its next hop: what stops it stops the question, which a tunnel carries.
+fn stops_asking(hops: &[Hop]) -> bool {
+    matches!(hops, [.., Hop { action: Action::Route, .. }, Hop { action: Action::Stop, .. }])
 }
 
 /// Whether it was told by somebody who asked for a neighbour in vain.

@@ -395,19 +395,28 @@ fn note(
                 6 | 17 | 1 | 58 => about.ports().and_then(|(source, _)| probe_of(source)),
                 _ => Nonce::read(about.rest).map(|nonce| nonce.number),
             };
-            let Some(number) = number.filter(|&number| number < probes.len()) else { return false };
-            let is_its = match probes[number].what {
-                Kind::Echo => matches!(about.protocol, 1 | 58),
-                Kind::Udp(_) => about.protocol == 17,
-                Kind::Tcp(_) => about.protocol == 6,
-                Kind::Other(own) => about.protocol == own,
-            };
-            if !is_its || probes[number].from != space {
-                return false;
+            let Some(number) = number else { return false };
+            let Some(probe) = probes.get(number).filter(|probe| probe.from == space) else { return false };
+            if is_told(probe, &about) {
+                results[number].told.push(Told { from, what: Refusal::Icmp { kind, code, mtu } });
             }
-            results[number].told.push(Told { from, what: Refusal::Icmp { kind, code, mtu } });
             true
         }
         Meaning::Asked(_) | Meaning::Nothing => false,
+    }
+}
+
+/// Whether an error about this packet is given to what sent the probe, which a raw socket hears in any case.
+fn is_told(probe: &Probe, about: &Header<'_>) -> bool {
+    match probe.what {
+        // The answer, too, may be refused on its way, where both ends are in one namespace.
+        Kind::Echo => matches!(about.rest.first(), Some(8 | 128)) && matches!(about.protocol, 1 | 58),
+        Kind::Udp(_) => about.protocol == 17,
+        // A connection's socket is found by both ends.
+        Kind::Tcp(port) => {
+            let to = about.ports().map(|(_, port)| (about.destination, port));
+            about.protocol == 6 && to == Some((probe.destination, port))
+        }
+        Kind::Other(own) => about.protocol == own,
     }
 }

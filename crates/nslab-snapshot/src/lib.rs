@@ -214,6 +214,9 @@ pub enum Part {
     Settings,
     /// Groups that interfaces have joined.
     Groups,
+    /// BPF programs that see packets: only root may ask for those. In a namespace that an ordinary user may read whole,
+    /// which is one of a user namespace of that user's, only root may have put one, so none is assumed.
+    Programs,
 }
 
 /// What to read beside what is always read.

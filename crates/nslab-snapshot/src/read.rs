@@ -157,8 +157,9 @@ fn one(
     let holder = |inode: u32| holders.sockets.get(&inode).cloned();
     let sockets =
         sockets.into_iter().map(|socket| Listener { process: holder(socket.inode), socket }).collect();
+    let programs = gap(&mut gaps, Part::Programs, programs.here(&network.links));
     let state = State {
-        programs: programs.here(&network.links),
+        programs,
         network,
         settings,
         nftables,

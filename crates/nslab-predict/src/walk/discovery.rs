@@ -10,7 +10,6 @@ use super::frames::{calls, entrance_rules, own_rules};
 use super::hooks::At;
 use super::run::Run;
 use super::surroundings::{Here, device};
-use super::tunnels::in_tunnel;
 use super::{Walk, words};
 use crate::l2::{End, Hop, Port, Vtep};
 use crate::neighbour::Answer;
@@ -123,7 +122,11 @@ impl Walk<'_> {
                 if ends.iter().all(|end| end.verdict != Verdict::Delivered)
                     && cause.code != Code::Unmodelled =>
             {
-                Err(Box::new(in_tunnel(cause)))
+                let text = format!(
+                    "the tunnel's packet with the question for its MAC, or the answer, is lost: {}",
+                    cause.text
+                );
+                Err(Box::new(Cause { text, ..cause }))
             }
             Some(cause) => Ok(vec![Doubt::new(cause.text, "send a packet")]),
         }

@@ -151,6 +151,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-pub(super) fn in_tunnel(cause: Cause) -> Cause {
+fn in_tunnel(cause: Cause) -> Cause {
     Cause { text: format!("the packet of the tunnel that carries it is lost: {}", cause.text), ..cause }
 }
