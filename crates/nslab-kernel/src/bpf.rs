@@ -8,6 +8,7 @@ use crate::link::IfIndex;
 
 /// Commands of `bpf(2)` (`enum bpf_cmd`).
 const PROG_GET_NEXT_ID: libc::c_int = 11;
+const PROG_GET_FD_BY_ID: libc::c_int = 13;
 const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const PROG_QUERY: libc::c_int = 16;
 const LINK_GET_FD_BY_ID: libc::c_int = 30;
@@ -59,6 +60,43 @@ fn next(command: libc::c_int, number: u32) -> io::Result<Option<u32>> {
 /// Whether the machine has any program at all. An error without `CAP_SYS_ADMIN` in the first user namespace.
 pub fn has_programs() -> io::Result<bool> {
     Ok(next(PROG_GET_NEXT_ID, 0)?.is_some())
+}
+
+/// A program that the kernel has loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its number, which no other program gets for a long time.
+    pub number: u32,
+    /// Its name, at most 15 bytes of it; empty if it has none.
+    pub name: String,
+}
+
+/// All of the machine's, in the order of their numbers. An error without `CAP_SYS_ADMIN` in the first user namespace.
+pub fn programs() -> io::Result<Vec<Program>> {
+    let mut all = Vec::new();
+    let mut number = 0;
+    while let Some(following) = next(PROG_GET_NEXT_ID, number)? {
+        number = following;
+        let mut attributes = Attributes::default();
+        attributes[0] = number;
+        // SAFETY: it points nowhere.
+        let Ok(fd) = (unsafe { bpf(PROG_GET_FD_BY_ID, &mut attributes) }) else { continue };
+        // SAFETY: it was opened for us just now.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // `struct bpf_prog_info`: the name is behind 64 bytes.
+        let mut info = [0_u32; 20];
+        let mut attributes = Attributes::default();
+        attributes[0] = fd.as_raw_fd().cast_unsigned();
+        attributes[1] = u32::try_from(size_of_val(&info)).unwrap_or(0);
+        pointer(&mut attributes, 2, info.as_mut_ptr());
+        // SAFETY: the kernel writes at most as much as there is room for.
+        if unsafe { bpf(OBJ_GET_INFO_BY_FD, &mut attributes) }.is_ok() {
+            let name: Vec<u8> = info[16..].iter().flat_map(|word| word.to_ne_bytes()).collect();
+            let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+            all.push(Program { number, name: String::from_utf8_lossy(&name[..end]).into_owned() });
+        }
+    }
+    Ok(all)
 }
 
 /// The numbers of the programs that see what comes in at an interface of the thread's namespace, or goes out (`incoming`), in their
@@ -184,6 +222,8 @@ mod tests {
                 // SAFETY: it points nowhere.
                 unsafe { bpf(PROG_ATTACH, &mut attributes) }.unwrap();
                 assert!(has_programs().unwrap());
+                let known = programs().unwrap();
+                assert!(known.iter().any(|one| one.number == self::number(&program)), "{known:?}");
                 assert_eq!(tcx(1, true).unwrap(), [number(&program)]);
                 assert!(tcx(1, false).unwrap().is_empty());
                 assert!(tcx(4711, true).unwrap().is_empty());

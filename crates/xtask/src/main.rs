@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 
+mod bpf;
 mod error;
 mod fuzz;
 mod vm;
@@ -20,6 +21,7 @@ enum Task {
     #[command(name = "vm-run")]
     Run(vm::RunArgs),
     Fuzz(fuzz::FuzzArgs),
+    Bpf(bpf::BpfArgs),
     /// What runs inside the virtual machine
     #[command(name = "vm-guest", hide = true)]
     Guest {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Task::Test(args) => vm::test(&args),
         Task::Run(args) => vm::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Bpf(args) => bpf::run(&args),
         Task::Guest { job } => vm::guest(&job),
     };
     result.unwrap_or_else(|error| {
