@@ -6,7 +6,9 @@ use crate::nftables::read::{
     parse_chain, parse_elements, parse_flowtable, parse_object, parse_rule, parse_set, parse_table,
 };
 use crate::nftables::{Ruleset, Table, TableId, UserData};
-use crate::{address, conntrack, link, neighbour, netlink, qdisc, route, rule, sock_diag, wireguard};
+use crate::{
+    address, conntrack, link, neighbour, netlink, nftables, qdisc, route, rule, sock_diag, wireguard,
+};
 
 /// Takes `data` apart: the first byte says as what, the rest is a message's payload.
 pub fn decode(data: &[u8]) {
@@ -29,6 +31,7 @@ pub fn decode(data: &[u8]) {
         14 => drop(UserData::parse(payload)),
         15 => netlink::take_apart(payload),
         16 => drop(Reader::new(payload).attributes(4)),
+        17 => drop(nftables::trace::parse(payload)),
         _ => ruleset(payload),
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod read;
 mod ruleset;
 mod set;
 mod table;
+pub mod trace;
 mod transaction;
 mod userdata;
 

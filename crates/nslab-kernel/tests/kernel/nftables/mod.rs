@@ -3,4 +3,5 @@
 mod foreign;
 mod program;
 mod support;
+mod trace;
 mod transactions;

@@ -1,0 +1,270 @@
+//! The table by which packets are marked for being traced.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::io::Errno;
+
+use crate::netlink::Socket;
+use crate::nftables::build::{Field, RuleBuilder};
+use crate::nftables::data::{Data, Register};
+use crate::nftables::expr::{CmpOp, Expr, MetaKey, PayloadBase};
+use crate::nftables::family::{Family, Hook};
+use crate::nftables::table::{BaseChain, Chain, ChainKind, Policy, Rule, Table, TableFlags, TableId};
+use crate::nftables::transaction::{Transaction, TransactionError};
+
+/// With what names of such tables begin; the process's number and a counter follow.
+const PREFIX: &str = "nslab-trace-";
+/// Where packets are marked unless told otherwise: before all usual rules, and after fragments are put together where they
+/// are (`NF_IP_PRI_CONNTRACK_DEFRAG`, −400).
+pub const EARLY: i32 = -350;
+/// After everything else (`NF_IP_PRI_LAST`).
+const LATE: i32 = i32::MAX;
+/// A register has so many bytes, beginning with the first of them.
+const REGISTER: usize = 16;
+
+/// Packets that are to be traced, by what stands behind their IP header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracePattern {
+    /// Of IPv6 rather than IPv4.
+    pub ipv6: bool,
+    /// The IP protocol.
+    pub protocol: u8,
+    /// What must stand at which offset from the beginning of the transport header; of more than 16 bytes the first 16 are
+    /// looked at.
+    pub bytes: Vec<(u32, Vec<u8>)>,
+}
+
+/// How to trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceOptions {
+    /// The namespace has bridges, whose rules see packets, too.
+    pub bridge: bool,
+    /// The priority at which packets are marked; rules of a lower one are not traced.
+    pub priority: i32,
+    /// The kernel is to take the table away when the socket closes, however the process ends (Linux 5.12). Where it
+    /// cannot, the table is [left over](TraceTable::is_left_over) by a process that is killed.
+    pub owned: bool,
+}
+
+impl Default for TraceOptions {
+    fn default() -> Self {
+        Self { bridge: false, priority: EARLY, owned: true }
+    }
+}
+
+/// A place in a packet's way that a [`TraceTable`] tells of, by the name of its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Checkpoint {
+    /// It comes to a hook, and is marked there.
+    Reached(Hook),
+    /// It has passed all rules of a hook.
+    Passed(Hook),
+}
+
+impl Checkpoint {
+    /// What a chain of a [`TraceTable`] stands for; none if it is no such.
+    pub fn of(table: &TableId, chain: &str) -> Option<Self> {
+        if !table.name.starts_with(PREFIX) {
+            return None;
+        }
+        let (kind, hook) = chain.split_once('-')?;
+        let hook = HOOKS.into_iter().find(|known| known.as_str() == hook)?;
+        match kind {
+            "reached" => Some(Self::Reached(hook)),
+            "passed" => Some(Self::Passed(hook)),
+            _ => None,
+        }
+    }
+}
+
+const HOOKS: [Hook; 5] = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting];
+
+/// A table of its own that has packets traced in one namespace. It changes nothing of what becomes of them.
+///
+/// It goes when this is dropped, as it belongs to the socket.
+#[derive(Debug)]
+pub struct TraceTable {
+    socket: Socket,
+    ids: Vec<TableId>,
+    owned: bool,
+}
+
+/// Each table of this process has another number.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+impl TraceTable {
+    /// Makes it in the namespace that `socket` (of [`crate::netlink::Protocol::Netfilter`]) belongs to, in one transaction. Open the
+    /// [`TraceMonitor`](super::TraceMonitor) before.
+    pub fn install(
+        mut socket: Socket,
+        patterns: &[TracePattern],
+        options: TraceOptions,
+    ) -> Result<Self, TransactionError> {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}{}-{number}", std::process::id());
+        let mut families = vec![Family::Inet];
+        if options.bridge {
+            families.push(Family::Bridge);
+        }
+        loop {
+            let flags = if options.owned { TableFlags::OWNER } else { TableFlags::empty() };
+            let made = make(&mut socket, &name, &families, patterns, options.priority, flags);
+            let (made, owned) = match made {
+                // Flags that a kernel does not know (`nf_tables_newtable`); or a family, which the next attempt shows.
+                Err(error) if options.owned && is_not_supported(&error) => {
+                    let flags = TableFlags::empty();
+                    (make(&mut socket, &name, &families, patterns, options.priority, flags), false)
+                }
+                made => (made, options.owned),
+            };
+            match made {
+                Ok(ids) => return Ok(Self { socket, ids, owned }),
+                // A kernel without rules for bridges has none that could be traced.
+                Err(error) if is_not_supported(&error) && families.len() > 1 => drop(families.pop()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The kernel takes it away by itself when this process ends.
+    pub fn is_owned(&self) -> bool {
+        self.owned
+    }
+
+    /// Takes it away.
+    pub fn remove(mut self) -> Result<(), TransactionError> {
+        let ids = std::mem::take(&mut self.ids);
+        delete(&mut self.socket, &ids)
+    }
+
+    /// Whether a table is one that a process made which is gone: it was killed, and the kernel could not take it away.
+    pub fn is_left_over(table: &Table) -> bool {
+        let pid =
+            table.id.name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')?.0.parse::<u32>().ok());
+        let runs = |pid: u32| std::path::Path::new("/proc").join(pid.to_string()).exists();
+        table.owner.is_none() && pid.is_some_and(|pid| !runs(pid))
+    }
+
+    /// Takes tables away that are left over.
+    pub fn clean(socket: &mut Socket, left: &[TableId]) -> Result<(), TransactionError> {
+        delete(socket, left)
+    }
+}
+
+impl Drop for TraceTable {
+    fn drop(&mut self) {
+        if !self.owned && !self.ids.is_empty() {
+            // What cannot be taken away is found by the next one who traces here.
+            let _ = delete(&mut self.socket, &self.ids);
+        }
+    }
+}
+
+fn delete(socket: &mut Socket, ids: &[TableId]) -> Result<(), TransactionError> {
+    let mut transaction = Transaction::new();
+    for id in ids {
+        transaction.delete_table(id);
+    }
+    match transaction.commit(socket) {
+        // Somebody else was faster.
+        Err(error) if error.errno() == Some(Errno::NOENT) => Ok(()),
+        done => done,
+    }
+}
+
+fn is_not_supported(error: &TransactionError) -> bool {
+    matches!(error, TransactionError::Unsupported { .. })
+        || matches!(error.errno(), Some(Errno::OPNOTSUPP | Errno::AFNOSUPPORT | Errno::INVAL))
+}
+
+fn make(
+    socket: &mut Socket,
+    name: &str,
+    families: &[Family],
+    patterns: &[TracePattern],
+    priority: i32,
+    flags: TableFlags,
+) -> Result<Vec<TableId>, TransactionError> {
+    let mut transaction = Transaction::new();
+    let mut ids = Vec::new();
+    for &family in families {
+        let table = table(family, name, patterns, priority, flags);
+        transaction.load(&table);
+        ids.push(table.id);
+    }
+    transaction.commit(socket)?;
+    Ok(ids)
+}
+
+fn table(family: Family, name: &str, patterns: &[TracePattern], priority: i32, flags: TableFlags) -> Table {
+    let mut table = Table { flags, ..Table::new(family, name) };
+    let base = |hook, priority| BaseChain {
+        kind: ChainKind::Filter,
+        hook,
+        priority,
+        policy: Policy::Accept,
+        devices: Vec::new(),
+        counters: None,
+    };
+    for hook in [Hook::Prerouting, Hook::Output] {
+        let mut chain = Chain::base(format!("reached-{hook}"), base(hook, priority));
+        chain.rules = patterns.iter().map(|pattern| rule(family, pattern)).collect();
+        table.chains.push(chain);
+    }
+    for hook in HOOKS {
+        table.chains.push(Chain::base(format!("passed-{hook}"), base(hook, LATE)));
+    }
+    table
+}
+
+/// Marks what is of a pattern.
+fn rule(family: Family, pattern: &TracePattern) -> Rule {
+    let mut rule = RuleBuilder::new(family);
+    rule = if pattern.ipv6 { rule.ipv6() } else { rule.ipv4() };
+    // Looks past IPv6's extension headers.
+    rule = rule.equal(Field::L4Protocol, [pattern.protocol]);
+    for (offset, bytes) in &pattern.bytes {
+        let bytes = &bytes[..bytes.len().min(REGISTER)];
+        let len = u32::try_from(bytes.len()).unwrap_or(0);
+        let base = PayloadBase::Transport;
+        rule = rule
+            .expression(Expr::Payload { destination: Register::R1, base, offset: *offset, len })
+            .expression(Expr::Cmp { source: Register::R1, op: CmpOp::Equal, data: Data::from(bytes) });
+    }
+    rule.expression(Expr::Immediate { destination: Register::R1, data: Data::u8(1) })
+        .expression(Expr::MetaSet { source: Register::R1, key: MetaKey::Trace })
+        .go_on()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_say_where_they_stand() {
+        let pattern = TracePattern { ipv6: false, protocol: 1, bytes: vec![(8, vec![1; 40])] };
+        let table = table(Family::Inet, "nslab-trace-7-0", &[pattern], EARLY, TableFlags::OWNER);
+        let points: Vec<_> =
+            table.chains.iter().map(|chain| Checkpoint::of(&table.id, &chain.name)).collect();
+        assert_eq!(points[0], Some(Checkpoint::Reached(Hook::Prerouting)));
+        assert_eq!(points[4], Some(Checkpoint::Passed(Hook::Forward)));
+        assert!(points.iter().all(Option::is_some) && points.len() == 7);
+        let other = TableId::new(Family::Inet, "filter");
+        assert_eq!(Checkpoint::of(&other, "passed-input"), None);
+        assert_eq!(Checkpoint::of(&table.id, "passed-nothing"), None);
+    }
+
+    #[test]
+    fn what_a_process_left_is_known() {
+        let mut table = Table::new(Family::Inet, format!("{PREFIX}{}-0", std::process::id()));
+        assert!(!TraceTable::is_left_over(&table));
+        // No process has that number (`PID_MAX_LIMIT`).
+        table.id.name = format!("{PREFIX}4194305-0");
+        assert!(TraceTable::is_left_over(&table));
+        table.owner = Some(1);
+        assert!(!TraceTable::is_left_over(&table));
+        for name in ["filter", "nslab-trace-", "nslab-trace-x-0", "nslab-trace-4194305"] {
+            assert!(!TraceTable::is_left_over(&Table::new(Family::Inet, name)), "{name}");
+        }
+    }
+}
