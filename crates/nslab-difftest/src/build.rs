@@ -19,6 +19,8 @@ use crate::sys;
 /// Neighbours that stay as they are (`NUD_…`, `include/uapi/linux/neighbour.h`).
 const PERMANENT: u16 = 0x80;
 const NO_ARP: u16 = 0x40;
+/// The state of a bridge's port that passes frames (`BR_STATE_FORWARDING`, `include/uapi/linux/if_bridge.h`).
+const FORWARDING: u8 = 3;
 /// Longer than this no network takes to settle.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -274,7 +276,10 @@ fn unsettled(taken: &Taken, space: usize, is_first: bool) -> Option<String> {
         let carrier = match &link.kind {
             Some(link::LinkKind::Veth(_)) => link.up && peer.is_some_and(|peer| peer.up),
             _ if !link.up => link.carrier,
-            Some(link::LinkKind::Bridge(_)) => ports.any(link::Link::is_running),
+            // A port may have been disabled by hand (`br_port_state_selection`, `net/bridge/br_stp.c`).
+            Some(link::LinkKind::Bridge(_)) => {
+                ports.any(|port| port.bridge_port.as_ref().is_some_and(|own| own.state == FORWARDING))
+            }
             Some(link::LinkKind::Macvlan(_)) => peer.is_some_and(link::Link::is_running),
             _ => link.carrier,
         };
@@ -284,7 +289,7 @@ fn unsettled(taken: &Taken, space: usize, is_first: bool) -> Option<String> {
         // What was set by hand stays until the carrier changes.
         if let (true, Some(port), Some(master)) =
             (is_first, &link.bridge_port, link.master.and_then(|master| state.link(master)))
-            && (link.is_running() && master.up) != (port.state == 3)
+            && (link.is_running() && master.up) != (port.state == FORWARDING)
         {
             return wrong("state of the port");
         }

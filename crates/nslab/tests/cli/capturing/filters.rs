@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 
-use super::{Capturing, Tcpdump};
-use crate::support::{Session, as_root};
+use super::{Capturing, ROUTED, Tcpdump};
+use crate::support::{Session, as_root, each_user};
 
 as_root!(as_tcpdump_filters);
+each_user!(hosts_by_their_names);
 
 const PAIR: &str = "
 nodes: {red: {}, blue: {}}
@@ -139,4 +140,19 @@ fn as_tcpdump_filters(session: &Session) {
         assert_eq!(ours, lines(format!("{number}.theirs")), "{filter}");
         assert!(!ours.is_empty(), "{filter}");
     }
+}
+
+fn hosts_by_their_names(session: &Session) {
+    let lab = session.up(ROUTED);
+    let red = format!("{lab}/red");
+    let ping = session.program();
+    let mut command =
+        session.command(["capture", "--lab", &lab, "-f", "icmp and src host blue and not host fw", "--"]);
+    command.arg(ping).args(["ping", &red, "blue", "-c1"]);
+    let captured = Capturing::start(command).end();
+    // The answer, at four interfaces.
+    captured.whole(4);
+    let replies = captured.text().matches("IP 10.0.1.2 > 10.0.0.2: ICMP echo reply").count();
+    assert_eq!(replies, 4, "{captured:#?}");
+    session.run(["capture", "--lab", &lab, "-f", "host bleu"]).status(2).says("\"bleu\" is no address");
 }

@@ -3,6 +3,7 @@
 mod finish;
 mod follow;
 mod json;
+mod names;
 mod packets;
 mod program;
 mod record;
@@ -13,7 +14,7 @@ mod view;
 
 use std::process::ExitCode;
 
-use nslab_filter::{Filter, FilterError, NameTable};
+use nslab_filter::{Filter, FilterError};
 use nslab_kernel::packet::Instruction;
 use nslab_observe::capture::{LONGEST, Options};
 
@@ -24,18 +25,20 @@ use crate::cli::args::Capture;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Kind, unknown};
 use crate::cli::output::Output;
+use names::FilterNames;
 use packets::Packets;
 use program::Program;
 use record::Destination;
 use run::Running;
 
 pub(super) fn run(args: &Capture, output: Output) -> Result<ExitCode, CliError> {
-    let options = options(args)?;
-    // Both before an ordinary user's process enters namespaces of its own, where it sees other files.
+    // All before an ordinary user's process enters namespaces of its own, where it sees other files.
+    let files = names::files();
     let destination = Destination::find(args)?;
     let program = Program::prepare(args)?;
     let context = Context::open(output)?;
-    let outcome = Running::prepare(args, &options, &context, output)
+    let outcome = options(args, &FilterNames::new(files, &context, args))
+        .and_then(|options| Running::prepare(args, &options, &context, output))
         .and_then(|running| Ok((Packets::begin(args, destination, output)?, running)));
     match outcome {
         Ok((packets, running)) => running.run(packets, program),
@@ -46,22 +49,19 @@ pub(super) fn run(args: &Capture, output: Output) -> Result<ExitCode, CliError> 
     }
 }
 
-fn options(args: &Capture) -> Result<Options, CliError> {
+fn options(args: &Capture, names: &FilterNames<'_>) -> Result<Options, CliError> {
     let length = args.snaplen.filter(|&length| length > 0).unwrap_or(LONGEST);
     Ok(Options {
-        filter: filter(args, length)?,
+        filter: filter(args, length, names)?,
         length,
         memory: args.buffer.map(|kib| u64::from(kib) << 10),
         patience: None,
     })
 }
 
-fn filter(args: &Capture, length: u32) -> Result<Vec<Instruction>, CliError> {
+fn filter(args: &Capture, length: u32, names: &FilterNames<'_>) -> Result<Vec<Instruction>, CliError> {
     let Some(text) = &args.filter else { return Ok(Vec::new()) };
-    let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let names =
-        NameTable::builtin().with_services(&file("/etc/services")).with_protocols(&file("/etc/protocols"));
-    let filter = Filter::parse_keeping(text, &names, length).map_err(|error| wrong_filter(text, &error))?;
+    let filter = Filter::parse_keeping(text, names, length).map_err(|error| wrong_filter(text, &error))?;
     let instructions = filter.program().instructions().iter();
     Ok(instructions
         .map(|one| Instruction { code: one.code, if_true: one.jt, if_false: one.jf, operand: one.k })
