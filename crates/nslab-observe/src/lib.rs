@@ -1,11 +1,14 @@
 //! Watching a network work: packets sent on purpose, and what becomes of them.
 //!
 //! [`capture`] sees what passes in any number of namespaces, and [`pcapng`] writes it to files.
+//! [`trace`] sends one packet and watches it go through many.
 //! [`ping`] sends ICMP echoes, one pair or a whole matrix at once, from inside any number of namespaces.
 
 pub mod capture;
 mod error;
 pub mod pcapng;
 pub mod ping;
+mod sockopt;
+pub mod trace;
 
 pub use error::{Error, Result};

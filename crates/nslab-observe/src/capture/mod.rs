@@ -35,6 +35,7 @@ use rustix::event::epoll;
 
 pub use interfaces::Interface;
 use merge::{Merge, Pending};
+pub(crate) use open::side_by_side;
 pub use open::{Opened, open};
 pub use watch::{Found, Watch};
 

@@ -57,7 +57,7 @@ pub(super) fn close(places: Vec<Opened>) {
 }
 
 /// Does `work` with each, on many threads, and gives the results in order.
-fn side_by_side<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+pub(crate) fn side_by_side<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     if items.len() <= 1 {
         return items.into_iter().map(work).collect();
     }

@@ -92,6 +92,8 @@ pub struct Record<'a> {
     pub direction: Direction,
     /// What it has in common with other sightings of the same packet (`epb_packetid`).
     pub packet_id: Option<u64>,
+    /// Whether it was dropped after this (`epb_verdict`); none if that is not said.
+    pub is_dropped: Option<bool>,
 }
 
 /// What became of an interface's packets.
@@ -203,7 +205,10 @@ pub(super) fn interface(out: &mut Vec<u8>, interface: &Interface) {
 #[allow(clippy::cast_possible_truncation, reason = "a packet's bytes are counted with 32 bits")]
 pub(super) fn packet(out: &mut Vec<u8>, record: &Record<'_>) {
     let captured: usize = record.bytes.iter().map(|piece| piece.len()).sum();
-    let options = 8 + if record.packet_id.is_some() { 12 } else { 0 } + 4;
+    let options = 8
+        + if record.packet_id.is_some() { 12 } else { 0 }
+        + if record.is_dropped.is_some() { 16 } else { 0 }
+        + 4;
     let total = (28 + captured.next_multiple_of(4) + options + 4) as u32;
     let mut head = [0; 28];
     head[..4].copy_from_slice(&PACKET.to_ne_bytes());
@@ -221,6 +226,13 @@ pub(super) fn packet(out: &mut Vec<u8>, record: &Record<'_>) {
     option(out, 2, &record.direction.flags().to_ne_bytes());
     if let Some(id) = record.packet_id {
         option(out, 5, &id.to_ne_bytes());
+    }
+    if let Some(is_dropped) = record.is_dropped {
+        // In the words of tc (1): `TC_ACT_OK`, `TC_ACT_SHOT` (`include/uapi/linux/pkt_cls.h`). There are none for netfilter.
+        let verdict: u64 = if is_dropped { 2 } else { 0 };
+        let mut value = [1; 9];
+        value[1..].copy_from_slice(&verdict.to_ne_bytes());
+        option(out, 7, &value);
     }
     end_of_options(out);
     out.extend_from_slice(&total.to_ne_bytes());
@@ -333,7 +345,7 @@ mod tests {
         for length in 0..9 {
             let data = vec![7; length];
             let mut out = Vec::new();
-            for packet_id in [None, Some(0x0102_0304_0506_0708)] {
+            for (packet_id, is_dropped) in [(None, None), (Some(0x0102_0304_0506_0708), Some(true))] {
                 let record = Record {
                     interface: 3,
                     time: 0x1234_5678_9abc_def0,
@@ -341,6 +353,7 @@ mod tests {
                     bytes: [&data[..length / 2], &[], &data[length / 2..]],
                     direction: Direction::Broadcast,
                     packet_id,
+                    is_dropped,
                 };
                 packet(&mut out, &record);
             }
@@ -353,8 +366,9 @@ mod tests {
                 assert_eq!(body[20..20 + length], data);
                 let options = options(&body[20 + length.next_multiple_of(4)..]);
                 assert_eq!(options[0], (2, 13_u32.to_ne_bytes().to_vec()));
-                assert_eq!(options.len(), 1 + number);
+                assert_eq!(options.len(), 1 + 2 * number);
                 if number == 1 {
+                    assert_eq!(options[2], (7, [&[1_u8][..], &2_u64.to_ne_bytes()].concat()));
                     assert_eq!(options[1], (5, 0x0102_0304_0506_0708_u64.to_ne_bytes().to_vec()));
                 }
             }

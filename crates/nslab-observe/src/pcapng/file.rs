@@ -30,6 +30,8 @@ pub struct Sighted<'a> {
     pub direction: Direction,
     /// What it has in common with other sightings of the same packet.
     pub packet_id: Option<u64>,
+    /// Whether it was dropped after this; none if that is not said.
+    pub is_dropped: Option<bool>,
 }
 
 /// What became of a namespace's packets since capturing began.
@@ -137,6 +139,7 @@ impl Recorder {
             bytes: sighted.bytes,
             direction: sighted.direction,
             packet_id: sighted.packet_id,
+            is_dropped: sighted.is_dropped,
         };
         block::packet(&mut self.buffer, &record);
         self.last = self.last.max(sighted.time);

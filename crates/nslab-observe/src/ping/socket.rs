@@ -1,7 +1,7 @@
 //! A raw ICMP socket in a namespace.
 
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nslab_kernel::error::Context;
@@ -14,6 +14,7 @@ use super::message::{Buffer, Received};
 use super::outcome::SendError;
 use super::{PingOptions, Probe};
 use crate::Result;
+use crate::sockopt::set;
 
 /// Room for replies that come faster than they are read, and for requests that wait for a neighbour.
 const BUFFER: u32 = 4 << 20;
@@ -191,19 +192,4 @@ fn can_be_pending(errno: Errno) -> bool {
             | Errno::PROTO
             | Errno::ACCESS
     )
-}
-
-/// setsockopt(2) for options that rustix does not have.
-fn set<T>(fd: BorrowedFd<'_>, (level, option): (i32, i32), value: &T) -> Result<(), Errno> {
-    #[allow(clippy::cast_possible_truncation, reason = "an option has a few bytes")]
-    let len = size_of::<T>() as libc::socklen_t;
-    // SAFETY: the kernel reads `size_of::<T>()` bytes at `value`, which is borrowed for the call. Callers pass the type
-    // that the option is documented with; the pointer in a sock_fprog points to a program that outlives the call.
-    let result =
-        unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), len) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
-    }
 }

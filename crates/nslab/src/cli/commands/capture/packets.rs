@@ -199,6 +199,7 @@ fn record(
             PacketKind::Outgoing => Direction::Out,
         },
         packet_id: view.identity().map(|identity| identity.key_through_nat()),
+        is_dropped: None,
     };
     recorder.packet(&sighted, || {
         let kind = if interface.kind.is_empty() { "" } else { " " };

@@ -1,0 +1,299 @@
+//! What a packet is to the probe.
+
+use std::net::IpAddr;
+
+use nslab_decode::{
+    Decoded, Flow, Fragment, Frame, Icmp, IcmpMessage, Icmpv6, Icmpv6Message, Identity, Ipv4, Ipv6, Link,
+    Network, Quoted, TcpFlags, Transport, decode,
+};
+
+use super::probe::{Kind, NONCE, Probe};
+use super::{Heard, Role};
+
+/// Tells packets of the probe from others.
+#[derive(Debug)]
+pub(super) struct Recogniser<'p> {
+    probe: &'p Probe,
+    /// Between whom the probe was seen to go: NAT changes that.
+    requests: Vec<Flow>,
+    /// By what its later fragments are known.
+    pieces: Vec<Piece>,
+}
+
+/// What fragments of one packet have in common.
+#[derive(Debug, PartialEq, Eq)]
+struct Piece {
+    source: IpAddr,
+    destination: IpAddr,
+    id: u32,
+    role: Role,
+}
+
+/// A packet of the probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) role: Role,
+    pub(super) flow: Flow,
+    pub(super) ttl: u8,
+    pub(super) fragment: Option<Fragment>,
+}
+
+/// An IP packet of either version.
+#[derive(Clone, Copy)]
+struct Packet<'d, 'a> {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    ttl: u8,
+    fragment: Option<Fragment>,
+    transport: &'d Transport<'a>,
+}
+
+impl<'d, 'a> From<&'d Ipv4<'a>> for Packet<'d, 'a> {
+    fn from(packet: &'d Ipv4<'a>) -> Self {
+        Self {
+            source: packet.source.into(),
+            destination: packet.destination.into(),
+            protocol: packet.protocol,
+            ttl: packet.ttl,
+            fragment: packet.fragment(),
+            transport: &packet.transport,
+        }
+    }
+}
+
+impl<'d, 'a> From<&'d Ipv6<'a>> for Packet<'d, 'a> {
+    fn from(packet: &'d Ipv6<'a>) -> Self {
+        Self {
+            source: packet.source.into(),
+            destination: packet.destination.into(),
+            protocol: packet.protocol,
+            ttl: packet.hop_limit,
+            fragment: packet.fragment(),
+            transport: &packet.transport,
+        }
+    }
+}
+
+impl<'p> Recogniser<'p> {
+    pub(super) fn new(probe: &'p Probe) -> Self {
+        Self { probe, requests: Vec::new(), pieces: Vec::new() }
+    }
+
+    /// What a frame is, and whether it is that inside a tunnel's packet.
+    pub(super) fn frame(&mut self, decoded: &Decoded<'_>) -> Option<(Known, bool)> {
+        if let Some(known) = self.outer(decoded) {
+            return Some((known, false));
+        }
+        // Tunnels of frames, then those of packets.
+        if let Some(known) = decoded.inner().and_then(|_| self.outer(decoded.innermost())) {
+            return Some((known, true));
+        }
+        let known = match decoded.transport()? {
+            Transport::Ipv4(packet) => self.packet(Packet::from(&**packet)),
+            Transport::Ipv6(packet) => self.packet(Packet::from(&**packet)),
+            Transport::Gre(gre) => match &gre.payload {
+                nslab_decode::Tunnelled::Packet(network) => self.network(network),
+                _ => None,
+            },
+            _ => None,
+        };
+        Some((known?, true))
+    }
+
+    /// A packet from its IP header on, of which the end may be missing.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Option<Known> {
+        let decoded = decode(&Frame::new(bytes).of_length(whole(bytes)).on(Link::Ip));
+        self.frame(&decoded).map(|(known, _)| known)
+    }
+
+    fn outer(&mut self, decoded: &Decoded<'_>) -> Option<Known> {
+        let mut known = self.network(&decoded.network)?;
+        if let Some(identity) = Identity::of(decoded) {
+            known.flow = identity.flow;
+        }
+        self.learn(&known);
+        Some(known)
+    }
+
+    fn network(&mut self, network: &Network<'_>) -> Option<Known> {
+        match network {
+            Network::Ipv4(packet) => self.packet(Packet::from(packet)),
+            Network::Ipv6(packet) => self.packet(Packet::from(packet)),
+            _ => None,
+        }
+    }
+
+    fn packet(&mut self, packet: Packet<'_, '_>) -> Option<Known> {
+        let role = match packet.transport {
+            Transport::LaterFragment(_) => {
+                let id = packet.fragment?.id;
+                let is_it = |piece: &&Piece| {
+                    (piece.source, piece.destination, piece.id) == (packet.source, packet.destination, id)
+                };
+                self.pieces.iter().find(is_it)?.role
+            }
+            _ => self.role(packet)?,
+        };
+        if let Some(fragment) = packet.fragment {
+            let piece =
+                Piece { source: packet.source, destination: packet.destination, id: fragment.id, role };
+            if !self.pieces.contains(&piece) {
+                self.pieces.push(piece);
+            }
+        }
+        let flow = flow(packet);
+        let known = Known { role, flow, ttl: packet.ttl, fragment: packet.fragment };
+        self.learn(&known);
+        Some(known)
+    }
+
+    fn learn(&mut self, known: &Known) {
+        let has_ends = !matches!(known.flow.points, nslab_decode::Points::None);
+        if known.role == Role::Request && has_ends && !self.requests.contains(&known.flow) {
+            self.requests.push(known.flow);
+        }
+    }
+
+    fn role(&self, packet: Packet<'_, '_>) -> Option<Role> {
+        match packet.transport {
+            Transport::Icmp(icmp) => self.icmp(icmp),
+            Transport::Icmpv6(icmp) => self.icmpv6(icmp),
+            Transport::Tcp(tcp) => {
+                let Kind::Tcp { .. } = self.probe.kind else { return None };
+                let first = self.probe.sequence();
+                let is_answer = tcp.flags.has(TcpFlags::ACK) && tcp.acknowledgement == first.wrapping_add(1);
+                if tcp.sequence == first && tcp.flags.has(TcpFlags::SYN) {
+                    Some(Role::Request)
+                } else if is_answer && tcp.flags.has(TcpFlags::RST) {
+                    Some(Role::Error)
+                } else {
+                    (is_answer && tcp.flags.has(TcpFlags::SYN)).then_some(Role::Answer)
+                }
+            }
+            Transport::Udp(udp) => {
+                let Kind::Udp { .. } = self.probe.kind else { return None };
+                let is_back = self.requests.contains(&flow(packet).reversed());
+                if is_back {
+                    Some(Role::Answer)
+                } else {
+                    self.has_nonce(udp.data.skip(8).bytes()).then_some(Role::Request)
+                }
+            }
+            Transport::Payload(data) => {
+                let of_it = matches!(self.probe.kind, Kind::Other(number) if number == packet.protocol);
+                (of_it && self.has_nonce(data.bytes())).then_some(Role::Request)
+            }
+            _ => self.other(packet),
+        }
+    }
+
+    /// Protocols that are taken apart here, and are the probe's all the same.
+    fn other(&self, packet: Packet<'_, '_>) -> Option<Role> {
+        let Kind::Other(number) = self.probe.kind else { return None };
+        let is_unlike = matches!(
+            packet.transport,
+            Transport::Gre(_) | Transport::Sctp(_) | Transport::Broken(_) | Transport::Encrypted { .. }
+        );
+        // They begin with the number, so that what they seem to be is chance; sender and receiver tell enough.
+        let ends = packet.destination == self.probe.destination;
+        (is_unlike && number == packet.protocol && ends).then_some(Role::Request)
+    }
+
+    fn has_nonce(&self, payload: &[u8]) -> bool {
+        payload.get(..NONCE) == Some(&self.probe.nonce[..])
+    }
+
+    fn icmp(&self, icmp: &Icmp<'_>) -> Option<Role> {
+        if let IcmpMessage::Echo { is_reply, payload, .. } = &icmp.message {
+            return self.echo(*is_reply, payload.bytes());
+        }
+        self.quoted(icmp.quoted()?)
+    }
+
+    fn icmpv6(&self, icmp: &Icmpv6<'_>) -> Option<Role> {
+        if let Icmpv6Message::Echo { is_reply, payload, .. } = &icmp.message {
+            return self.echo(*is_reply, payload.bytes());
+        }
+        self.quoted(icmp.quoted()?)
+    }
+
+    fn echo(&self, is_reply: bool, payload: &[u8]) -> Option<Role> {
+        let is_it = matches!(self.probe.kind, Kind::Echo { .. }) && self.has_nonce(payload);
+        is_it.then_some(if is_reply { Role::Answer } else { Role::Request })
+    }
+
+    fn quoted(&self, quoted: &Quoted<'_>) -> Option<Role> {
+        let about = match quoted {
+            Quoted::Ipv4(packet) => {
+                self.role(Packet::from(&**packet)).or_else(|| self.piece(Packet::from(&**packet)))
+            }
+            Quoted::Ipv6(packet) => {
+                self.role(Packet::from(&**packet)).or_else(|| self.piece(Packet::from(&**packet)))
+            }
+            Quoted::Broken(_) => None,
+        };
+        about.map(|_| Role::Error)
+    }
+
+    /// The role of a packet of which only the beginning is at hand: eight bytes of what it carries (RFC 792).
+    fn piece(&self, packet: Packet<'_, '_>) -> Option<Role> {
+        self.requests.contains(&flow(packet)).then_some(Role::Request)
+    }
+
+    /// What an ICMP message, from its header on, tells the probe's sender.
+    pub(super) fn heard(&self, from: IpAddr, decoded: &Decoded<'_>) -> Option<Heard> {
+        let error = |kind, code, mtu| Heard::Error { from, kind, code, mtu };
+        match decoded.transport()? {
+            Transport::Icmp(icmp) => match &icmp.message {
+                IcmpMessage::Echo { is_reply: true, payload, .. } => {
+                    self.echo(true, payload.bytes()).map(|_| Heard::Answer { from })
+                }
+                IcmpMessage::Unreachable { mtu, quoted } => {
+                    self.quoted(quoted)?;
+                    let mtu = (icmp.code == 4).then(|| u32::from(*mtu));
+                    Some(error(icmp.kind, icmp.code, mtu))
+                }
+                _ => self.quoted(icmp.quoted()?).map(|_| error(icmp.kind, icmp.code, None)),
+            },
+            Transport::Icmpv6(icmp) => match &icmp.message {
+                Icmpv6Message::Echo { is_reply: true, payload, .. } => {
+                    self.echo(true, payload.bytes()).map(|_| Heard::Answer { from })
+                }
+                Icmpv6Message::PacketTooBig { mtu, quoted } => {
+                    self.quoted(quoted).map(|_| error(icmp.kind, icmp.code, Some(*mtu)))
+                }
+                _ => self.quoted(icmp.quoted()?).map(|_| error(icmp.kind, icmp.code, None)),
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Between whom a packet goes.
+fn flow(packet: Packet<'_, '_>) -> Flow {
+    use nslab_decode::Points;
+    let points = match packet.transport {
+        Transport::Tcp(tcp) => Points::Ports { source: tcp.source_port, destination: tcp.destination_port },
+        Transport::Udp(udp) => Points::Ports { source: udp.source_port, destination: udp.destination_port },
+        Transport::Icmp(Icmp { message: IcmpMessage::Echo { id, .. }, .. })
+        | Transport::Icmpv6(Icmpv6 { message: Icmpv6Message::Echo { id, .. }, .. }) => Points::Echo(*id),
+        Transport::Broken(broken) => match broken.ports {
+            Some((source, destination)) => Points::Ports { source, destination },
+            None => Points::None,
+        },
+        _ => Points::None,
+    };
+    Flow { source: packet.source, destination: packet.destination, protocol: packet.protocol, points }
+}
+
+/// How long a packet is by its own header.
+fn whole(bytes: &[u8]) -> usize {
+    let word =
+        |at: usize| bytes.get(at..at + 2).map_or(0, |two| usize::from(u16::from_be_bytes([two[0], two[1]])));
+    match bytes.first().map(|first| first >> 4) {
+        Some(4) => word(2),
+        Some(6) => word(4) + 40,
+        _ => bytes.len(),
+    }
+}

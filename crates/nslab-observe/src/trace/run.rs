@@ -1,0 +1,302 @@
+//! From sending until nothing more happens.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use nslab_decode::{ArpOperation, Decoded, Frame, Icmpv6Message, Link, NdValue, Network, Tag, Transport};
+use nslab_filter::{Filter, NameTable};
+use nslab_kernel::NamespaceId;
+use nslab_kernel::packet::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, Instruction, PacketKind};
+
+use super::probe::Probe;
+use super::recognise::Recogniser;
+use super::rules::{Tracer, visits};
+use super::send::Sender;
+use super::timeline::{merge, since};
+use super::{Captured, DropSource, Event, Neighbour, Options, Place, Seen, Trace, What};
+use crate::capture::{Capture, Sighting, Source, side_by_side};
+use crate::{Error, Result};
+
+/// Sockets are looked at this often.
+const TICK: Duration = Duration::from_millis(1);
+/// What follows on a packet that was dropped or heard of does so at once.
+const SETTLE: Duration = Duration::from_millis(15);
+/// Few packets pass the filter.
+const MEMORY: u64 = 1 << 20;
+
+/// Sends a probe and sees what becomes of it.
+pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn DropSource) -> Result<Trace> {
+    let count = places.len();
+    let sender = places.get(probe.place);
+    let sender =
+        sender.ok_or(Error::NoSuchNamespace { probe: 0, source_index: probe.place, namespaces: count })?;
+    let mut sender = sender.namespace.run(|| Sender::open(probe))??;
+    let mut watch = Watch::open(places, probe, options)?;
+    watch.capture.start()?;
+    let begun = Instant::now();
+    watch.begin = now();
+    let mut trace = Trace { refused: sender.send().err(), ..Trace::default() };
+    let mut last = begun;
+    loop {
+        if watch.turn()? {
+            last = Instant::now();
+        }
+        watch.drain(drops);
+        sender.hear(&watch.recogniser, &mut trace.heard);
+        let quiet = last.elapsed();
+        let is_over = if !trace.heard.is_empty() || trace.refused.is_some() {
+            true
+        } else if watch.has_ended() {
+            quiet >= SETTLE
+        } else {
+            quiet >= options.quiet && watch.asked.is_empty()
+        };
+        if is_over || begun.elapsed() >= options.limit {
+            break;
+        }
+    }
+    trace.took = begun.elapsed();
+    watch.finish()?;
+    watch.drain(drops);
+    sender.hear(&watch.recogniser, &mut trace.heard);
+    watch.conclude(places, &mut trace);
+    Ok(trace)
+}
+
+/// All sockets that see.
+struct Watch<'p> {
+    capture: Capture,
+    /// By place.
+    tracers: Vec<Result<Tracer, String>>,
+    ids: Vec<Option<NamespaceId>>,
+    recogniser: Recogniser<'p>,
+    /// When the probe was sent, in nanoseconds since 1970.
+    begin: u64,
+    /// With the times, since 1970.
+    timed: Vec<(u64, Event)>,
+    /// Who was asked for and has not answered: place, interface, address.
+    asked: BTreeSet<(usize, u32, IpAddr)>,
+}
+
+impl<'p> Watch<'p> {
+    fn open(places: &[Place], probe: &'p Probe, options: &Options) -> Result<Self> {
+        let text = probe.filter(options);
+        // A filter of ours is always one; if it were not, all would be looked at.
+        let filter = Filter::parse(&text, &NameTable::builtin()).map(|filter| {
+            let instructions = filter.program().instructions().iter();
+            instructions
+                .map(|one| Instruction { code: one.code, if_true: one.jt, if_false: one.jf, operand: one.k })
+                .collect()
+        });
+        let capturing = crate::capture::Options {
+            filter: filter.unwrap_or_default(),
+            memory: Some(MEMORY),
+            patience: Some(TICK),
+            ..crate::capture::Options::default()
+        };
+        let sources = places
+            .iter()
+            .map(|place| Ok(Source::all(place.name.clone(), place.namespace.duplicate()?)))
+            .collect::<Result<Vec<_>>>()?;
+        let patterns = probe.patterns(options);
+        let begin = |place: &Place| {
+            if options.rules {
+                Tracer::begin(place, &patterns)
+            } else {
+                Err("it was not asked for".to_owned())
+            }
+        };
+        // Both make the thread wait for the kernel.
+        let (capture, tracers) = std::thread::scope(|scope| {
+            let tracers = scope.spawn(|| side_by_side(places.iter().collect(), begin));
+            (Capture::open(sources, capturing), tracers.join())
+        });
+        let tracers = tracers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(Self {
+            capture: capture?,
+            tracers,
+            ids: places.iter().map(|place| place.namespace.id().ok()).collect(),
+            recogniser: Recogniser::new(probe),
+            begin: 0,
+            timed: Vec::new(),
+            asked: BTreeSet::new(),
+        })
+    }
+
+    /// Waits a little, and takes what has come; whether anything has.
+    fn turn(&mut self) -> Result<bool> {
+        let Self { capture, recogniser, begin, timed, asked, .. } = self;
+        let before = timed.len();
+        capture.turn(TICK, &mut |sighting| {
+            take(sighting, recogniser, *begin, timed, asked);
+            ControlFlow::Continue(())
+        })?;
+        let mut any = timed.len() > before;
+        for tracer in self.tracers.iter_mut().flatten() {
+            any |= tracer.read();
+        }
+        Ok(any)
+    }
+
+    /// What passed until now is still in the kernel's hands.
+    fn finish(&mut self) -> Result<()> {
+        let Self { capture, recogniser, begin, timed, asked, .. } = self;
+        capture.finish(&mut |sighting| {
+            take(sighting, recogniser, *begin, timed, asked);
+            ControlFlow::Continue(())
+        })?;
+        for tracer in self.tracers.iter_mut().flatten() {
+            tracer.read();
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, drops: &mut dyn DropSource) {
+        let Self { ids, recogniser, begin, timed, .. } = self;
+        drops.drain(&mut |dropped| {
+            let place = ids.iter().position(|id| *id == Some(dropped.namespace));
+            let (Some(place), Some(known)) = (place, recogniser.bytes(dropped.packet)) else { return };
+            let what = What::Dropped {
+                role: known.role,
+                reason: dropped.reason.to_owned(),
+                location: dropped.location.map(str::to_owned),
+            };
+            timed.push((dropped.time, Event { place, at: Some(since(*begin, dropped.time)), what }));
+        });
+    }
+
+    /// Whether a packet of the probe's was seen to be dropped.
+    fn has_ended(&self) -> bool {
+        self.tracers.iter().flatten().any(Tracer::has_dropped)
+            || self.timed.iter().any(|(_, event)| matches!(event.what, What::Dropped { .. }))
+    }
+
+    fn conclude(self, places: &[Place], trace: &mut Trace) {
+        let Self { capture, tracers, mut recogniser, mut timed, .. } = self;
+        // What one namespace saw at the same time stays as it was.
+        timed.sort_by_key(|(time, _)| *time);
+        trace.lost = capture.counts().iter().map(|counts| counts.lost).sum();
+        let mut hooks = Vec::new();
+        let mut used = Vec::new();
+        for (number, tracer) in tracers.into_iter().enumerate() {
+            match tracer {
+                Ok(mut tracer) => {
+                    trace.missed |= tracer.missed;
+                    let events = std::mem::take(&mut tracer.events);
+                    hooks.push((number, visits(&events, &places[number].ruleset, &mut recogniser)));
+                    used.push(tracer);
+                }
+                Err(why) => trace.untraced.push((number, why)),
+            }
+        }
+        trace.events = merge(timed.into_iter().map(|(_, event)| event).collect(), hooks);
+        // Closing makes the kernel wait, for each anew.
+        std::thread::scope(|scope| {
+            scope.spawn(|| side_by_side(used, drop));
+            drop(capture);
+        });
+    }
+}
+
+/// Notes a frame if it is of the probe's, or about neighbours.
+fn take(
+    sighting: &Sighting<'_>,
+    recogniser: &mut Recogniser<'_>,
+    begin: u64,
+    timed: &mut Vec<(u64, Event)>,
+    asked: &mut BTreeSet<(usize, u32, IpAddr)>,
+) {
+    let raw = &sighting.frame;
+    let (link, bytes) = match raw.hardware {
+        HARDWARE_ETHERNET | HARDWARE_LOOPBACK => (Link::Ethernet, raw.bytes),
+        _ => (Link::Ip, raw.bytes.get(raw.network..).unwrap_or_default()),
+    };
+    let before = raw.bytes.len() - bytes.len();
+    let frame = Frame {
+        bytes,
+        length: (raw.length as usize).saturating_sub(before).max(bytes.len()),
+        link,
+        vlan: raw.vlan.map(|vlan| Tag {
+            protocol: vlan.protocol,
+            priority: (vlan.control >> 13) as u8,
+            drop_eligible: vlan.control & 0x1000 != 0,
+            id: vlan.control & 0xfff,
+        }),
+        partial_checksum: raw.checksum_pending,
+    };
+    let decoded = nslab_decode::decode(&frame);
+    let sent = raw.kind == PacketKind::Outgoing;
+    let what = if let Some((known, in_tunnel)) = recogniser.frame(&decoded) {
+        What::Seen(Seen {
+            role: known.role,
+            link: raw.interface,
+            name: sighting.interface.name.clone(),
+            sent,
+            for_others: raw.kind == PacketKind::OtherHost,
+            in_tunnel,
+            flow: known.flow,
+            ttl: known.ttl,
+            fragment: known.fragment,
+            frame: Captured {
+                time: raw.time,
+                length: raw.length,
+                bytes: raw.bytes.to_vec(),
+                network: raw.network,
+                kind: raw.kind,
+                hardware: raw.hardware,
+                protocol: raw.protocol,
+                vlan: raw.vlan,
+                checksum_pending: raw.checksum_pending,
+            },
+        })
+    } else if let Some((target, mac)) = neighbour(&decoded) {
+        let key = (sighting.place, raw.interface, target);
+        if mac.is_none() && sent {
+            asked.insert(key);
+        } else if mac.is_some() {
+            asked.remove(&key);
+        }
+        What::Neighbour(Neighbour { link: raw.interface, sent, target, mac })
+    } else {
+        return;
+    };
+    let at = Some(since(begin, raw.time));
+    timed.push((raw.time, Event { place: sighting.place, at, what }));
+}
+
+/// Who is asked for, or says where it is.
+fn neighbour(decoded: &Decoded<'_>) -> Option<(IpAddr, Option<nslab_types::MacAddr>)> {
+    if let Network::Arp(arp) = &decoded.network {
+        let addresses = arp.addresses?;
+        return match arp.operation {
+            ArpOperation::Request => Some((addresses.target.into(), None)),
+            ArpOperation::Reply => Some((addresses.sender.into(), Some(addresses.sender_mac))),
+            _ => None,
+        };
+    }
+    let Transport::Icmpv6(icmp) = decoded.transport()? else { return None };
+    match &icmp.message {
+        // One from nowhere asks whether an address is free (RFC 4862, section 5.4).
+        Icmpv6Message::NeighborSolicitation { target, .. } => match &decoded.network {
+            Network::Ipv6(packet) if !packet.source.is_unspecified() => Some(((*target).into(), None)),
+            _ => None,
+        },
+        Icmpv6Message::NeighborAdvertisement { target, options, .. } => {
+            let mac = options.into_iter().find_map(|option| match option.value {
+                NdValue::TargetLinkAddress(mac) => Some(mac),
+                _ => None,
+            });
+            let mac = mac.or_else(|| decoded.ethernet.map(|header| header.source));
+            Some(((*target).into(), mac))
+        }
+        _ => None,
+    }
+}
+
+/// The time of day, in nanoseconds since 1970.
+fn now() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    now.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec.cast_unsigned())
+}
