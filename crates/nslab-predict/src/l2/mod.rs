@@ -16,7 +16,7 @@ use nslab_types::MacAddr;
 use serde::Serialize;
 
 pub(crate) use receive::programs;
-pub use tunnels::{Carrier, Vtep};
+pub use tunnels::{Carrier, TunnelEnd};
 pub use wiring::Wiring;
 
 use crate::Doubt;

@@ -94,7 +94,7 @@ impl std::fmt::Display for Carrier {
 
 /// An end of a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vtep {
+pub struct TunnelEnd {
     /// The interface.
     pub at: Port,
     /// The place of the namespace whose network carries the tunnel.
@@ -109,7 +109,7 @@ pub struct Vtep {
     pub ttl: u8,
 }
 
-impl Vtep {
+impl TunnelEnd {
     /// All that a snapshot has.
     pub(super) fn all(snapshot: &Snapshot) -> Vec<Self> {
         let mut all = Vec::new();
@@ -211,12 +211,12 @@ impl Vtep {
 impl Walk<'_> {
     /// Into a tunnel, and out of its other ends.
     pub(super) fn through_tunnel(&mut self, at: Port, state: &State, passage: &Passage) {
-        let vteps = self.wiring.vteps();
-        let Some(own) = vteps.iter().find(|vtep| vtep.at == at) else {
+        let tunnel_ends = self.wiring.tunnel_ends();
+        let Some(own) = tunnel_ends.iter().find(|one| one.at == at) else {
             return self.end(at, Outcome::Left(Left::Tunnel), passage);
         };
         for remote in own.remotes(state, passage.frame.destination) {
-            let far: Vec<Port> = own.far(self.snapshot, vteps, remote).map(|far| far.at).collect();
+            let far: Vec<Port> = own.far(self.snapshot, tunnel_ends, remote).map(|far| far.at).collect();
             if far.is_empty() {
                 self.end(at, Outcome::Left(Left::Tunnel), passage);
             }

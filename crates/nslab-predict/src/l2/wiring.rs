@@ -4,19 +4,19 @@ use std::collections::HashMap;
 
 use nslab_snapshot::{Snapshot, Where};
 
-use super::{Port, Vtep};
+use super::{Port, TunnelEnd};
 
 /// The interfaces that lie on others, by the lower one. Made once for a snapshot.
 #[derive(Debug, Default)]
 pub struct Wiring {
     above: HashMap<Port, Vec<Port>>,
-    vteps: Vec<Vtep>,
+    tunnel_ends: Vec<TunnelEnd>,
 }
 
 impl Wiring {
     /// Looks through a snapshot.
     pub fn of(snapshot: &Snapshot) -> Self {
-        let mut wiring = Self { vteps: Vtep::all(snapshot), ..Self::default() };
+        let mut wiring = Self { tunnel_ends: TunnelEnd::all(snapshot), ..Self::default() };
         for (place, namespace) in snapshot.namespaces.iter().enumerate() {
             let Some(state) = namespace.state() else { continue };
             for peer in &state.peers {
@@ -32,8 +32,8 @@ impl Wiring {
     }
 
     /// The ends of tunnels.
-    pub fn vteps(&self) -> &[Vtep] {
-        &self.vteps
+    pub fn tunnel_ends(&self) -> &[TunnelEnd] {
+        &self.tunnel_ends
     }
 
     /// The VLANs, macvlans and so on that lie on an interface.

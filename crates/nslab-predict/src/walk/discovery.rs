@@ -11,7 +11,7 @@ use super::hooks::At;
 use super::run::Run;
 use super::surroundings::{Here, device};
 use super::{Walk, words};
-use crate::l2::{End, Hop, Port, Vtep};
+use crate::l2::{End, Hop, Port, TunnelEnd};
 use crate::neighbour::Answer;
 use crate::nft::{self, Context, LinkHeader, Socket, Tracking};
 use crate::{Cause, Code, Doubt, Evidence, Ip, Packet, Transport, Verdict};
@@ -110,7 +110,13 @@ impl Walk<'_> {
     }
 
     /// Whether the network below a tunnel carries a question or an answer.
-    fn tunnel_passes(&self, run: &Run, way: &End, own: &Vtep, far: &Vtep) -> Result<Vec<Doubt>, Box<Cause>> {
+    fn tunnel_passes(
+        &self,
+        run: &Run,
+        way: &End,
+        own: &TunnelEnd,
+        far: &TunnelEnd,
+    ) -> Result<Vec<Doubt>, Box<Cause>> {
         let Some(packet) = self.tunnel_packet(way, own, far, run, way.frame.size) else {
             return Ok(Vec::new());
         };

@@ -33,7 +33,7 @@ use nslab_kernel::link::Link;
 use nslab_snapshot::{Contents, Snapshot, State, Where};
 
 use self::run::{End, Run};
-use crate::l2::{Port, Vtep, Wiring};
+use crate::l2::{Port, TunnelEnd, Wiring};
 use crate::nft;
 use crate::segments::Segments;
 use crate::{Doubt, Prediction, Question, Verdict};
@@ -97,7 +97,7 @@ struct Walk<'a> {
     /// Neighbours are asked for anew.
     fresh: bool,
     /// The other end of the tunnel whose packet it is.
-    tunnel: Option<&'a Vtep>,
+    tunnel: Option<&'a TunnelEnd>,
     /// The tunnels that its packet is in already.
     inside: Vec<Port>,
     /// Packets that have come to an interface.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Walk;
 use super::run::Run;
-use crate::l2::{Carrier, Did, End, Vtep};
+use crate::l2::{Carrier, Did, End, TunnelEnd};
 use crate::{Action, Cause, Code, Doubt, Ip, Packet, Verdict};
 
 /// The ports that a tunnel sends from are chosen by a hash of what it carries; the first of them
@@ -13,15 +13,15 @@ const SOURCE_PORT: u16 = 32768;
 
 impl<'a> Walk<'a> {
     /// The ends of the tunnel that a frame goes into at a place of its way, if it does.
-    pub(super) fn enters(&self, end: &End, place: usize) -> Option<(&'a Vtep, &'a Vtep)> {
-        let vteps = self.network.wiring.vteps();
-        if vteps.is_empty() {
+    pub(super) fn enters(&self, end: &End, place: usize) -> Option<(&'a TunnelEnd, &'a TunnelEnd)> {
+        let tunnel_ends = self.network.wiring.tunnel_ends();
+        if tunnel_ends.is_empty() {
             return None;
         }
         let hop = end.hops.get(place)?;
         let next = end.hops.get(place + 1)?;
-        let own = vteps.iter().find(|vtep| vtep.at == hop.at && hop.did == Did::Sent)?;
-        let far = vteps.iter().find(|vtep| vtep.at == next.at && next.did == Did::Received)?;
+        let own = tunnel_ends.iter().find(|one| one.at == hop.at && hop.did == Did::Sent)?;
+        let far = tunnel_ends.iter().find(|one| one.at == next.at && next.did == Did::Received)?;
         (own.at != far.at).then_some((own, far))
     }
 
@@ -29,17 +29,19 @@ impl<'a> Walk<'a> {
     pub(super) fn tunnel_packet(
         &self,
         end: &End,
-        own: &Vtep,
-        far: &Vtep,
+        own: &TunnelEnd,
+        far: &TunnelEnd,
         inner: &Run,
         size: u32,
     ) -> Option<Packet> {
         let (state, below) = (self.state(own.at.namespace)?, self.state(own.below)?);
-        let vteps = self.network.wiring.vteps();
+        let tunnel_ends = self.network.wiring.tunnel_ends();
         let to = own
             .remotes(state, end.frame.destination)
             .into_iter()
-            .find(|&remote| own.far(self.network.snapshot, vteps, remote).any(|other| other.at == far.at))
+            .find(|&remote| {
+                own.far(self.network.snapshot, tunnel_ends, remote).any(|other| other.at == far.at)
+            })
             .filter(|to| !to.is_multicast())?;
         let (header, any): (u32, IpAddr) = if to.is_ipv6() {
             (40, Ipv6Addr::UNSPECIFIED.into())
@@ -69,8 +71,8 @@ impl<'a> Walk<'a> {
     pub(super) fn walk_below(
         &self,
         run: &Run,
-        own: &Vtep,
-        far: &Vtep,
+        own: &TunnelEnd,
+        far: &TunnelEnd,
         packet: Packet,
     ) -> Vec<super::run::End> {
         if self.inside.contains(&own.at) {
@@ -82,7 +84,7 @@ impl<'a> Walk<'a> {
             sender: own.below,
             established: false,
             fresh: self.fresh,
-            tunnel: self.network.wiring.vteps().iter().find(|vtep| vtep.at == far.at),
+            tunnel: self.network.wiring.tunnel_ends().iter().find(|one| one.at == far.at),
             pending: Vec::new(),
             ends: Vec::new(),
         };
@@ -94,7 +96,7 @@ impl<'a> Walk<'a> {
 
     /// What carries a tunnel's packets is the tunnel itself (`ELOOP` of `vxlan_xmit_one`; over several,
     /// `XMIT_RECURSION_LIMIT`).
-    fn circular(&self, own: &Vtep, packet: Packet) -> super::run::End {
+    fn circular(&self, own: &TunnelEnd, packet: Packet) -> super::run::End {
         let text = format!(
             "what is to carry the packets of {} to {} is that tunnel itself",
             self.port(own.at),
@@ -106,7 +108,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Through a tunnel: the packet that carries the frame has to arrive.
-    pub(super) fn below(&mut self, mut run: Run, end: &End, own: &Vtep, far: &Vtep) -> Vec<Run> {
+    pub(super) fn below(&mut self, mut run: Run, end: &End, own: &TunnelEnd, far: &TunnelEnd) -> Vec<Run> {
         if !own.carrier.carries(run.packet.is_ipv6()) {
             let what = "what a tunnel does with packets of the other version of IP";
             self.unknown(run, self.port(own.at), Doubt::new(what, "send one"));
