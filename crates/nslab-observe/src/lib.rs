@@ -2,12 +2,14 @@
 //!
 //! [`capture`] sees what passes in any number of namespaces, and [`pcapng`] writes it to files.
 //! [`trace`] sends one packet and watches it go through many.
+//! [`pmtu`] finds out how large a packet gets through, and what becomes of larger ones.
 //! [`ping`] sends ICMP echoes, one pair or a whole matrix at once, from inside any number of namespaces.
 
 pub mod capture;
 mod error;
 pub mod pcapng;
 pub mod ping;
+pub mod pmtu;
 mod sockopt;
 pub mod trace;
 

@@ -15,6 +15,7 @@ pub mod l2;
 pub mod neighbour;
 pub mod nft;
 mod packet;
+pub mod pmtu;
 mod prediction;
 pub mod reach;
 pub mod segments;

@@ -221,8 +221,12 @@ fn heard(told: &Told) -> String {
 /// What mends a cause: text that can be pasted into a shell.
 fn mending(cause: &Cause, fix: Option<&Fix>, style: &Style) -> String {
     let Some(fix) = fix else { return String::new() };
-    let mut text =
-        format!("{} (proved: with it the packet is delivered)\n", style.paint(Role::Heading, "fix"));
+    mend(cause, fix, "with it the packet is delivered", style)
+}
+
+/// The same, with what was proved of it.
+pub(crate) fn mend(cause: &Cause, fix: &Fix, proved: &str, style: &Style) -> String {
+    let mut text = format!("{} (proved: {proved})\n", style.paint(Role::Heading, "fix"));
     let mut last = cause.code;
     for (number, step) in fix.steps.iter().enumerate() {
         let then = if number > 0 && step.code != last {

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::read::parse_any;
+use super::read::{parse_any, parse_path_mtu};
 use super::{Route, RouteAction};
 use crate::abi::*;
 use crate::error::{Error, Result};
@@ -43,6 +44,16 @@ pub struct Lookup {
 /// unless the matching route was asked for. [`Route::source`] is the source that the packet would get.
 pub type Answer = Route;
 
+/// What a namespace takes a way to carry, apart from the MTU of the interface.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PathMtu {
+    /// In bytes: what the route says, or an ICMP error did; none if nothing was said.
+    pub mtu: Option<u32>,
+    /// It was learned from an ICMP error, and is forgotten after this time (`net.ipv4.route.mtu_expires`,
+    /// `net.ipv6.route.mtu_expires`).
+    pub expires: Option<Duration>,
+}
+
 impl Lookup {
     /// A packet that is made here, with nothing known of it but where it goes.
     pub fn new(to: IpAddr) -> Self {
@@ -68,6 +79,12 @@ impl Lookup {
             parse_any(payload)
                 .ok_or(Error::Malformed { what: "a route that was looked up", problem: "it is no route" })
         })
+    }
+
+    /// What the namespace that `socket` belongs to takes the way to carry. Refused as [`Self::ask`] is; not to be asked with
+    /// [`Self::fib_match`], which passes over what was learned.
+    pub fn path_mtu(&self, socket: &mut Socket) -> Result<PathMtu> {
+        socket.get(self, |_, payload| Ok(parse_path_mtu(payload)))
     }
 }
 

@@ -5,7 +5,7 @@ mod lookup;
 mod nexthop;
 mod read;
 
-pub use lookup::{Answer, Lookup, is_local};
+pub use lookup::{Answer, Lookup, PathMtu, is_local};
 pub use read::list;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) use {nexthop::parse as parse_nexthop, read::parse};

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{NextHop, Preference, Route, RouteAction, nexthop};
+use super::{NextHop, PathMtu, Preference, Route, RouteAction, nexthop};
 use crate::abi::*;
 use crate::error::Result;
 use crate::link::IfIndex;
@@ -126,6 +127,25 @@ pub(super) fn parse_any(payload: &[u8]) -> Option<Route> {
     let single = (!bare).then_some(single);
     route.action = action(header.u8(7), single, several);
     Some(route)
+}
+
+/// What the answer to a lookup says of the path's MTU. `rta_expires` of `struct rta_cacheinfo`
+/// (`include/uapi/linux/rtnetlink.h`) is in hundredths of a second (`USER_HZ`), and 0 of what does not expire.
+pub(super) fn parse_path_mtu(payload: &[u8]) -> PathMtu {
+    let mut found = PathMtu::default();
+    for attribute in Reader::new(payload).attributes(HEADER_LEN) {
+        match attribute.kind {
+            RTA_METRICS => found.mtu = attribute.nested().get(RTAX_MTU).and_then(|mtu| mtu.u32()),
+            RTA_CACHEINFO => {
+                let expires = Reader::new(attribute.payload).u32(8).cast_signed();
+                let expires = u64::try_from(expires).ok().filter(|&expires| expires > 0);
+                found.expires = expires.map(|expires| Duration::from_millis(expires * 10));
+            }
+            _ => {}
+        }
+    }
+    found.mtu = found.mtu.filter(|&mtu| mtu != 0);
+    found
 }
 
 fn action(kind: u8, single: Option<NextHop>, several: Option<Vec<NextHop>>) -> RouteAction {

@@ -191,7 +191,7 @@ fn error(family: Family, kind: u8, code: u8, rest: u32) -> Option<IcmpError> {
 }
 
 /// The Internet checksum (RFC 1071). Over a message that has one in it, it is 0.
-fn checksum(message: &[u8]) -> u16 {
+pub(crate) fn checksum(message: &[u8]) -> u16 {
     let mut words = message.chunks_exact(2);
     let mut sum: u32 = words.by_ref().map(|word| u32::from(u16::from_be_bytes([word[0], word[1]]))).sum();
     if let [last] = words.remainder() {

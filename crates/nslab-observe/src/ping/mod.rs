@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+pub(crate) use icmp::checksum;
 pub use outcome::{Cause, Failure, IcmpError, IcmpErrorKind, Outcome, Reply, RoundTrip, SendError};
 pub use run::ping;
 

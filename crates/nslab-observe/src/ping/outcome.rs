@@ -140,7 +140,7 @@ pub enum SendError {
 }
 
 impl SendError {
-    pub(super) fn new(errno: Errno, mtu: Option<u32>) -> Self {
+    pub(crate) fn new(errno: Errno, mtu: Option<u32>) -> Self {
         match errno {
             Errno::NETUNREACH => Self::NetworkUnreachable,
             Errno::HOSTUNREACH => Self::HostUnreachable,

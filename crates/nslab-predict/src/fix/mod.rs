@@ -18,7 +18,7 @@ use nslab_snapshot::Snapshot;
 use serde::Serialize;
 
 use crate::command::Shell;
-use crate::{Cause, Code, Network, Prediction, Question, Verdict, predict};
+use crate::{Cause, Code, Error, Network, Prediction, Question, Verdict, predict};
 use candidates::Proposal;
 use words::Words;
 
@@ -73,6 +73,28 @@ struct Attempt {
 
 /// Looks for what mends a prediction's cause. None if nothing is found of which that can be proved.
 pub fn find(network: &Network<'_>, question: &Question, prediction: &Prediction, aim: &Aim) -> Option<Fix> {
+    find_for(network, question, prediction, aim, Goal::Delivered)
+}
+
+/// What a fix is to come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// The packet is delivered.
+    Delivered,
+    /// It is, or nothing is in its way but that nobody listens there.
+    Arrives,
+    /// The sender is told that its packet is too big, so that it sends smaller ones.
+    Told,
+}
+
+/// As [`find`], with another goal.
+pub fn find_for(
+    network: &Network<'_>,
+    question: &Question,
+    prediction: &Prediction,
+    aim: &Aim,
+    goal: Goal,
+) -> Option<Fix> {
     let mut tried = 0;
     let mut attempts = VecDeque::from([Attempt {
         snapshot: network.snapshot.clone(),
@@ -101,8 +123,8 @@ pub fn find(network: &Network<'_>, question: &Question, prediction: &Prediction,
             let next = predict(&Network::of(&snapshot), question);
             let mut proposals = attempt.proposals.clone();
             proposals.push((cause.code, proposal));
-            if arrives(&next, aim) {
-                return Some(pruned(network.snapshot, question, aim, proposals));
+            if goal.is_met(&next, aim) {
+                return Some(pruned(network.snapshot, question, aim, proposals, goal));
             }
             let mut met = attempt.met.clone();
             met.push(key(cause));
@@ -119,6 +141,23 @@ fn key(cause: &Cause) -> (Code, usize, String) {
     (cause.code, cause.namespace, cause.object.clone())
 }
 
+impl Goal {
+    fn is_met(self, prediction: &Prediction, aim: &Aim) -> bool {
+        let unheard = |code| matches!(code, Code::NoListener | Code::ListenerOtherAddress);
+        match self {
+            Self::Delivered => arrives(prediction, aim),
+            Self::Arrives => {
+                arrives(prediction, aim) || prediction.cause.as_ref().is_some_and(|cause| unheard(cause.code))
+            }
+            Self::Told => {
+                let told = prediction.told.map(|told| told.what);
+                prediction.verdict == Verdict::Rejected
+                    && matches!(told, Some(Error::Icmp { mtu: Some(_), .. }))
+            }
+        }
+    }
+}
+
 /// Whether the packet gets to whom it is meant for.
 fn arrives(prediction: &Prediction, aim: &Aim) -> bool {
     let end = prediction.hops.last().map(|hop| hop.namespace);
@@ -127,12 +166,18 @@ fn arrives(prediction: &Prediction, aim: &Aim) -> bool {
 }
 
 /// The steps that are needed, in words.
-fn pruned(start: &Snapshot, question: &Question, aim: &Aim, mut proposals: Vec<(Code, Proposal)>) -> Fix {
+fn pruned(
+    start: &Snapshot,
+    question: &Question,
+    aim: &Aim,
+    mut proposals: Vec<(Code, Proposal)>,
+    goal: Goal,
+) -> Fix {
     let holds = |proposals: &[(Code, Proposal)]| {
         let mut snapshot = start.clone();
         let mut changes = proposals.iter().flat_map(|(_, proposal)| proposal);
         changes.try_for_each(|change| change.apply(&mut snapshot)).is_some()
-            && arrives(&predict(&Network::of(&snapshot), question), aim)
+            && goal.is_met(&predict(&Network::of(&snapshot), question), aim)
     };
     for place in (0..proposals.len()).rev().filter(|_| proposals.len() > 1).collect::<Vec<_>>() {
         let mut fewer = proposals.clone();

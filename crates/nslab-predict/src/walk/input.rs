@@ -13,10 +13,8 @@ use super::{Walk, words};
 use crate::fib::{self, Arrival, Fate, Flow, Way};
 use crate::l2::Port;
 use crate::nft::{self, Tracking};
+use crate::pmtu::IPV6_LEAST;
 use crate::{Cause, Code, Doubt, Error, Evidence};
-
-/// The least that a link must carry of IPv6 (RFC 8200, section 5), in bytes.
-const IPV6_LEAST: u32 = 1280;
 
 impl Walk<'_> {
     /// The network layer of an interface gets a packet.

@@ -3,9 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Walk;
+use super::output::mtu;
 use super::run::Run;
-use crate::l2::{Carrier, Did, End, TunnelEnd};
-use crate::{Action, Cause, Code, Doubt, Ip, Packet, Verdict};
+use crate::fib::{self, Flow};
+use crate::l2::{Carrier, Did, End, Port, TunnelEnd};
+use crate::pmtu::IPV6_LEAST;
+use crate::{Action, Cause, Code, Doubt, Evidence, Ip, Packet, Told, Verdict};
 
 /// The ports that a tunnel sends from are chosen by a hash of what it carries; the first of them
 /// (`udp_flow_src_port`, `include/net/udp.h`).
@@ -120,6 +123,10 @@ impl<'a> Walk<'a> {
         };
         let detail = format!("{}, to {}", own.carrier, packet.ip.destination);
         run.step_in(own.at, Action::Encapsulate, self.port(own.at), detail);
+        if let Some(mtu) = self.too_big_for_tunnel(&run, own, &packet) {
+            self.told_by_tunnel(run, own, mtu);
+            return Vec::new();
+        }
         let mut on = Vec::new();
         for carried in self.walk_below(&run, own, far, packet) {
             let mut run = run.clone();
@@ -150,6 +157,54 @@ impl<'a> Walk<'a> {
             }
         }
         on
+    }
+}
+
+impl Walk<'_> {
+    /// What a VXLAN in a bridge lets through, if the packet is longer and may not be cut: it looks whether the packet around it would fit
+    /// the way below (`skb_tunnel_check_pmtu`, `net/ipv4/ip_tunnel_core.c`). Elsewhere it only notes that for the sender.
+    fn too_big_for_tunnel(&self, run: &Run, own: &TunnelEnd, packet: &Packet) -> Option<u32> {
+        let in_bridge = self.link(own.at)?.master.is_some_and(|master| {
+            let master = Port { link: master, ..own.at };
+            self.link(master).is_some_and(|link| link.as_bridge().is_some())
+        });
+        let cuttable = !run.packet.is_ipv6() && !run.packet.ip.dont_fragment;
+        if !in_bridge || cuttable || !matches!(own.carrier, Carrier::Vxlan { .. }) {
+            return None;
+        }
+        let below = self.state(own.below)?;
+        let decision = fib::lookup(below, &Flow::of(packet, None));
+        let fib::Verdict::Leave(ways) = &decision.only()?.verdict else { return None };
+        let taken = mtu(below, ways.first(), packet.is_ipv6());
+        let header = if packet.is_ipv6() { 40 } else { 20 };
+        let least = taken.saturating_sub(own.carrier.growth() + header);
+        // Of less than every host has to take it says nothing.
+        let told = if run.packet.is_ipv6() { IPV6_LEAST } else { 576 };
+        (run.size() > least && least >= told).then_some(least)
+    }
+
+    /// The tunnel sends the word back by the bridge, in the name of whom the packet is for (`iptunnel_pmtud_build_icmp`).
+    fn told_by_tunnel(&mut self, mut run: Run, own: &TunnelEnd, mtu: u32) {
+        let size = run.size();
+        let object = self.port(own.at);
+        let text = format!(
+            "it has {size} bytes and may not be fragmented, and with the headers of the tunnel {object} only {mtu} fit the network below it"
+        );
+        let cause = Cause::new(Code::MtuExceeded, own.at.namespace, self.link_name(own.at), text)
+            .at(own.at.link)
+            .with(Evidence::Mtu { size, mtu });
+        // Where a router was in between, it has to pass the word on, and everything on its way as well.
+        if run.namespace != self.sender || !run.is_request() || !self.inside.is_empty() {
+            let what = "whether the word of a tunnel that a packet is too big gets back to its sender";
+            return self.unknown(run, object, Doubt::new(what, "send it, or a smaller one"));
+        }
+        let (kind, code) = if run.packet.is_ipv6() { (2, 0) } else { (3, 4) };
+        let told =
+            Told { from: run.packet.ip.destination, what: crate::Error::Icmp { kind, code, mtu: Some(mtu) } };
+        let cause = Cause { packet: Some(run.packet.clone()), ..cause };
+        run.step(Action::Stop, cause.object.clone(), cause.text.clone());
+        let end = run.end(Verdict::Rejected, Some(cause), Some(told));
+        self.ends.push(end);
     }
 }
 

@@ -6,6 +6,7 @@ mod explain;
 mod files;
 mod labs;
 mod look;
+mod mtu;
 mod run;
 mod see;
 mod set;
@@ -18,6 +19,7 @@ pub(super) use explain::{Explain, Schema, SchemaOf};
 pub(super) use files::{Completions, Export, Import, Man, ShellName};
 pub(super) use labs::{Down, FileArgs, Ls, Plan, Up};
 pub(super) use look::{Logs, Ping, Show};
+pub(super) use mtu::Mtu;
 pub(super) use run::{Exec, Shell};
 pub(super) use see::{Doctor, Reach, Scan, SnapshotCommand};
 pub(super) use set::{Play, Set};
@@ -135,6 +137,21 @@ pub enum Command {
                             nslab ping red                  red to every other\n  nslab ping red blue -c 3\n  nslab ping red 10.0.0.3 --size 1472 --df"
     )]
     Ping(Ping),
+    /// Find out how large a packet gets through, where larger ones end, and whether their sender learns of it
+    ///
+    /// The path's MTU is predicted hop by hop, then measured with packets that nobody may cut in pieces, while packet sockets in
+    /// all namespaces on the way watch where they pass, who says that they are too big, and whether that word gets back. Then the
+    /// sender's kernel is asked what it has learned, and what it does with the next packet. What mends it is shown only if with it
+    /// the packet, or the word, is predicted to arrive.
+    #[command(
+        after_help = "Exit status: 0 the largest packet that the sender's interface takes gets through, or the sender learns what does; 1 \
+                            packets are lost, or that cannot be known; 2 bad input, 3 this machine cannot.\n\nThe words of the verdict: `whole`, \
+                            `discovered`, `lost`, `unreachable` (the smallest packet does not get through either), `unknown`.\n\nExamples:\n  \
+                            nslab mtu red blue\n  nslab mtu client web:443/tcp     with segments of TCP, as rules may tell them apart\n  \
+                            nslab mtu red fd00::2 --predict  nothing is sent\n  nslab mtu container:app 192.0.2.7 --json | jq .measured.mtu\n  \
+                            nslab mtu red blue --snapshot host.nslab"
+    )]
+    Mtu(Mtu),
     /// Show or record what passes, in any number of namespaces at once
     ///
     /// Every interface of each namespace is watched, also those that come while it runs, and what passes is told in the order

@@ -19,6 +19,7 @@ mod interrupt;
 mod join;
 mod lines;
 mod logs;
+mod mtu;
 mod output;
 mod own_files;
 mod own_processes;

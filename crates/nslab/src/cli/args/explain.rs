@@ -74,6 +74,8 @@ pub enum SchemaOf {
     ReachDiff,
     /// `nslab reach --expect --json`
     ReachExpect,
+    /// `nslab mtu --json`
+    Mtu,
     /// `nslab capture --json`, of each line
     Capture,
     /// `nslab export --json` of namespaces

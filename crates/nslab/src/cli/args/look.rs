@@ -74,7 +74,7 @@ pub struct Ping {
     pub from: Option<IpAddr>,
 }
 
-fn seconds(text: &str) -> Result<std::time::Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<std::time::Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds is wanted".to_owned())?;
     if !(0.0..=86_400.0).contains(&seconds) {
         return Err("0 to 86400 seconds are wanted".to_owned());

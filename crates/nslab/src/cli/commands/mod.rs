@@ -12,6 +12,7 @@ mod firewall;
 mod import;
 mod logs;
 mod ls;
+mod mtu;
 mod ping;
 mod plan;
 mod play;
@@ -58,6 +59,7 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Shell(args) => exec::shell(&args, output),
         Command::Logs(args) => logs::run(&args, output),
         Command::Ping(args) => ping::run(&args, output),
+        Command::Mtu(args) => mtu::run(&args, output),
         Command::Capture(args) => capture::run(&args, output),
         Command::After { descriptor, command } => Ok(capture::after(descriptor, &command)),
         Command::Node(command) => edit::node(command, output),

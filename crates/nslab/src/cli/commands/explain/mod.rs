@@ -11,7 +11,7 @@ use nslab_predict::{Ip, Network, Packet, Question, Tcp, Transport, Verdict, fix,
 use nslab_snapshot::{Options, Snapshot};
 use nslab_view::Explanation;
 
-pub(super) use report::Report;
+pub(super) use report::{Cause, Place, Report};
 
 use super::{DONE, NO};
 use crate::cli::args::Explain;
@@ -69,7 +69,7 @@ pub(super) fn run(args: &Explain, output: Output) -> Result<ExitCode, CliError> 
 }
 
 /// What cannot be looked into cannot send.
-fn readable(snapshot: &Snapshot, place: usize) -> Result<(), CliError> {
+pub(super) fn readable(snapshot: &Snapshot, place: usize) -> Result<(), CliError> {
     let space = &snapshot.namespaces[place];
     match &space.contents {
         nslab_snapshot::Contents::State(_) => Ok(()),
@@ -80,18 +80,18 @@ fn readable(snapshot: &Snapshot, place: usize) -> Result<(), CliError> {
 }
 
 /// To whom.
-struct Destination {
+pub(super) struct Destination {
     /// The namespace that was named, if one was.
-    meant: Option<usize>,
+    pub(super) meant: Option<usize>,
     /// The address that is sent to.
-    address: IpAddr,
+    pub(super) address: IpAddr,
     /// The interface that it is to leave by, as `fe80::1%eth0` says.
-    link: Option<u32>,
+    pub(super) link: Option<u32>,
     /// What is sent.
-    service: Service,
+    pub(super) service: Service,
 }
 
-fn destination(
+pub(super) fn destination(
     args: &Explain,
     places: &Places,
     network: &Network<'_>,
@@ -149,7 +149,7 @@ fn destination(
 }
 
 /// The packet, and what of it was taken for granted.
-fn packet(
+pub(super) fn packet(
     args: &Explain,
     snapshot: &Snapshot,
     source: usize,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use nslab_kernel::link::IfIndex;
+use nslab_predict::fix::Fix;
 use nslab_predict::{Code, Error, Evidence, Hop, Told};
 use nslab_snapshot::Snapshot;
 use nslab_view::Explanation;
@@ -36,7 +37,7 @@ pub(in crate::cli) struct Report {
 
 /// The object that stops a packet.
 #[derive(Serialize, JsonSchema)]
-struct Cause {
+pub(in crate::cli) struct Cause {
     #[schemars(extend("enum" = Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>()))]
     code: String,
     #[serde(rename = "where")]
@@ -55,7 +56,7 @@ struct Cause {
 
 /// Where something is.
 #[derive(Serialize, JsonSchema)]
-struct Place {
+pub(in crate::cli) struct Place {
     /// The namespace
     ns: String,
     /// The interface, if it is at one
@@ -124,29 +125,7 @@ impl Report {
     pub(super) fn of(explanation: &Explanation<'_>) -> Self {
         let Explanation { snapshot, prediction, fix, .. } = explanation;
         let steps = |hops: &[Hop]| hops.iter().map(|hop| Step::of(hop, snapshot)).collect::<Vec<_>>();
-        let cause = prediction.cause.as_ref().map(|cause| Cause {
-            code: cause.code.to_string(),
-            place: Place::of(snapshot, cause.namespace, cause.link, &cause.object),
-            text: cause.text.clone(),
-            fix: fix.iter().flat_map(|fix| fix.commands().map(str::to_owned)).collect(),
-            steps: fix
-                .iter()
-                .flat_map(|fix| &fix.steps)
-                .map(|step| Mending {
-                    code: step.code.to_string(),
-                    text: step.text.clone(),
-                    commands: step.commands.clone(),
-                })
-                .collect(),
-            inner: cause.inner.map(|code| code.to_string()),
-            resolve: match &cause.evidence {
-                Evidence::Doubts(doubts) => {
-                    let settle: Vec<&str> = doubts.iter().map(|doubt| &doubt.settle[..]).collect();
-                    (!settle.is_empty()).then(|| settle.join("; "))
-                }
-                _ => None,
-            },
-        });
+        let cause = prediction.cause.as_ref().map(|cause| Cause::of(snapshot, cause, *fix));
         let ip = &prediction.packet.ip;
         let ports = prediction.packet.ports();
         Self {
@@ -172,12 +151,52 @@ impl Report {
     }
 }
 
+impl Cause {
+    pub(in crate::cli) fn of(snapshot: &Snapshot, cause: &nslab_predict::Cause, fix: Option<&Fix>) -> Self {
+        Self {
+            code: cause.code.to_string(),
+            place: Place::of(snapshot, cause.namespace, cause.link, &cause.object),
+            text: cause.text.clone(),
+            fix: fix.iter().flat_map(|fix| fix.commands().map(str::to_owned)).collect(),
+            steps: fix
+                .iter()
+                .flat_map(|fix| &fix.steps)
+                .map(|step| Mending {
+                    code: step.code.to_string(),
+                    text: step.text.clone(),
+                    commands: step.commands.clone(),
+                })
+                .collect(),
+            inner: cause.inner.map(|code| code.to_string()),
+            resolve: match &cause.evidence {
+                Evidence::Doubts(doubts) => {
+                    let settle: Vec<&str> = doubts.iter().map(|doubt| &doubt.settle[..]).collect();
+                    (!settle.is_empty()).then(|| settle.join("; "))
+                }
+                _ => None,
+            },
+        }
+    }
+}
+
 impl Place {
-    fn of(snapshot: &Snapshot, namespace: usize, link: Option<IfIndex>, object: &str) -> Self {
+    pub(in crate::cli) fn of(
+        snapshot: &Snapshot,
+        namespace: usize,
+        link: Option<IfIndex>,
+        object: &str,
+    ) -> Self {
         let ns = nslab_view::namespace_name(snapshot, namespace);
         let object = nslab_view::short_object(object, &ns).to_owned();
         let link = link.and_then(|link| nslab_view::link_name(snapshot, namespace, link));
         Self { ns, link, object }
+    }
+}
+
+impl Place {
+    /// The namespace and the interface.
+    pub(in crate::cli) fn into_port(self) -> (String, String) {
+        (self.ns, self.link.unwrap_or_default())
     }
 }
 
