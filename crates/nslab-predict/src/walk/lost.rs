@@ -21,7 +21,8 @@ impl Walk<'_> {
             // What a table leads astray is not merely a copy for others.
             let other = match end.outcome {
                 Outcome::Lost(Lost::OtherAddress) => self.misled(end).is_none(),
-                Outcome::Lost(Lost::NoVlan(_) | Lost::NoPort) => true,
+                Outcome::Lost(Lost::NoPort) => self.fixed(end).is_none(),
+                Outcome::Lost(Lost::NoVlan(_)) => true,
                 _ => false,
             };
             (other, !is_near(end))
@@ -100,7 +101,7 @@ impl Walk<'_> {
                 Some(cause(Code::BridgeStp, format!("the bridge's port {name} is {word}"))?.with(port))
             }
             // Another bridge's table may have sent it here.
-            Lost::SamePort if self.fixed(end).is_some() => self.lost(from, end, &Lost::OtherAddress),
+            Lost::SamePort | Lost::NoPort if self.fixed(end).is_some() => self.lost(from, end, &Lost::OtherAddress),
             Lost::SamePort => Some(
                 cause(Code::BridgeFdb, format!("the bridge's table says that the destination is behind {name}, by which the frame came"))?.with(port),
             ),
