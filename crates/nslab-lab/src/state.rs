@@ -46,7 +46,7 @@ impl State {
         Self { version: VERSION, created, file, directory, lab, topology }
     }
 
-    /// The lines of the lab file that rules of firewalls came from, which take no part in comparison.
+    /// The lines of the lab file that rules of firewalls and expectations came from, which take no part in comparison.
     pub(crate) fn lines(&self) -> Vec<Option<usize>> {
         let policies = self.topology.nodes.iter().map(|node| &node.policy);
         policies
@@ -58,6 +58,7 @@ impl State {
                 rules.chain(defaults).chain(policy.nat.iter().map(|rule| rule.written.line))
             })
             .map(|line| line.0)
+            .chain(self.lab.expectations.iter().map(|expectation| Some(expectation.line)))
             .collect()
     }
 

@@ -20,7 +20,7 @@ pub mod yaml;
 pub use decode::LARGEST_FILE;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity, Span, Spanned, closest};
 pub use export::to_yaml;
-pub use lab::{EditError, Lab, LinkOptions, Pending};
+pub use lab::{EditError, Lab, LinkOptions};
 pub use model::Topology;
 pub use resolve::{Resolved, resolve};
 
@@ -28,6 +28,11 @@ pub use resolve::{Resolved, resolve};
 /// cannot be a name.
 pub fn existing(text: &str) -> Option<Result<model::Existing, String>> {
     decode::parse_existing(text).map(|read| read.map_err(|problem| problem.message))
+}
+
+/// Reads a time as a lab file writes it: `500ms`, `5s`, `2m`; none if it is none.
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    decode::units::duration(text)
 }
 
 /// A lab file read and resolved.
@@ -39,13 +44,11 @@ pub struct Loaded {
     pub topology: Topology,
     /// What likely isn't meant, in the order of the file.
     pub warnings: Vec<Diagnostic>,
-    /// What it asks for that this release reads but doesn't build.
-    pub pending: Vec<Pending>,
 }
 
 /// Reads a lab file. `overrides` are the values of `--set`.
 ///
-/// Warnings and pending features are in [`Lab::notes`].
+/// Warnings are in [`Lab::notes`].
 pub fn parse(source: &str, file_name: &str, overrides: &[(String, String)]) -> Result<Lab, Diagnostics> {
     let (decoded, errors) = read(source, file_name, overrides);
     match decoded {
@@ -60,12 +63,9 @@ pub fn load(source: &str, file_name: &str, overrides: &[(String, String)]) -> Re
     let Some(decoded) = decoded else { return Err(Diagnostics::new(file_name, problems)) };
     let resolution = resolve::run(&decoded.lab, decoded.whole);
     match resolution.topology {
-        Some(topology) if problems.is_empty() => Ok(Loaded {
-            topology,
-            warnings: diagnostic::tidy(resolution.diagnostics),
-            pending: decoded.lab.notes.pending.clone(),
-            lab: decoded.lab,
-        }),
+        Some(topology) if problems.is_empty() => {
+            Ok(Loaded { topology, warnings: diagnostic::tidy(resolution.diagnostics), lab: decoded.lab })
+        }
         _ => {
             problems.extend(resolution.diagnostics);
             Err(Diagnostics::new(file_name, problems))

@@ -51,10 +51,6 @@ fn say(source: &str) -> String {
     ) {
         Ok(loaded) => {
             show(&loaded.warnings, &mut said);
-            for pending in loaded.pending {
-                let span = pending.span.unwrap();
-                writeln!(said, ">> pending {}:{} {}", span.line, span.column, pending.feature).unwrap();
-            }
         }
         Err(diagnostics) => show(&diagnostics.list, &mut said),
     }

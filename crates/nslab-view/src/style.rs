@@ -52,6 +52,16 @@ impl Style {
         format!("\x1b[{code}m{text}\x1b[0m").into()
     }
 
+    /// The text in the colour of what is as it should be.
+    pub fn good(&self, text: &str) -> String {
+        self.paint(Role::Good, text).into_owned()
+    }
+
+    /// The text in the colour of what is not.
+    pub fn bad(&self, text: &str) -> String {
+        self.paint(Role::Bad, text).into_owned()
+    }
+
     /// One of two texts, by what can be shown.
     pub(crate) fn sign<'a>(&self, unicode: &'a str, ascii: &'a str) -> &'a str {
         if self.unicode { unicode } else { ascii }

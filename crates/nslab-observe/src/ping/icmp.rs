@@ -7,25 +7,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::outcome::{IcmpError, IcmpErrorKind};
 
 /// Bytes of the echo's header: type, code, checksum, identifier, sequence number.
-pub(super) const HEADER: usize = 8;
+pub(crate) const HEADER: usize = 8;
 /// Bytes of [`Nonce`] at the start of the payload, as far as the payload is long enough.
-pub(super) const NONCE: usize = 8;
+pub(crate) const NONCE: usize = 8;
 /// IPv4's protocol number and IPv6's next header of the two ICMPs (`IPPROTO_ICMP`, `IPPROTO_ICMPV6`).
 const PROTOCOL_V4: u8 = 1;
 const PROTOCOL_V6: u8 = 58;
 
 /// Random bytes that tell a run's packets from those of any other.
-pub(super) type Nonce = [u8; NONCE];
+pub(crate) type Nonce = [u8; NONCE];
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Family {
+pub(crate) enum Family {
     V4,
     V6,
 }
 
 impl Family {
-    pub(super) fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         if address.is_ipv4() { Self::V4 } else { Self::V6 }
     }
 
@@ -40,7 +40,7 @@ impl Family {
 
 /// A message of interest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Message {
+pub(crate) enum Message {
     /// An answer.
     Reply(Echo),
     /// An error about a request, with what it quotes of it.
@@ -49,24 +49,24 @@ pub(super) enum Message {
 
 /// What identifies an echo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Echo {
-    pub(super) id: u16,
-    pub(super) sequence: u16,
+pub(crate) struct Echo {
+    pub(crate) id: u16,
+    pub(crate) sequence: u16,
     /// The first bytes of the payload and how many of them there were (an error may quote none).
-    pub(super) nonce: Nonce,
-    pub(super) nonce_len: usize,
+    pub(crate) nonce: Nonce,
+    pub(crate) nonce_len: usize,
 }
 
 impl Echo {
     /// Whether nothing in it speaks against its being from the run with this nonce.
-    pub(super) fn is_from(&self, id: u16, nonce: Nonce) -> bool {
+    pub(crate) fn is_from(&self, id: u16, nonce: Nonce) -> bool {
         self.id == id && self.nonce[..self.nonce_len] == nonce[..self.nonce_len]
     }
 }
 
 /// Writes an echo request of `size` payload bytes. The checksum over IPv6, which covers addresses that only the kernel
 /// knows, is left to it (RFC 3542 section 3.1).
-pub(super) fn encode(
+pub(crate) fn encode(
     family: Family,
     id: u16,
     sequence: u16,
@@ -89,7 +89,7 @@ pub(super) fn encode(
 
 /// Reads an ICMP message with its IP header, as a raw socket gives it (raw(7)): the header's TTL and the message.
 /// The kernel hands messages to raw sockets before it looks at their checksums, so that is done here.
-pub(super) fn decode_v4(packet: &[u8]) -> Option<(u8, Message)> {
+pub(crate) fn decode_v4(packet: &[u8]) -> Option<(u8, Message)> {
     let ttl = *packet.get(8)?;
     let message = packet.get(header_len_v4(packet)?..)?;
     if checksum(message) != 0 {
@@ -99,7 +99,7 @@ pub(super) fn decode_v4(packet: &[u8]) -> Option<(u8, Message)> {
 }
 
 /// Reads an ICMP message over IPv6, which a raw socket gives without IP header and with its checksum checked (RFC 3542).
-pub(super) fn decode_v6(message: &[u8]) -> Option<Message> {
+pub(crate) fn decode_v6(message: &[u8]) -> Option<Message> {
     decode(Family::V6, message)
 }
 
@@ -168,7 +168,7 @@ fn quoted_v6(quote: &[u8]) -> Option<(IpAddr, &[u8])> {
 }
 
 /// What an error message says; `None` for messages that are no errors.
-fn error(family: Family, kind: u8, code: u8, rest: u32) -> Option<IcmpError> {
+pub(crate) fn error(family: Family, kind: u8, code: u8, rest: u32) -> Option<IcmpError> {
     use IcmpErrorKind as Kind;
     let meaning = match (family, kind, code) {
         // RFC 1191: the MTU is in the lower half.

@@ -14,43 +14,47 @@ const LARGEST: usize = 66_000;
 const NAME: libc::socklen_t = 28;
 
 /// Memory to receive into, kept from call to call.
-pub(super) struct Buffer {
+pub(crate) struct Buffer {
     bytes: Vec<u8>,
     control: [u8; 512],
 }
 
 /// A packet, or an entry of the error queue.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Received<'a> {
-    pub(super) bytes: &'a [u8],
+pub(crate) struct Received<'a> {
+    pub(crate) bytes: &'a [u8],
     /// The sender (of an entry of the error queue: where the packet was to go).
-    pub(super) from: Option<IpAddr>,
+    pub(crate) from: Option<IpAddr>,
     /// When the kernel received it, since the epoch.
-    pub(super) time: Option<Duration>,
+    pub(crate) time: Option<Duration>,
     /// IPv6's hop limit.
-    pub(super) hop_limit: Option<u8>,
+    pub(crate) hop_limit: Option<u8>,
     /// What the error queue says.
-    pub(super) error: Option<QueuedError>,
+    pub(crate) error: Option<QueuedError>,
 }
 
 /// `struct sock_extended_err` (`include/uapi/linux/errqueue.h`), as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct QueuedError {
+pub(crate) struct QueuedError {
     /// The error number, as the kernel wrote it.
-    pub(super) errno: u32,
+    pub(crate) errno: u32,
     /// It is the own kernel's refusal to send, not an ICMP message (`SO_EE_ORIGIN_LOCAL`).
-    pub(super) local: bool,
+    pub(crate) local: bool,
     /// For `EMSGSIZE`: the MTU.
-    pub(super) info: u32,
+    pub(crate) info: u32,
+    /// The ICMP message's type and code.
+    pub(crate) icmp: (u8, u8),
+    /// Who sent it.
+    pub(crate) offender: Option<IpAddr>,
 }
 
 impl Buffer {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { bytes: vec![0; LARGEST], control: [0; 512] }
     }
 
     /// The next packet, or the next entry of the error queue; never waits.
-    pub(super) fn receive(
+    pub(crate) fn receive(
         &mut self,
         socket: BorrowedFd<'_>,
         error_queue: bool,
@@ -102,8 +106,12 @@ impl Received<'_> {
                 self.hop_limit = word(0).and_then(|hops| hops.try_into().ok());
             }
             (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
-                self.error = word(0).zip(word(8)).zip(data.get(4)).map(|((errno, info), &origin)| {
-                    QueuedError { errno, local: origin == libc::SO_EE_ORIGIN_LOCAL, info }
+                // The offender's address stands behind it (`SO_EE_OFFENDER`).
+                let offender = data.get(16..).and_then(address);
+                let bytes = data.get(4..).and_then(|bytes| bytes.first_chunk());
+                self.error = word(0).zip(word(8)).zip(bytes).map(|((errno, info), &[origin, kind, code])| {
+                    let local = origin == libc::SO_EE_ORIGIN_LOCAL;
+                    QueuedError { errno, local, info, icmp: (kind, code), offender }
                 });
             }
             _ => {}

@@ -7,15 +7,15 @@
 //! those only the ones that carry the run's random nonce (with a payload under eight bytes, as much of it as fits).
 
 mod filter;
-mod icmp;
-mod message;
-mod neighbours;
+pub(crate) mod icmp;
+pub(crate) mod message;
+pub(crate) mod neighbours;
 mod outcome;
 mod pace;
 mod port;
 mod run;
 mod schedule;
-mod socket;
+pub(crate) mod socket;
 mod table;
 mod worker;
 

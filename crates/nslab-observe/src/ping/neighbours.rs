@@ -27,7 +27,7 @@ use crate::Result;
 const READ_AGAIN: Duration = Duration::from_millis(20);
 
 /// What is known of every namespace before the first packet.
-pub(super) struct Survey {
+pub(crate) struct Survey {
     spaces: Vec<Space>,
     /// Whose an address is: the namespace and the interface. Link-local ones are not unique, but mostly made from
     /// MACs, which are.
@@ -41,11 +41,11 @@ struct Space {
 }
 
 /// A neighbour entry: its namespace and its key there.
-pub(super) type Entry = (usize, Key);
+pub(crate) type Entry = (usize, Key);
 
 impl Survey {
     /// Looks at the namespaces. The calling thread ends up in one of them.
-    pub(super) fn take(namespaces: &[Namespace]) -> Result<Self> {
+    pub(crate) fn take(namespaces: &[Namespace]) -> Result<Self> {
         let (mut spaces, mut owners) = (Vec::with_capacity(namespaces.len()), HashMap::new());
         for (index, namespace) in namespaces.iter().enumerate() {
             let mut socket = socket_in(namespace)?;
@@ -66,12 +66,12 @@ impl Survey {
     }
 
     /// The namespace that has the probe's destination.
-    pub(super) fn owner(&self, probe: &Probe) -> Option<usize> {
+    pub(crate) fn owner(&self, probe: &Probe) -> Option<usize> {
         self.owners.get(&probe.destination).map(|&(owner, _)| owner)
     }
 
     /// The entries that the probe will make, as far as they can be told.
-    pub(super) fn entries(&self, probe: &Probe, options: &PingOptions) -> impl Iterator<Item = Entry> {
+    pub(crate) fn entries(&self, probe: &Probe, options: &PingOptions) -> impl Iterator<Item = Entry> {
         let there = self.spaces[probe.source]
             .addresses
             .iter()
@@ -92,7 +92,7 @@ impl Survey {
 
     /// Takes away what traffic left in the namespaces, beyond what there was before. The calling thread ends up in
     /// one of them.
-    pub(super) fn sweep(&self, namespaces: &[Namespace]) -> Result<()> {
+    pub(crate) fn sweep(&self, namespaces: &[Namespace]) -> Result<()> {
         let mut batch = Batch::new();
         for (space, namespace) in self.spaces.iter().zip(namespaces) {
             let mut socket = socket_in(namespace)?;
@@ -117,12 +117,12 @@ impl Space {
 
 /// Entries that were reserved and are to be taken away, by namespace.
 #[derive(Default)]
-pub(super) struct Reserved(Vec<(usize, Vec<Key>)>);
+pub(crate) struct Reserved(Vec<(usize, Vec<Key>)>);
 
 impl Reserved {
     /// Reserves entries. Those that exist or cannot be made are left alone: without them all is as in any other ping.
     /// The calling thread ends up in one of the namespaces.
-    pub(super) fn make(entries: impl Iterator<Item = Entry>, namespaces: &[Namespace]) -> Result<Self> {
+    pub(crate) fn make(entries: impl Iterator<Item = Entry>, namespaces: &[Namespace]) -> Result<Self> {
         let mut wanted: HashMap<usize, HashSet<Key>> = HashMap::new();
         for (namespace, key) in entries {
             wanted.entry(namespace).or_default().insert(key);
@@ -145,7 +145,7 @@ impl Reserved {
     }
 
     /// Takes them away. The calling thread ends up in one of the namespaces.
-    pub(super) fn release(&mut self, namespaces: &[Namespace]) -> Result<()> {
+    pub(crate) fn release(&mut self, namespaces: &[Namespace]) -> Result<()> {
         let mut batch = Batch::new();
         for (namespace, keys) in std::mem::take(&mut self.0) {
             batch.clear();
@@ -161,12 +161,12 @@ impl Reserved {
 
 /// Which neighbours are asked for and have not answered, by namespace, as of not long ago.
 #[derive(Default)]
-pub(super) struct Unresolved(HashMap<usize, (Instant, HashMap<IpAddr, u32>)>);
+pub(crate) struct Unresolved(HashMap<usize, (Instant, HashMap<IpAddr, u32>)>);
 
 impl Unresolved {
     /// The interface on which the probe's source waits for its destination to answer ARP or ND, if it does. The calling
     /// thread may end up in that namespace.
-    pub(super) fn link(&mut self, job: &Job<'_>, probe: u32, now: Instant) -> Result<Option<u32>> {
+    pub(in crate::ping) fn link(&mut self, job: &Job<'_>, probe: u32, now: Instant) -> Result<Option<u32>> {
         let probe = &job.probes[probe as usize];
         let Probe { source, destination, .. } = *probe;
         // Where there are many entries, to ask for one is quicker than to list them.

@@ -24,7 +24,7 @@ const ICMP_FILTER: (i32, i32) = (255, 1);
 const ICMP6_FILTER: (i32, i32) = (58, 1);
 
 /// A raw socket. It stays in the namespace in which it was opened.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     fd: OwnedFd,
     family: Family,
     /// Why it cannot send at all: the source address is not here.
@@ -32,7 +32,7 @@ pub(super) struct Socket {
 }
 
 /// Why a request was not sent.
-pub(super) enum NotSent {
+pub(crate) enum NotSent {
     /// No room at the moment.
     Busy,
     /// A refusal.
@@ -41,7 +41,7 @@ pub(super) enum NotSent {
 
 impl Socket {
     /// Opens one in the namespace that the calling thread is in.
-    pub(super) fn open(family: Family, id: u16, options: &PingOptions) -> Result<Self> {
+    pub(crate) fn open(family: Family, id: u16, options: &PingOptions) -> Result<Self> {
         let (domain, protocol) = match family {
             Family::V4 => (AddressFamily::INET, ipproto::ICMP),
             Family::V6 => (AddressFamily::INET6, ipproto::ICMPV6),
@@ -111,7 +111,7 @@ impl Socket {
     }
 
     /// Sends `packet` to the probe's destination.
-    pub(super) fn send(&self, packet: &[u8], probe: &Probe, buffer: &mut Buffer) -> Result<(), NotSent> {
+    pub(crate) fn send(&self, packet: &[u8], probe: &Probe, buffer: &mut Buffer) -> Result<(), NotSent> {
         if let Some(error) = self.broken {
             return Err(NotSent::Refused(error));
         }
@@ -145,14 +145,14 @@ impl Socket {
     }
 
     /// The next packet; `None` when there is none.
-    pub(super) fn receive<'a>(&self, buffer: &'a mut Buffer) -> Option<Received<'a>> {
+    pub(crate) fn receive<'a>(&self, buffer: &'a mut Buffer) -> Option<Received<'a>> {
         // An error here is a pending one about another packet: what it tells also comes as a packet.
         buffer.receive(self.fd.as_fd(), false).ok()
     }
 
     /// Empties the error queue. ICMP errors in it come as packets too, where the filter keeps out those about other
     /// programs' packets, so that only the kernel's own words matter: the MTU, where a packet was too big for it.
-    pub(super) fn drain_errors(&self, buffer: &mut Buffer) -> Option<u32> {
+    pub(crate) fn drain_errors(&self, buffer: &mut Buffer) -> Option<u32> {
         let mut mtu = None;
         while let Ok(received) = buffer.receive(self.fd.as_fd(), true) {
             if let Some(error) =
@@ -172,7 +172,7 @@ impl AsFd for Socket {
 }
 
 /// The time of day, which is what the kernel stamps packets with.
-pub(super) fn time_of_day() -> Duration {
+pub(crate) fn time_of_day() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     Duration::new(now.tv_sec.try_into().unwrap_or(0), now.tv_nsec.try_into().unwrap_or(0))
 }

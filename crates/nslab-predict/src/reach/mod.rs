@@ -208,12 +208,16 @@ pub fn ask(network: &Network<'_>, from: usize, to: usize, service: Service, fami
 
 /// What becomes of a packet from a namespace to an address.
 pub fn ask_address(network: &Network<'_>, from: usize, address: IpAddr, service: Service) -> Cell {
+    let prediction = predict(network, &question(network, from, address, service));
+    Cell { address: Some(address), verdict: prediction.verdict, cause: prediction.cause }
+}
+
+/// What is asked of a packet from a namespace to an address.
+pub fn question(network: &Network<'_>, from: usize, address: IpAddr, service: Service) -> Question {
     let state = network.snapshot.namespaces.get(from).and_then(|space| space.state());
     let packet = packet(state, address, service);
     // Hosts that are alike may have spoken with different others.
-    let question = Question { namespace: from, packet, established: false, fresh: true, link: None };
-    let prediction = predict(network, &question);
-    Cell { address: Some(address), verdict: prediction.verdict, cause: prediction.cause }
+    Question { namespace: from, packet, established: false, fresh: true, link: None }
 }
 
 /// The address by which a host is best asked for by another: one of a subnet that both are on, else its first; IPv4 before

@@ -38,7 +38,7 @@ pub(crate) use units::show_duration;
 pub use view::LARGEST_FILE;
 
 use crate::diagnostic::{Diagnostic, Problem, Span, did_you_mean};
-use crate::lab::{Lab, Pending};
+use crate::lab::Lab;
 use crate::yaml::{Key, Kind, Value};
 
 /// What came of reading a lab file.
@@ -62,7 +62,6 @@ enum Named {
 /// Reads a lab file's values.
 pub(crate) struct Decoder {
     diagnostics: Vec<Diagnostic>,
-    pending: Vec<Pending>,
     /// `vars:`, with what `--set` says instead.
     vars: BTreeMap<String, String>,
     /// `${i}`.
@@ -80,7 +79,6 @@ pub(crate) struct Decoder {
 pub(crate) fn decode(root: &Value, file: &str, overrides: &[(String, String)]) -> Decoded {
     let mut decoder = Decoder {
         diagnostics: Vec::new(),
-        pending: Vec::new(),
         vars: BTreeMap::new(),
         index: None,
         names: HashMap::new(),
@@ -90,7 +88,6 @@ pub(crate) fn decode(root: &Value, file: &str, overrides: &[(String, String)]) -
     };
     let mut lab = decoder.lab(root, file, overrides);
     file.clone_into(&mut lab.notes.file);
-    lab.notes.pending = decoder.pending;
     Decoded { lab, diagnostics: decoder.diagnostics, whole: decoder.whole }
 }
 
@@ -132,14 +129,6 @@ impl Decoder {
     /// Reports a key that must be there.
     fn missing_key(&mut self, span: Span, what: &str, key: &str) {
         self.push(Diagnostic::error("missing-key", format!("{what} needs `{key}`")).at(span, ""));
-    }
-
-    /// Reports that a feature is asked for that this release doesn't build.
-    fn pending(&mut self, feature: impl Into<String>, span: Span) {
-        let pending = Pending { feature: feature.into(), span: Some(span) };
-        if !self.pending.contains(&pending) {
-            self.pending.push(pending);
-        }
     }
 
     /// The entries of a mapping; nothing is an empty one.

@@ -67,7 +67,7 @@ impl Decoder {
                     }
                 }
                 "links" => lab.links = self.essential(|d| d.links(value)),
-                "expect" => lab.expectations = self.expectations(value, key.span),
+                "expect" => lab.expectations = self.expectations(value),
                 "timeline" => lab.timeline = self.timeline(value),
                 "seed" => lab.seed = self.number(value, "a seed", 0..=u64::MAX).map(|seed| seed.value),
                 "vars" | "nodes" | "switches" => {}

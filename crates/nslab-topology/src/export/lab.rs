@@ -42,6 +42,10 @@ pub(super) fn write(lab: &Lab) -> String {
         lines.push("timeline:".to_owned());
         lines.extend(lab.timeline.iter().map(|event| format!("  - {}", self::event(event))));
     }
+    if !lab.expectations.is_empty() {
+        lines.push("expect:".to_owned());
+        lines.extend(lab.expectations.iter().map(super::expectation::line));
+    }
     lines.push(String::new());
     lines.join("\n")
 }

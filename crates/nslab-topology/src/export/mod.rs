@@ -1,5 +1,6 @@
 //! Labs and topologies as lab files.
 
+mod expectation;
 mod interfaces;
 mod lab;
 mod policy;

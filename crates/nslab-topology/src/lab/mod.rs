@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use edit::{EditError, LinkOptions};
 pub use end::End;
 pub(crate) use end::words;
-pub use expectation::{Expectation, Expected, Party, Probe};
+pub use expectation::{Bounds, Expectation, Expected, MAX_EXPECTATIONS, Mtu, Party, Probe};
 pub use interface::{Endpoint, FdbEntry, Interface, InterfaceKind, Remote, SwitchVlan, WireguardPeer};
 pub use path::{Path, PathEnd};
 pub use policy::{
@@ -33,7 +33,7 @@ pub use target::{Target, interfaces};
 pub(crate) use target::{missing as missing_target, not_a_link};
 pub use timeline::{Action, Event, MAX_OCCURRENCES, Occurrence, schedule};
 
-use crate::diagnostic::{Diagnostic, Span, Spanned};
+use crate::diagnostic::{Diagnostic, Spanned};
 use crate::impairment::Impairments;
 use crate::model;
 
@@ -82,8 +82,6 @@ pub struct Notes {
     pub file: String,
     /// What likely isn't meant.
     pub warnings: Vec<Diagnostic>,
-    /// What is well written, but not built by this release.
-    pub pending: Vec<Pending>,
 }
 
 /// Notes take no part in comparison, as places don't.
@@ -91,15 +89,6 @@ impl PartialEq for Notes {
     fn eq(&self, _: &Self) -> bool {
         true
     }
-}
-
-/// A feature that a lab file asks for and that this release reads but does not build.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pending {
-    /// What it is, such as `link delay`.
-    pub feature: String,
-    /// Where it is asked for.
-    pub span: Option<Span>,
 }
 
 /// Where automatic addresses come from; a family without a pool gets none.

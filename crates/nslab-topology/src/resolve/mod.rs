@@ -22,7 +22,7 @@ pub(crate) mod uplink;
 mod vlans;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::lab::{self, Lab, Pending};
+use crate::lab::{self, Lab};
 use crate::model::Topology;
 
 pub(crate) use ports::plug;
@@ -34,8 +34,6 @@ pub struct Resolved {
     pub topology: Topology,
     /// What likely isn't meant, in the order of the file.
     pub warnings: Vec<Diagnostic>,
-    /// What the file asks for that this release reads but doesn't build.
-    pub pending: Vec<Pending>,
 }
 
 /// Makes every choice that the lab leaves open, the same for the same lab in every run.
@@ -43,11 +41,7 @@ pub fn resolve(lab: &Lab) -> Result<Resolved, Diagnostics> {
     let Resolution { topology, mut diagnostics } = run(lab, true);
     diagnostics.extend(lab.notes.warnings.iter().cloned());
     match topology {
-        Some(topology) => Ok(Resolved {
-            topology,
-            warnings: crate::diagnostic::tidy(diagnostics),
-            pending: lab.notes.pending.clone(),
-        }),
+        Some(topology) => Ok(Resolved { topology, warnings: crate::diagnostic::tidy(diagnostics) }),
         None => Err(Diagnostics::new(lab.notes.file.clone(), diagnostics)),
     }
 }

@@ -10,6 +10,7 @@ mod mtu;
 mod run;
 mod see;
 mod set;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +24,7 @@ pub(super) use mtu::Mtu;
 pub(super) use run::{Exec, Shell};
 pub(super) use see::{Doctor, Reach, Scan, SnapshotCommand};
 pub(super) use set::{Play, Set};
+pub(super) use test::{How, Test};
 
 /// Virtual networks out of Linux network namespaces.
 #[derive(Debug, Parser)]
@@ -53,7 +55,7 @@ pub struct Cli {
 pub enum Command {
     /// Build a lab, or bring a running one to what the file now says
     #[command(
-        after_help = "Examples:\n  nslab up                        lab.yaml of this directory\n  nslab up examples/guide.yaml --ping\n  \
+        after_help = "Examples:\n  nslab up                        lab.yaml of this directory\n  nslab up examples/guide.yaml --ping\n  nslab up three-tier.yaml --test    and check what the file expects\n  \
                             nslab up star.yaml --set n=500  with another value of a variable\n  nslab up --topo tree,depth=2    \
                             a shape of Mininet's instead of a file\n  nslab up lab.clab.yml           a containerlab file, or the \
                             directory of a Kathará lab\n  nslab up --empty play           begin with nothing, then `nslab node add …`"
@@ -152,6 +154,17 @@ pub enum Command {
                             nslab mtu red blue --snapshot host.nslab"
     )]
     Mtu(Mtu),
+    /// Try whether what a lab file expects really holds
+    ///
+    /// Each line of `expect:` is tried with real packets, all at once: echoes, connections, datagrams; then latency, loss, path,
+    /// size and bandwidth, where they have bounds. Of each that does not hold it is said what was observed, the cause, and what
+    /// mends it. A lab that runs is tested as it is; one that does not is built for the test and taken away again.
+    #[command(
+        after_help = "Exit status 1 if an expectation does not hold, 2 if the file is wrong or expects nothing.\n\nExamples:\n  nslab test                      \
+                            lab.yaml of this directory\n  nslab test three-tier.yaml --junit report.xml\n  nslab test three-tier           the lab that runs under \
+                            this name\n  nslab test -k 'client ->' --fail-fast -v\n  nslab test ospf-ring.yaml --within 60s --tap\n  nslab test --json | jq '.tests[] | select(.status == \"failed\")'"
+    )]
+    Test(Test),
     /// Show or record what passes, in any number of namespaces at once
     ///
     /// Every interface of each namespace is watched, also those that come while it runs, and what passes is told in the order

@@ -118,7 +118,7 @@ pub(super) fn of_shape(shape: &str, name: Option<&str>, output: Output) -> Resul
             "note: its switches form loops, so they speak the spanning tree protocol: their ports open about 30 s after `up`",
         );
     }
-    Ok(Loaded { lab, topology: resolved.topology, warnings: resolved.warnings, pending: resolved.pending })
+    Ok(Loaded { lab, topology: resolved.topology, warnings: resolved.warnings })
 }
 
 /// The name of the lab whose file is in this directory.
@@ -129,7 +129,8 @@ pub(super) fn lab_of_this_directory() -> Option<String> {
     Some(loaded.topology.name)
 }
 
-fn default_file() -> Option<PathBuf> {
+/// The lab file of this directory.
+pub(super) fn default_file() -> Option<PathBuf> {
     DEFAULT_NAMES.iter().map(PathBuf::from).find(|path| path.exists())
 }
 

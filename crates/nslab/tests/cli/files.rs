@@ -15,7 +15,6 @@ each_user!(
     a_billion_laughs,
     five_thousand_nodes,
     variables,
-    features_of_later_releases,
 );
 as_user!(an_unreadable_file, the_file_of_the_directory);
 
@@ -183,16 +182,6 @@ fn variables(session: &Session) {
     wrong("size");
     wrong("=3");
     session.assert_no_holder();
-}
-
-fn features_of_later_releases(session: &Session) {
-    let features =
-        [("nodes: {a: {}, b: {}}\nexpect:\n  - a -> b icmp: ok\n", "line 2: checking expectations")];
-    for (source, says) in features {
-        session.file("later.yaml", source);
-        refused(session, "later.yaml", &format!("{says} is not built yet"));
-        refused(session, "later.yaml", "nothing was changed");
-    }
 }
 
 fn the_file_of_the_directory(session: &Session) {

@@ -31,6 +31,7 @@ mod rootless;
 mod scan;
 mod shells;
 mod status;
+mod testing;
 mod uplink;
 mod without_modules;
 mod wrong;

@@ -76,6 +76,8 @@ pub enum SchemaOf {
     ReachExpect,
     /// `nslab mtu --json`
     Mtu,
+    /// `nslab test --json`
+    Test,
     /// `nslab capture --json`, of each line
     Capture,
     /// `nslab export --json` of namespaces

@@ -35,6 +35,9 @@ pub struct Up {
     /// Then ping every pair
     #[arg(long)]
     pub ping: bool,
+    /// Then check what the file expects, as `nslab test` does
+    #[arg(long, conflicts_with = "empty")]
+    pub test: bool,
 }
 
 /// `nslab plan`.
@@ -70,7 +73,7 @@ pub struct Ls {
     pub lab: Option<String>,
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
+pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("NAME=VALUE is wanted".to_owned()),

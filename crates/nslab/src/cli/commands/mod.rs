@@ -23,7 +23,9 @@ mod schema;
 mod set;
 mod show;
 mod surroundings;
+mod test;
 mod up;
+mod why;
 
 use std::process::ExitCode;
 
@@ -60,6 +62,7 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Logs(args) => logs::run(&args, output),
         Command::Ping(args) => ping::run(&args, output),
         Command::Mtu(args) => mtu::run(&args, output),
+        Command::Test(args) => test::run(&args, output),
         Command::Capture(args) => capture::run(&args, output),
         Command::After { descriptor, command } => Ok(capture::after(descriptor, &command)),
         Command::Node(command) => edit::node(command, output),

@@ -278,14 +278,14 @@ fn options(args: &Ping, count: u32) -> PingOptions {
 }
 
 /// A lab's nodes and where their addresses are.
-struct Nodes {
-    names: Vec<String>,
+pub(super) struct Nodes {
+    pub(super) names: Vec<String>,
     /// By node: segment (none for `lo`) and address, in the order of the lab file.
     addresses: Vec<Vec<(Option<usize>, IpAddr)>>,
 }
 
 impl Nodes {
-    fn new(topology: &Topology) -> Self {
+    pub(super) fn new(topology: &Topology) -> Self {
         let mut addresses: Vec<Vec<(Option<usize>, IpAddr)>> = vec![Vec::new(); topology.nodes.len()];
         for link in &topology.links {
             for end in &link.ends {
@@ -313,7 +313,7 @@ impl Nodes {
     }
 
     /// The address of `to` that `from` would use: one on a segment that both are on, else the first; IPv4 before IPv6.
-    fn address(&self, from: Option<usize>, to: usize, family: Family) -> Option<IpAddr> {
+    pub(super) fn address(&self, from: Option<usize>, to: usize, family: Family) -> Option<IpAddr> {
         let is_ours = |segment: usize| {
             from.is_some_and(|from| self.addresses[from].iter().any(|(own, _)| *own == Some(segment)))
         };

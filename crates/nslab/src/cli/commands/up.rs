@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use nslab_lab::Labs;
 use nslab_lab::interrupt::Caught;
 use nslab_lab::labs::{Built, Wanted};
-use nslab_topology::{Lab, Pending};
+use nslab_topology::Lab;
 use serde::Serialize;
 
-use super::{DONE, ping};
+use super::{DONE, NO, ping, test};
 use crate::cli::args::Up;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -32,6 +32,8 @@ struct Report<'a> {
     plan: &'a nslab_lab::Plan,
     #[serde(skip_serializing_if = "Option::is_none")]
     ping: Option<Vec<ping::Row>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<&'a test::Report>,
 }
 
 pub(super) fn run(args: &Up, output: Output) -> Result<ExitCode, CliError> {
@@ -40,6 +42,12 @@ pub(super) fn run(args: &Up, output: Output) -> Result<ExitCode, CliError> {
         Some(name) => empty(name)?,
         None => from_file(&args.file, output)?,
     };
+    let shell = test::shell();
+    let shown = wanted.file.as_ref().and_then(|file| file.file_name());
+    let shown = shown.map(|name| name.to_string_lossy().into_owned());
+    if args.test {
+        test::some(&wanted.lab.expectations, shown.as_deref().unwrap_or("the lab"))?;
+    }
     let goes_out = wanted.topology.nodes.iter().any(|node| node.uplink.is_some());
     let context =
         if goes_out { Context::open_with_way_out(output)? } else { Context::open_or_create(output)? };
@@ -53,6 +61,7 @@ pub(super) fn run(args: &Up, output: Output) -> Result<ExitCode, CliError> {
     };
     let topology = &wanted.topology;
     let pinged = args.ping.then(|| ping::every_pair(topology, output)).transpose()?;
+    let tested = args.test.then(|| test::built(&wanted, shown, shell)).transpose()?;
     if output.json {
         output.print_json(&Report {
             lab: &topology.name,
@@ -64,6 +73,7 @@ pub(super) fn run(args: &Up, output: Output) -> Result<ExitCode, CliError> {
             links: topology.links.len(),
             plan: &built.plan,
             ping: pinged.as_ref().map(ping::Pinged::rows),
+            test: tested.as_ref(),
         });
     } else {
         if !output.quiet {
@@ -74,6 +84,12 @@ pub(super) fn run(args: &Up, output: Output) -> Result<ExitCode, CliError> {
             output.print(&matrix.text(output));
         }
         output.note(&summary(&built, &wanted));
+        if let Some(report) = &tested {
+            output.print(&test::text(report, output));
+        }
+    }
+    if tested.as_ref().is_some_and(test::Report::has_failed) {
+        return Ok(NO.into());
     }
     Ok(pinged.map_or(DONE, |matrix| matrix.exit_code()))
 }
@@ -81,7 +97,6 @@ pub(super) fn run(args: &Up, output: Output) -> Result<ExitCode, CliError> {
 /// What a lab file says the lab shall be.
 pub(super) fn from_file(args: &crate::cli::args::FileArgs, output: Output) -> Result<Wanted, CliError> {
     let file = file::load(args, output)?;
-    refuse_pending(&file.loaded.pending)?;
     let directory = file.directory();
     Ok(Wanted { lab: file.loaded.lab, topology: file.loaded.topology, file: file.path, directory })
 }
@@ -118,19 +133,6 @@ pub(super) fn change(
         context.output.note(&format!("note: {note}"));
     }
     Ok(built)
-}
-
-/// The lab file may ask for what later releases build; building the rest would be another network than was asked for.
-pub(super) fn refuse_pending(pending: &[Pending]) -> Result<(), CliError> {
-    let Some(first) = pending.first() else { return Ok(()) };
-    let place = |one: &Pending| one.span.map_or_else(String::new, |span| format!("line {}: ", span.line));
-    let mut error = CliError::bad_input(format!("{}{} is not built yet", place(first), first.feature));
-    for more in &pending[1..] {
-        error = error.detail(format!("{}{} is not built yet", place(more), more.feature));
-    }
-    Err(error
-        .detail("nothing was changed")
-        .hint("take it out of the lab file, or wait for a later release of nslab"))
 }
 
 fn summary(built: &Built, wanted: &Wanted) -> String {

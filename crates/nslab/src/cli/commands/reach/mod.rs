@@ -56,27 +56,27 @@ struct CellRow {
 }
 
 /// The object that stops a packet, in one of the pairs.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct CauseRow {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct CauseRow {
     /// Which kind of cause.
     #[schemars(with = "String", extend("enum" = Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>()))]
-    code: Code,
+    pub(in crate::cli) code: Code,
     /// The object to blame.
-    r#where: Where,
+    pub(in crate::cli) r#where: Where,
     /// Why, a sentence.
-    text: String,
+    pub(in crate::cli) text: String,
     /// Where the answer is what is dropped: why it is.
     #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    inner: Option<Code>,
+    pub(in crate::cli) inner: Option<Code>,
 }
 
-#[derive(Serialize, JsonSchema)]
-struct Where {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct Where {
     /// The namespace.
-    ns: String,
+    pub(in crate::cli) ns: String,
     /// What there, in words.
-    object: String,
+    pub(in crate::cli) object: String,
 }
 
 /// One pair.
@@ -208,7 +208,7 @@ fn csv(snapshot: &Snapshot, hosts: &Hosts, reach: &Reach) -> String {
 }
 
 /// A verdict as JSON has it.
-fn word(verdict: Verdict) -> &'static str {
+pub(in crate::cli) fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Delivered => "delivered",
         Verdict::Dropped => "dropped",
@@ -222,7 +222,7 @@ fn name(snapshot: &Snapshot, place: usize) -> String {
 }
 
 /// A cause as JSON has it.
-pub(super) fn cause_row(snapshot: &Snapshot, cause: &Cause) -> CauseRow {
+pub(in crate::cli) fn cause_row(snapshot: &Snapshot, cause: &Cause) -> CauseRow {
     CauseRow {
         code: cause.code,
         r#where: Where { ns: name(snapshot, cause.namespace), object: cause.object.clone() },
