@@ -29,7 +29,7 @@ pub struct Explanation<'a> {
 /// The ways as numbered steps, then the verdict, its cause, what mends it, and what was taken for granted.
 pub fn explanation(explanation: &Explanation<'_>, style: &Style) -> String {
     let Explanation { snapshot, prediction, .. } = explanation;
-    let mut text = style.paint(Role::Heading, headline(explanation, style)).into_owned() + "\n\n";
+    let mut text = explanation_headline(explanation, style) + "\n\n";
     let mut number = 0;
     text += &steps(snapshot, &prediction.hops, &mut number, style);
     if let Some(answer) = &prediction.answer {
@@ -44,7 +44,13 @@ pub fn explanation(explanation: &Explanation<'_>, style: &Style) -> String {
         text.extend(["\n", &style.paint(Role::Heading, what), "\n\n"]);
         text += &steps(snapshot, error, &mut number, style);
     }
-    text.extend(["\n", &verdict(explanation, style), "\n"]);
+    text + "\n" + &explanation_end(explanation, style)
+}
+
+/// The verdict, its cause, what mends it, and what was taken for granted.
+pub fn explanation_end(explanation: &Explanation<'_>, style: &Style) -> String {
+    let prediction = explanation.prediction;
+    let mut text = verdict(explanation, style) + "\n";
     if let Some(cause) = &prediction.cause {
         match &cause.evidence {
             Evidence::Doubts(doubts) if !doubts.is_empty() => {
@@ -72,6 +78,10 @@ pub fn explanation_short(explanation: &Explanation<'_>, style: &Style) -> String
 }
 
 /// From whom to whom, and what.
+pub fn explanation_headline(explanation: &Explanation<'_>, style: &Style) -> String {
+    style.paint(Role::Heading, headline(explanation, style)).into_owned()
+}
+
 fn headline(explanation: &Explanation<'_>, style: &Style) -> String {
     let Explanation { snapshot, question, prediction, .. } = explanation;
     let packet = &prediction.packet;
@@ -282,7 +292,7 @@ pub fn short_object<'a>(object: &'a str, namespace: &str) -> &'a str {
 }
 
 /// Rules without how often they matched so far, which is nothing of theirs.
-fn without_counts(text: &str) -> String {
+pub(crate) fn without_counts(text: &str) -> String {
     const COUNTER: &str = "counter packets ";
     let mut left = text;
     let mut short = String::new();

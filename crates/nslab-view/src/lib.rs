@@ -17,12 +17,13 @@ mod picture;
 pub mod ping;
 mod style;
 mod table;
+mod trace;
 
 pub use checks::{Checked, Mark, checks};
 pub use diagnostic::diagnostic;
 pub use explain::{
-    Explanation, action_word, explanation, explanation_short, link_name, namespace_name, short_object,
-    verdict_word,
+    Explanation, action_word, explanation, explanation_end, explanation_headline, explanation_short,
+    link_name, namespace_name, short_object, verdict_word,
 };
 pub use faults::faults;
 pub use firewall::{FirewallChain, FirewallRow, firewall};
@@ -33,3 +34,4 @@ pub use path_mtu::{MtuHop, PathMtu, path_mtu};
 pub use picture::picture;
 pub use style::Style;
 pub use table::table;
+pub use trace::{TraceRow, TraceSection, TraceSight, trace_sections};

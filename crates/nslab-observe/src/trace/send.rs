@@ -70,9 +70,9 @@ impl<'p> Sender<'p> {
             if let Some(ttl) = probe.ttl {
                 set(fd, (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS), &i32::from(ttl))?;
             }
-            if !is_tcp && probe.dont_fragment {
+            if !is_tcp {
                 set(fd, (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER), &libc::IPV6_PMTUDISC_PROBE)?;
-                set(fd, (libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG), &1_i32)?;
+                set(fd, (libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG), &i32::from(probe.dont_fragment))?;
             }
         } else {
             set(fd, (libc::SOL_SOCKET, libc::SO_BROADCAST), &1_i32)?;

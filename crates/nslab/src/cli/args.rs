@@ -11,6 +11,7 @@ mod run;
 mod see;
 mod set;
 mod test;
+mod trace;
 
 use clap::{Parser, Subcommand};
 
@@ -25,6 +26,7 @@ pub(super) use run::{Exec, Shell};
 pub(super) use see::{Doctor, Reach, Scan, SnapshotCommand};
 pub(super) use set::{Play, Set};
 pub(super) use test::{How, Test};
+pub(super) use trace::Trace;
 
 /// Virtual networks out of Linux network namespaces.
 #[derive(Debug, Parser)]
@@ -105,6 +107,22 @@ pub enum Command {
                             nslab explain red blue --snapshot host.nslab"
     )]
     Explain(Explain),
+    /// Send one packet and watch it go: each interface and rule that it meets, beside what was predicted
+    ///
+    /// The packet is known by a number that it carries, so that NAT, fragments and tunnels do not hide it. Packet sockets see it at
+    /// every interface, a table of nftables of its own has the kernel tell of each rule, and every step stands beside the prediction of
+    /// `explain`: the same, or different. Where they differ, there is something that nslab does not model, or a fault of nslab's. What
+    /// is made for this goes with the program, however it ends; nothing of what becomes of packets is changed.
+    ///
+    /// A probe of TCP is a connection that is reset as soon as it is made; one of UDP has 8 bytes, which a program may or may not
+    /// answer: if it does not, the packet is delivered all the same.
+    #[command(
+        after_help = "Exit status: 0 it was delivered, 1 it was not, or with --strict not as predicted; 2 bad input, 3 this machine cannot.\n\nExamples:\n  \
+                            nslab trace red blue\n  nslab trace client web:443/tcp\n  nslab trace red 10.0.0.3 --size 1472 --df\n  \
+                            nslab trace container:app 'pid:4711:53/udp' --strict\n  nslab trace red blue --json | jq -r '.differences[]'\n  \
+                            nslab trace red blue --pcapng way.pcapng"
+    )]
+    Trace(Trace),
     /// Work out who reaches whom, without sending anything
     #[command(
         after_help = "Exit status 1 if a pair does not reach, an expectation does not hold, or, with --diff, somebody lost.\n\nExamples:\n  nslab reach                     every pair of the lab, as a matrix\n  \

@@ -144,6 +144,7 @@ impl Network {
         if !self.is_chance && self.code != "UNMODELLED" && shell(session, &probe).is_ok() {
             return Err(format!("{probe} is answered, and {explain} says {}", cause["text"]));
         }
+        trace(session, &here(question), &report)?;
         let fix: Vec<&str> = cause["fix"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         match (&self.no_fix, fix.is_empty()) {
             (Some(_), true) => return down(session, &lab),
@@ -169,6 +170,32 @@ impl Network {
         }
         down(session, &lab)
     }
+}
+
+/// Sends the packet and watches it: it ends where it was predicted to, for the reason that was given.
+fn trace(session: &Session, question: &str, predicted: &Value) -> Result<(), String> {
+    let trace = format!("nslab trace {question} --json");
+    let run = run(session, &trace);
+    let report: Value = serde_json::from_str(&run.stdout).map_err(|_| format!("{trace}: {run:?}"))?;
+    if predicted["verdict"] == "unknown" {
+        // What became of it is known now.
+        return match report["verdict"].as_str() {
+            Some("delivered" | "dropped" | "rejected") if report["agrees"].is_null() => Ok(()),
+            _ => Err(format!("{trace}: {report:#}")),
+        };
+    }
+    let same = |part: &str| report["cause"][part] == predicted["cause"][part];
+    let is_same = report["verdict"] == predicted["verdict"] && same("code") && same("where") && same("text");
+    if !is_same || report["agrees"] != true || run.code != Some(1) {
+        return Err(format!("{trace}: {report:#}"));
+    }
+    // That it ends there was seen.
+    let steps = report["steps"].as_array().into_iter().flatten();
+    let stops: Vec<&Value> = steps.filter(|step| step["action"] == "stop").collect();
+    if !stops.iter().any(|step| step["sight"] == "seen") {
+        return Err(format!("{trace}: no end is seen: {report:#}"));
+    }
+    Ok(())
 }
 
 fn down(session: &Session, lab: &str) -> Result<(), String> {

@@ -32,6 +32,7 @@ mod scan;
 mod shells;
 mod status;
 mod testing;
+mod tracing;
 mod uplink;
 mod without_modules;
 mod wrong;

@@ -78,13 +78,15 @@ pub enum SchemaOf {
     Mtu,
     /// `nslab test --json`
     Test,
+    /// `nslab trace --json`
+    Trace,
     /// `nslab capture --json`, of each line
     Capture,
     /// `nslab export --json` of namespaces
     Export,
 }
 
-fn mark(text: &str) -> Result<u32, String> {
+pub(super) fn mark(text: &str) -> Result<u32, String> {
     let number = match text.strip_prefix("0x") {
         Some(digits) => u32::from_str_radix(digits, 16),
         None => text.parse(),

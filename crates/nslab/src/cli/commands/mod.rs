@@ -24,6 +24,7 @@ mod set;
 mod show;
 mod surroundings;
 mod test;
+mod trace;
 mod up;
 mod why;
 
@@ -54,6 +55,7 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Show(args) => show::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, output),
         Command::Explain(args) => explain::run(&args, output),
+        Command::Trace(args) => trace::run(&args, output),
         Command::Reach(args) => reach::run(&args, output),
         Command::Scan(args) => scan::scan(&args, output),
         Command::Snapshot(command) => scan::snapshot(&command, output),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::DONE;
-use super::{adopt, capture, doctor, explain, mtu, preflight, reach, test};
+use super::{adopt, capture, doctor, explain, mtu, preflight, reach, test, trace};
 use crate::cli::args::{Schema, SchemaOf};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
@@ -19,6 +19,7 @@ pub(super) fn run(args: &Schema, output: Output) -> Result<ExitCode, CliError> {
         SchemaOf::ReachExpect => schemars::schema_for!(Vec<reach::Expectation>),
         SchemaOf::Mtu => schemars::schema_for!(mtu::Report),
         SchemaOf::Test => schemars::schema_for!(test::Report),
+        SchemaOf::Trace => schemars::schema_for!(trace::Report),
         SchemaOf::Capture => schemars::schema_for!(capture::Event),
         SchemaOf::DoctorHost => schemars::schema_for!(preflight::Report),
     };

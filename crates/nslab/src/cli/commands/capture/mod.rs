@@ -6,11 +6,11 @@ mod json;
 mod names;
 mod packets;
 mod program;
-mod record;
+pub(super) mod record;
 mod run;
 mod targets;
 mod text;
-mod view;
+pub(super) mod view;
 
 use std::process::ExitCode;
 
@@ -82,7 +82,7 @@ fn wrong_filter(text: &str, error: &FilterError) -> CliError {
 }
 
 /// An error of capturing, with what to do about it.
-fn failed(error: nslab_observe::Error) -> CliError {
+pub(super) fn failed(error: nslab_observe::Error) -> CliError {
     let message = error.to_string();
     match error {
         nslab_observe::Error::NoSuchInterface { name, known, .. } => {

@@ -75,7 +75,7 @@ pub(super) fn standard_output() -> io::Result<File> {
 }
 
 /// What to say of a file that cannot be written.
-pub(super) fn cannot_write(path: &Path, error: &io::Error) -> CliError {
+pub(in crate::cli::commands) fn cannot_write(path: &Path, error: &io::Error) -> CliError {
     let shown =
         if path == Path::new("-") { "standard output".to_owned() } else { path.display().to_string() };
     // Where the user chose a place that there is not, the input is bad; all else is the machine's.

@@ -9,10 +9,10 @@ const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
 /// A frame without what packet sockets make of it.
-pub(super) struct View<'a> {
-    pub(super) link_type: LinkType,
+pub(in crate::cli::commands) struct View<'a> {
+    pub(in crate::cli::commands) link_type: LinkType,
     /// How long it was, with its tag.
-    pub(super) length: u32,
+    pub(in crate::cli::commands) length: u32,
     /// What can be taken apart; none if it is of no kind that can be.
     frame: Option<nslab_decode::Frame<'a>>,
     raw: &'a Frame<'a>,
@@ -23,7 +23,7 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     /// Of a frame, or with `decap` of that in it, if it is a tunnel's.
-    pub(super) fn of(raw: &'a Frame<'a>, decap: bool) -> Self {
+    pub(in crate::cli::commands) fn of(raw: &'a Frame<'a>, decap: bool) -> Self {
         let link_type = match (raw.hardware, raw.protocol) {
             (HARDWARE_ETHERNET | HARDWARE_LOOPBACK, _) => LinkType::Ethernet,
             (_, IPV4 | IPV6) => LinkType::Ip,
@@ -71,17 +71,17 @@ impl<'a> View<'a> {
     }
 
     /// Taken apart.
-    pub(super) fn decoded(&self) -> Option<Decoded<'a>> {
+    pub(in crate::cli::commands) fn decoded(&self) -> Option<Decoded<'a>> {
         self.frame.as_ref().map(decode)
     }
 
     /// By what it is known elsewhere.
-    pub(super) fn identity(&self) -> Option<Identity> {
+    pub(in crate::cli::commands) fn identity(&self) -> Option<Identity> {
         Identity::of(&self.decoded()?)
     }
 
     /// Its bytes as they stand in a file, in pieces.
-    pub(super) fn pieces(&self) -> [&[u8]; 3] {
+    pub(in crate::cli::commands) fn pieces(&self) -> [&[u8]; 3] {
         let Some(frame) = &self.frame else {
             return [&self.cooked, self.raw.bytes.get(self.raw.network..).unwrap_or_default(), &[]];
         };

@@ -122,7 +122,7 @@ struct Heard {
 }
 
 impl Report {
-    pub(super) fn of(explanation: &Explanation<'_>) -> Self {
+    pub(in crate::cli) fn of(explanation: &Explanation<'_>) -> Self {
         let Explanation { snapshot, prediction, fix, .. } = explanation;
         let steps = |hops: &[Hop]| hops.iter().map(|hop| Step::of(hop, snapshot)).collect::<Vec<_>>();
         let cause = prediction.cause.as_ref().map(|cause| Cause::of(snapshot, cause, *fix));

@@ -1,0 +1,261 @@
+//! `nslab trace`.
+
+mod record;
+mod report;
+mod rules;
+mod story;
+mod tell;
+mod weave;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nslab_kernel::Namespace;
+use nslab_kernel::link::LinkKind;
+use nslab_kernel::qdisc::QdiscKind;
+use nslab_lab::rootless;
+use nslab_observe::trace::{self, NONCE, Options, Place, Probe};
+use nslab_predict::command::Shell;
+use nslab_predict::{Action, Network, Prediction, Question, Transport, Verdict, fix, predict};
+use nslab_snapshot::{Snapshot, State, Where};
+use nslab_view::Explanation;
+
+pub(super) use report::Report;
+
+use super::explain::{self, Destination};
+use super::{DONE, NO, capture};
+use crate::cli::args::Trace;
+use crate::cli::error::{CliError, Kind};
+use crate::cli::output::Output;
+use crate::cli::places::Places;
+use story::{Facts, Story};
+
+/// Where nothing on the way delays packets, what is to happen happens within this time.
+const QUIET: Duration = Duration::from_millis(250);
+/// Protocols of IP of tunnels: IPv4 and IPv6 in IP, GRE.
+const TUNNELS: [u8; 3] = [4, 41, 47];
+
+pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
+    // Before an ordinary user's process sees other files.
+    let wanted = args.pcapng.as_deref().map(record::Wanted::find).transpose()?;
+    let shell = if rootless::needed() { Shell::Outside } else { Shell::Host };
+    // Several descriptors for each namespace.
+    nslab_lab::exec::limits::raise();
+    let places = Places::open(None, nslab_snapshot::Options { connections: true }, output)?;
+    let recording = wanted.map(record::Wanted::create).transpose()?;
+    let network = Network::of(&places.snapshot);
+    let source = places.find(&args.source)?;
+    explain::readable(&places.snapshot, source)?;
+    let mut asked = args.question();
+    let Destination { meant, address, link, service } =
+        explain::destination(&asked, &places, &network, source)?;
+    let seed = Probe::new(0, address, trace::Kind::Other(0)).nonce;
+    sizes(args, service, &mut asked)?;
+    if asked.sport.is_none()
+        && matches!(service, crate::cli::service::Service::Tcp(_) | crate::cli::service::Service::Udp(_))
+    {
+        asked.sport = Some(port(places.snapshot.namespaces[source].state(), seed));
+    }
+    let (mut packet, mut taken) = explain::packet(&asked, &places.snapshot, source, address, service)?;
+    if let Transport::Icmp { id, .. } = &mut packet.transport {
+        *id = u16::from_be_bytes([seed[6], seed[7]]).max(1);
+    }
+    let question = Question { namespace: source, packet, established: false, fresh: false, link };
+    let mut prediction = predict(&network, &question);
+    prediction.assumptions.append(&mut taken);
+
+    let near = near(&places.snapshot, source, meant);
+    let (watched, numbers) = open(&places.snapshot, &near)?;
+    let Some(from) = numbers.iter().position(|&place| place == source) else {
+        return Err(CliError::new(Kind::Machine, format!("{} is gone", args.source)));
+    };
+    let probe = Probe {
+        source: args.from,
+        link,
+        size: question.packet.ip.size,
+        ttl: args.ttl,
+        dont_fragment: question.packet.ip.dont_fragment,
+        mark: question.packet.mark,
+        nonce: seed,
+        ..Probe::new(from, address, story::kind(question.packet.transport))
+    };
+    let options = options(args, &places.snapshot, &near, &prediction);
+    let seen =
+        trace::run(&watched, &probe, &options, &mut ()).map_err(|error| failed(error, &args.source))?;
+
+    let aim = fix::Aim { shell, destination: meant };
+    let facts = Facts {
+        snapshot: &places.snapshot,
+        places: &numbers,
+        probe: &probe,
+        prediction: &prediction,
+        trace: &seen,
+    };
+    let story = Story::of(facts);
+    let is_as_said = story.differences.is_empty() && story.verdict == prediction.verdict;
+    let fix = if is_as_said && story.verdict != Verdict::Delivered {
+        fix::find(&network, &question, &prediction, &aim)
+    } else {
+        None
+    };
+    let explanation = Explanation {
+        snapshot: &places.snapshot,
+        question: &question,
+        prediction: &prediction,
+        fix: fix.as_ref(),
+    };
+    let agrees = (prediction.verdict != Verdict::Unknown).then_some(story.differences.is_empty());
+    if let Some(recording) = recording {
+        recording.write(&seen, &story, |place| {
+            nslab_view::namespace_name(&places.snapshot, numbers.get(place).copied().unwrap_or(0))
+        })?;
+    }
+    if output.json {
+        output.print_json(&Report::of(&story, &explanation, &seen, &numbers, agrees));
+    } else {
+        output.print(&tell::text(&story, &explanation, &seen, &numbers, &output.style()));
+    }
+    let fails = story.verdict != Verdict::Delivered || args.strict && !story.differences.is_empty();
+    Ok(if fails { NO.into() } else { DONE })
+}
+
+/// The number by which the packet is known needs room.
+fn sizes(
+    args: &Trace,
+    service: crate::cli::service::Service,
+    asked: &mut crate::cli::args::Explain,
+) -> Result<(), CliError> {
+    use crate::cli::service::Service;
+    match (service, args.size) {
+        (Service::Tcp(_), Some(_)) => {
+            return Err(CliError::bad_input("--size is not for TCP: the kernel makes the segment"));
+        }
+        (_, Some(size)) if usize::from(size) < NONCE => {
+            let text = format!("--size is at least {NONCE}: by so many bytes the packet is known");
+            return Err(CliError::bad_input(text));
+        }
+        (Service::Udp(_) | Service::Other(_), None) => asked.size = u16::try_from(NONCE).ok(),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A port of those that the kernel gives to clients.
+fn port(state: Option<&State>, seed: [u8; NONCE]) -> u16 {
+    let (first, last) = state.map_or((32_768, 60_999), |state| state.settings.local_ports);
+    let count = u32::from(last.saturating_sub(first)) + 1;
+    let chance = u32::from_be_bytes([seed[2], seed[3], seed[4], seed[5]]) % count;
+    first.saturating_add(u16::try_from(chance).unwrap_or(0))
+}
+
+/// The namespaces that a packet can get to: those that cables, and what lies on them, lead to. Their places in the snapshot.
+fn near(snapshot: &Snapshot, source: usize, meant: Option<usize>) -> Vec<usize> {
+    let mut found: Vec<usize> =
+        std::iter::once(source).chain(meant.filter(|&meant| meant != source)).collect();
+    let mut next = 0;
+    while let Some(&place) = found.get(next) {
+        next += 1;
+        let peers = snapshot.namespaces[place].state().into_iter().flat_map(|state| &state.peers);
+        let out = peers.filter_map(|peer| match peer.namespace {
+            Where::Namespace(other) => Some(other),
+            Where::Unseen => None,
+        });
+        // What lies on a link of this namespace from elsewhere, a macvlan say, names it and is not named by it.
+        let back = snapshot.namespaces.iter().enumerate().filter_map(|(other, space)| {
+            let names =
+                |state: &State| state.peers.iter().any(|peer| peer.namespace == Where::Namespace(place));
+            space.state().is_some_and(names).then_some(other)
+        });
+        for other in out.chain(back).collect::<Vec<_>>() {
+            if !found.contains(&other) && snapshot.namespaces[other].state().is_some() {
+                found.push(other);
+            }
+        }
+    }
+    found
+}
+
+/// Handles on namespaces of the snapshot, as far as they are there still; with their places in it.
+fn open(snapshot: &Snapshot, near: &[usize]) -> Result<(Vec<Place>, Vec<usize>), CliError> {
+    let mut handles: Vec<(nslab_kernel::NamespaceId, Namespace)> = nslab_snapshot::places()?
+        .into_iter()
+        .filter_map(|place| Some((place.id, place.namespace.ok()?)))
+        .collect();
+    let (mut places, mut numbers) = (Vec::new(), Vec::new());
+    for &number in near {
+        let space = &snapshot.namespaces[number];
+        let Some(at) = handles.iter().position(|(id, _)| *id == space.id) else { continue };
+        let (_, namespace) = handles.swap_remove(at);
+        let Some(state) = space.state() else { continue };
+        let is_bridge = |link: &nslab_kernel::link::Link| matches!(link.kind, Some(LinkKind::Bridge(_)));
+        places.push(Place {
+            name: space.name().to_string(),
+            namespace,
+            ruleset: state.nftables.clone(),
+            has_bridges: state.network.links.iter().any(is_bridge),
+        });
+        numbers.push(number);
+    }
+    Ok((places, numbers))
+}
+
+/// The ports that an answer comes from before NAT puts back the one that was asked.
+fn answer_ports(prediction: &Prediction) -> Vec<u16> {
+    if !matches!(prediction.packet.transport, Transport::Udp { .. }) {
+        return Vec::new();
+    }
+    let changes = prediction.hops.iter().filter(|hop| hop.action == Action::Change);
+    let parts = changes.flat_map(|hop| hop.detail.split(", "));
+    let to = parts.filter_map(|part| part.strip_prefix("destination ")?.split_once(" → "));
+    let ports = to.filter_map(|(_, after)| after.rsplit_once(':')?.1.parse().ok());
+    ports.collect()
+}
+
+fn options(args: &Trace, snapshot: &Snapshot, near: &[usize], prediction: &Prediction) -> Options {
+    let states = || near.iter().filter_map(|&place| snapshot.namespaces[place].state());
+    let links = || states().flat_map(|state| &state.network.links);
+    let mut vxlan: Vec<u16> = links()
+        .filter_map(|link| match &link.kind {
+            // The kernel's own default (`drivers/net/vxlan/vxlan_core.c`).
+            Some(LinkKind::Vxlan(vxlan)) => Some(vxlan.port.unwrap_or(8472)),
+            _ => None,
+        })
+        .collect();
+    vxlan.sort_unstable();
+    vxlan.dedup();
+    let has_tunnels = links().any(|link| {
+        let kind = link.kind.as_ref().map(LinkKind::name);
+        // Those that modules bring into every namespace have no far end.
+        link.up && matches!(kind, Some("gre" | "gretap" | "ipip" | "sit" | "ip6gre" | "ip6gretap" | "ip6tnl"))
+    });
+    // Where something on the way may hold a packet back, it is waited for as long as is allowed.
+    let delays = states().any(|state| {
+        let mut kinds = state.network.queues.qdiscs.iter().map(|qdisc| &qdisc.kind);
+        kinds.any(|kind| {
+            !matches!(
+                kind,
+                QdiscKind::Noqueue | QdiscKind::PfifoFast | QdiscKind::Ingress | QdiscKind::Clsact
+            )
+        })
+    });
+    Options {
+        limit: args.wait,
+        quiet: if delays { args.wait } else { QUIET.min(args.wait) },
+        vxlan,
+        tunnels: if has_tunnels { TUNNELS.to_vec() } else { Vec::new() },
+        ports: answer_ports(prediction),
+        rules: !args.no_rules,
+    }
+}
+
+/// An error of tracing, with what to do about it.
+fn failed(error: nslab_observe::Error, source: &str) -> CliError {
+    if let nslab_observe::Error::Kernel(kernel) = &error
+        && matches!(kernel.errno(), Some(rustix::io::Errno::PERM | rustix::io::Errno::ACCESS))
+    {
+        return CliError::new(Kind::Machine, error.to_string())
+            .detail(format!("to send from {source} and to watch takes CAP_NET_RAW and CAP_NET_ADMIN there"))
+            .hint("run it as root; an ordinary user's own labs need no privilege; `nslab explain` sends nothing");
+    }
+    capture::failed(error)
+}

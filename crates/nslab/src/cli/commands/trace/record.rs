@@ -1,0 +1,126 @@
+//! `--pcapng`.
+
+use std::path::{Path, PathBuf};
+
+use nslab_kernel::packet::{Frame, PacketKind};
+use nslab_observe::pcapng::{Direction, Interface, Names, Recorder, Rotation, Section, Sighted};
+use nslab_observe::trace::{Captured, Trace, What};
+use nslab_predict::Verdict;
+
+use super::story::Story;
+use crate::cli::commands::capture::record::cannot_write;
+use crate::cli::commands::capture::view::View;
+use crate::cli::error::CliError;
+
+/// A file that is to be written.
+pub(super) struct Wanted {
+    path: PathBuf,
+    names: Names,
+}
+
+/// A file that is being written.
+pub(super) struct Recording {
+    path: PathBuf,
+    recorder: Recorder,
+}
+
+impl Wanted {
+    /// Finds its directory, as the user sees it.
+    pub(super) fn find(path: &Path) -> Result<Self, CliError> {
+        let none = Rotation { size: None, age: None, count: None };
+        let names = Names::new(path, none).map_err(|error| cannot_write(path, &error))?;
+        Ok(Self { path: path.to_owned(), names })
+    }
+
+    /// Creates it; a thread is started for that.
+    pub(super) fn create(self) -> Result<Recording, CliError> {
+        let host = rustix::system::uname();
+        let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+        let section = Section {
+            system: format!("{} {}", text(host.sysname()), text(host.release())),
+            program: format!("nslab {}", env!("CARGO_PKG_VERSION")),
+            comment: None,
+        };
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+        let now = now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned();
+        let recorder = Recorder::create(self.names, section, now);
+        let recorder = recorder.map_err(|error| cannot_write(&self.path, &error))?;
+        Ok(Recording { path: self.path, recorder })
+    }
+}
+
+impl Recording {
+    /// Writes all sightings. One packet has one number; the last sighting of what was dropped has that verdict.
+    pub(super) fn write(
+        mut self,
+        trace: &Trace,
+        story: &Story,
+        name: impl Fn(usize) -> String,
+    ) -> Result<(), CliError> {
+        let sightings: Vec<_> = trace
+            .events
+            .iter()
+            .filter_map(|event| match &event.what {
+                What::Seen(seen) => Some((event.place, seen)),
+                _ => None,
+            })
+            .collect();
+        let last = sightings.iter().rposition(|(_, seen)| !seen.for_others);
+        let is_dropped = story.verdict == Verdict::Dropped;
+        for (number, (place, seen)) in sightings.iter().enumerate() {
+            let Captured {
+                time,
+                length,
+                ref bytes,
+                network,
+                kind,
+                hardware,
+                protocol,
+                vlan,
+                checksum_pending,
+            } = seen.frame;
+            let interface = seen.link;
+            let sender = &[];
+            let frame = Frame {
+                time,
+                length,
+                bytes,
+                network,
+                interface,
+                kind,
+                hardware,
+                protocol,
+                vlan,
+                checksum_pending,
+                sender,
+            };
+            let view = View::of(&frame, false);
+            let sighted = Sighted {
+                place: (*place, interface),
+                link_type: view.link_type,
+                time,
+                length: view.length,
+                bytes: view.pieces(),
+                direction: match kind {
+                    PacketKind::Host => Direction::Unicast,
+                    PacketKind::Broadcast => Direction::Broadcast,
+                    PacketKind::Multicast => Direction::Multicast,
+                    PacketKind::OtherHost => Direction::Other,
+                    PacketKind::Outgoing => Direction::Out,
+                },
+                packet_id: view.identity().map(|identity| identity.key_through_nat()),
+                is_dropped: Some(is_dropped && Some(number) == last),
+            };
+            let describe = || Interface {
+                link_type: view.link_type,
+                snap_length: 0,
+                name: format!("{}@{}", seen.name, name(*place)),
+                description: format!("interface {} of {}", seen.name, name(*place)),
+                mac: None,
+                filter: None,
+            };
+            self.recorder.packet(&sighted, describe).map_err(|error| cannot_write(&self.path, &error))?;
+        }
+        self.recorder.finish().map(drop).map_err(|error| cannot_write(&self.path, &error))
+    }
+}

@@ -1,0 +1,331 @@
+//! Prediction and observation held against each other.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use nslab_observe::trace::{Heard, Kind, Probe, Role, Trace, VisitEnd, What};
+use nslab_predict::{Code, Evidence, Hop, Prediction, Transport, Verdict};
+use nslab_snapshot::Snapshot;
+use nslab_view::TraceSight as Sight;
+
+use super::rules;
+use super::weave::{By, Known, Step, flow, weave};
+
+/// What became of the packet, beside what was predicted.
+#[derive(Debug)]
+pub(super) struct Story {
+    /// What really became of it.
+    pub(super) verdict: Verdict,
+    /// The ways of the packet, its answer and the error about it, as far as there are such.
+    pub(super) ways: Vec<(Role, Vec<Step>)>,
+    /// In what the prediction was wrong, sentences.
+    pub(super) differences: Vec<String>,
+    /// Where it ended, if that is not where it was predicted to.
+    pub(super) end: Option<End>,
+    /// By what it was seen.
+    pub(super) evidence: BTreeSet<By>,
+    /// It arrived, and nobody needs to answer.
+    pub(super) is_unanswered: bool,
+}
+
+/// Where a packet was last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) code: Code,
+    /// The place of the namespace in the snapshot.
+    pub(super) namespace: usize,
+    pub(super) link: Option<u32>,
+    pub(super) object: String,
+    pub(super) text: String,
+}
+
+/// All that is known.
+#[derive(Clone, Copy)]
+pub(super) struct Facts<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    /// For each place of the trace its place in the snapshot.
+    pub(super) places: &'a [usize],
+    pub(super) probe: &'a Probe,
+    pub(super) prediction: &'a Prediction,
+    pub(super) trace: &'a Trace,
+}
+
+impl Story {
+    pub(super) fn of(facts: Facts<'_>) -> Self {
+        let Facts { prediction, trace, .. } = facts;
+        let arrived = facts.has_arrived();
+        let (verdict, is_unanswered) = facts.verdict(arrived);
+        let mut ways = vec![(Role::Request, facts.request())];
+        let has = |role: Role| trace.events.iter().any(|event| event.role() == Some(role));
+        let none: &[Hop] = &[];
+        // Of an answer that nobody owed there is nothing to say.
+        if has(Role::Answer) || (prediction.answer.is_some() && arrived && !is_unanswered) {
+            let hops = prediction.answer.as_deref().unwrap_or(none);
+            ways.push((Role::Answer, facts.weave(Role::Answer, hops)));
+        }
+        let is_told = !matches!(trace.heard.first(), None | Some(Heard::Answer { .. }));
+        if has(Role::Error) || (prediction.error.is_some() && verdict != Verdict::Delivered && is_told) {
+            let hops = prediction.error.as_deref().unwrap_or(none);
+            ways.push((Role::Error, facts.weave(Role::Error, hops)));
+        }
+        let differences = facts.differences(verdict, is_unanswered, &ways);
+        let end = (verdict != Verdict::Delivered
+            && (!differences.is_empty() || prediction.verdict == Verdict::Unknown))
+            .then(|| facts.end());
+        let mut evidence: BTreeSet<By> =
+            ways.iter().flat_map(|(_, steps)| steps).filter_map(|step| step.by).collect();
+        evidence.insert(By::Packets);
+        Self { verdict, ways, differences, end, evidence, is_unanswered }
+    }
+}
+
+impl Facts<'_> {
+    /// Where rules are traced.
+    fn traced(&self) -> Vec<usize> {
+        let untraced = |number: usize| self.trace.untraced.iter().any(|(place, _)| *place == number);
+        let places = self.places.iter().enumerate();
+        places.filter(|(number, _)| !untraced(*number)).map(|(_, place)| *place).collect()
+    }
+
+    fn weave(&self, role: Role, hops: &[Hop]) -> Vec<Step> {
+        let heard = self.trace.heard.iter().any(|heard| {
+            let is_answer = matches!(heard, Heard::Answer { .. });
+            match role {
+                Role::Request => false,
+                Role::Answer => is_answer,
+                Role::Error => !is_answer,
+            }
+        });
+        let known = Known {
+            snapshot: self.snapshot,
+            places: self.places,
+            traced: &self.traced(),
+            answered: self.trace.events.iter().any(|event| event.role() == Some(Role::Answer)),
+            made: self.trace.events.iter().any(|event| event.role() == Some(role)),
+            heard,
+            refused: self.trace.refused.is_some(),
+        };
+        weave(known, role, hops, &self.trace.events)
+    }
+
+    /// The packet's own way: of several that it may take, that which it took.
+    fn request(&self) -> Vec<Step> {
+        let ways = std::iter::once(&self.prediction.hops).chain(&self.prediction.others);
+        let woven = ways.map(|hops| self.weave(Role::Request, hops));
+        let wrong = |steps: &Vec<Step>| steps.iter().filter(|step| is_difference(step)).count();
+        woven.min_by_key(wrong).unwrap_or_default()
+    }
+
+    /// Whether it came to a namespace that takes it.
+    fn has_arrived(&self) -> bool {
+        let passed_input = self.trace.events.iter().any(|event| match &event.what {
+            What::Hook(visit) => {
+                visit.role == Role::Request
+                    && visit.hook == Some(nslab_kernel::nftables::Hook::Input)
+                    && visit.end == VisitEnd::Passed
+            }
+            _ => false,
+        });
+        if passed_input {
+            return true;
+        }
+        // Without rules that are traced: that it is answered, or was seen where somebody has its address.
+        let answered = self.trace.events.iter().any(|event| event.role() == Some(Role::Answer));
+        answered
+            || self.trace.events.iter().any(|event| match &event.what {
+                What::Seen(seen) => {
+                    let state = self
+                        .places
+                        .get(event.place)
+                        .and_then(|place| self.snapshot.namespaces[*place].state());
+                    let untraced = self.trace.untraced.iter().any(|(place, _)| *place == event.place);
+                    untraced
+                        && seen.role == Role::Request
+                        && !seen.sent
+                        && !seen.for_others
+                        && state.is_some_and(|state| has(state, seen.flow.destination))
+                }
+                _ => false,
+            })
+    }
+
+    /// What became of it; and whether it arrived without an answer, as it may.
+    fn verdict(&self, arrived: bool) -> (Verdict, bool) {
+        match self.trace.heard.first() {
+            Some(Heard::Answer { .. }) => return (Verdict::Delivered, false),
+            Some(_) => return (Verdict::Rejected, false),
+            None => {}
+        }
+        let may_be_silent = matches!(self.probe.kind, Kind::Udp { .. } | Kind::Other(_));
+        let has = |role: Role| self.trace.events.iter().any(|event| event.role() == Some(role));
+        if arrived && may_be_silent && self.trace.refused.is_none() && !has(Role::Answer) && !has(Role::Error)
+        {
+            return (Verdict::Delivered, true);
+        }
+        (Verdict::Dropped, false)
+    }
+
+    fn differences(&self, verdict: Verdict, is_unanswered: bool, ways: &[(Role, Vec<Step>)]) -> Vec<String> {
+        let predicted = self.prediction.verdict;
+        if predicted == Verdict::Unknown {
+            return Vec::new();
+        }
+        let mut all = Vec::new();
+        let word = nslab_view::verdict_word;
+        // Neighbours that do not answer are told of after seconds; that nobody waits for.
+        if verdict != predicted {
+            all.push(format!("it was predicted to be {}, and was {}", word(predicted), word(verdict)));
+        }
+        for (role, steps) in ways {
+            if *role == Role::Answer && is_unanswered {
+                continue;
+            }
+            let whose = match role {
+                Role::Request => "",
+                Role::Answer => "the answer: ",
+                Role::Error => "the error: ",
+            };
+            // One leads to the next.
+            if let Some(step) = steps.iter().find(|step| is_difference(step)) {
+                all.push(format!("{whose}{}", self.difference(step)));
+            }
+        }
+        if let (Verdict::Rejected, Some(told), Some(heard)) =
+            (verdict, self.prediction.told, self.trace.heard.first())
+            && !is_told(*heard, told)
+        {
+            all.push("the sender was told something else than was predicted".to_owned());
+        }
+        all
+    }
+
+    fn difference(&self, step: &Step) -> String {
+        let place = self.place(step.namespace, step.link);
+        let action = nslab_view::action_word(step.action);
+        let what = match (step.object.is_empty() || step.link.is_some(), step.detail.is_empty()) {
+            (true, true) => String::new(),
+            (true, false) => format!(" ({})", step.detail),
+            (false, true) => format!(" ({})", step.object),
+            (false, false) => format!(" ({}: {})", step.object, step.detail),
+        };
+        match step.sight {
+            Sight::Missing => format!("`{action}` at {place} was predicted, and was not seen{what}"),
+            _ => format!("`{action}` at {place} was seen, and was not predicted{what}"),
+        }
+    }
+
+    fn place(&self, namespace: usize, link: Option<u32>) -> String {
+        let name = nslab_view::namespace_name(self.snapshot, namespace);
+        match link.and_then(|link| nslab_view::link_name(self.snapshot, namespace, link)) {
+            Some(link) => format!("{name}:{link}"),
+            None => name,
+        }
+    }
+
+    /// Where what was seen last, of the packet or of what came back, ended.
+    fn end(&self) -> End {
+        let role = [Role::Error, Role::Answer, Role::Request]
+            .into_iter()
+            .find(|role| self.trace.events.iter().any(|event| event.role() == Some(*role)))
+            .unwrap_or(Role::Request);
+        let (whose, code_of_rule) = match role {
+            Role::Request => ("it", Code::FirewallDrop),
+            Role::Answer => ("the answer", Code::ReturnDropped),
+            Role::Error => ("the error", Code::ReturnDropped),
+        };
+        let own = || self.trace.events.iter().filter(|event| event.role() == Some(role)).rev();
+        let namespace = |place: usize| self.places.get(place).copied().unwrap_or(0);
+        for event in own() {
+            if let What::Hook(visit) = &event.what
+                && visit.end == VisitEnd::Dropped
+                && let Some(met) = visit.steps.last()
+            {
+                let namespace = namespace(event.place);
+                let state = self.snapshot.namespaces[namespace].state();
+                let detail = rules::detail(state, visit.hook, met);
+                let (link, object) = (None, rules::object(met));
+                let text = format!("{whose} is dropped by a rule, {detail}");
+                return End { code: code_of_rule, namespace, link, object, text };
+            }
+        }
+        if let Some(errno) = self.trace.refused {
+            let namespace = namespace(self.probe.place);
+            let words = std::io::Error::from(errno).to_string();
+            let words = words.split_once(" (os error").map_or(&*words, |(words, _)| words).to_lowercase();
+            let text = format!("the sender's kernel does not send it: {words}");
+            let object = self.probe.destination.to_string();
+            return End { code: Code::Unmodelled, namespace, link: None, object, text };
+        }
+        let last = own().find_map(|event| match &event.what {
+            What::Seen(seen) if !seen.for_others => Some((event.place, seen)),
+            _ => None,
+        });
+        let Some((place, seen)) = last else {
+            let namespace = namespace(self.probe.place);
+            let object = self.probe.destination.to_string();
+            let text = "it is not seen at any interface".to_owned();
+            return End { code: Code::Unmodelled, namespace, link: None, object, text };
+        };
+        let namespace = namespace(place);
+        let did = if seen.sent { "goes out" } else { "comes in" };
+        let text = format!(
+            "{whose} ({}) {did} at {} and is seen nowhere after that",
+            flow(&seen.flow),
+            self.place(namespace, Some(seen.link))
+        );
+        End { code: Code::Unmodelled, namespace, link: Some(seen.link), object: seen.name.clone(), text }
+    }
+}
+
+/// Whether a step says that the prediction was wrong.
+pub(super) fn is_difference(step: &Step) -> bool {
+    matches!(step.sight, Sight::Missing | Sight::Unforeseen)
+}
+
+fn has(state: &nslab_snapshot::State, address: IpAddr) -> bool {
+    state.network.addresses.iter().any(|own| own.address.addr() == address)
+}
+
+/// Whether what was heard is what was predicted.
+fn is_told(heard: Heard, told: nslab_predict::Told) -> bool {
+    use nslab_predict::Error;
+    match (heard, told.what) {
+        (Heard::Reset { .. }, Error::Reset) => true,
+        (Heard::Error { from, kind, code, mtu }, Error::Icmp { kind: other, code: same, mtu: room }) => {
+            (from, kind, code) == (told.from, other, same) && (mtu == room || room.is_none())
+        }
+        _ => false,
+    }
+}
+
+/// Why a verdict was not predicted.
+pub(super) fn unknown(prediction: &Prediction) -> Option<String> {
+    let cause = prediction.cause.as_ref().filter(|_| prediction.verdict == Verdict::Unknown)?;
+    match &cause.evidence {
+        Evidence::Doubts(doubts) if !doubts.is_empty() => {
+            let all: BTreeSet<&str> = doubts.iter().map(|doubt| &*doubt.what).collect();
+            Some(all.into_iter().collect::<Vec<_>>().join("; "))
+        }
+        _ => Some(cause.text.clone()),
+    }
+}
+
+/// What a probe of a packet is.
+pub(super) fn kind(transport: Transport) -> Kind {
+    match transport {
+        Transport::Icmp { id, .. } => Kind::Echo { id },
+        Transport::Udp { source, destination } => Kind::Udp { source, destination },
+        Transport::Tcp(tcp) => Kind::Tcp { source: tcp.source, destination: tcp.destination },
+        Transport::Other(number) => Kind::Other(number),
+    }
+}
+
+/// What was predicted and is left out, as nothing of it was seen: all behind the first step that is missing.
+pub(super) fn shown(steps: &[Step]) -> (&[Step], usize) {
+    let missing = steps.iter().position(|step| step.sight == Sight::Missing);
+    let Some(missing) = missing else { return (steps, 0) };
+    let later = |step: &Step| matches!(step.sight, Sight::Seen | Sight::Unforeseen | Sight::Detail);
+    let last = steps.iter().rposition(later).map_or(0, |last| last + 1);
+    let until = last.max(missing + 1);
+    (&steps[..until], steps.len() - until)
+}
