@@ -3,6 +3,7 @@
 //! Every function here is pure: values in, a `String` out. Nothing is printed, and neither environment nor terminal is
 //! looked at: what a caller knows of them it puts into a [`Style`].
 
+mod chart;
 mod checks;
 mod diagnostic;
 mod explain;
@@ -19,6 +20,7 @@ mod style;
 mod table;
 mod trace;
 
+pub use chart::{Bar, Chart, Panel, chart};
 pub use checks::{Checked, Mark, checks};
 pub use diagnostic::diagnostic;
 pub use explain::{

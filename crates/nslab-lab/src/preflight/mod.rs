@@ -13,6 +13,13 @@ use serde::Serialize;
 
 use crate::rootless;
 
+/// Whether the running kernel was built with an option, as `CONFIG_VETH`, be it as a module; none if its options are in no file.
+pub fn kernel_option(option: &str) -> Option<bool> {
+    let config = config::Config::read();
+    config.source.as_ref()?;
+    Some(config.get(option).is_some())
+}
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Preflight {

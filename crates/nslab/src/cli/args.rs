@@ -1,5 +1,6 @@
 //! The arguments, with their help texts.
 
+mod bench;
 mod capture;
 mod edit;
 mod explain;
@@ -15,6 +16,7 @@ mod trace;
 
 use clap::{Parser, Subcommand};
 
+pub(super) use bench::{Bench, Way};
 pub(super) use capture::Capture;
 pub(super) use edit::{AddrCommand, LinkCommand, NodeCommand, RouteCommand, SwitchCommand};
 pub(super) use explain::{Explain, Schema, SchemaOf};
@@ -265,6 +267,16 @@ pub enum Command {
                             lab.clab.yml --stand-ins   plain routers for what needs an image\n  nslab import lab.clab.yml --json | jq .skipped"
     )]
     Import(Import),
+    /// Measure what namespaces cost on this machine
+    ///
+    /// Streams, datagrams, exchanges and connections are made between two programs by loopback where nslab runs, by loopback in a
+    /// namespace, by veths, a bridge, routers, NAT and firewalls, in a lab of its own that goes away at the end. Rounds of all of
+    /// them follow each other, so that what else the machine does meets all; what cannot be told apart is said to be so.
+    #[command(
+        after_help = "Examples:\n  nslab bench                     some three minutes\n  nslab bench --quick --only host,namespace,veth\n  \
+                            nslab bench --svg cost.svg --rounds 15\n  nslab bench --json | jq '.ways[] | {way, tcp: .figures.tcp_bits_per_second.median}'"
+    )]
+    Bench(Bench),
     /// Print the completion script of a shell
     #[command(
         after_help = "Examples:\n  source <(nslab completions bash)\n  nslab completions fish > ~/.config/fish/completions/nslab.fish"
@@ -285,6 +297,9 @@ pub enum Command {
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
     },
+    /// The process that measures loopback where nslab was started (started by `bench`)
+    #[command(name = "__load", hide = true)]
+    Load,
     /// The process that runs a lab's programs (started by `up`)
     #[command(name = "__keeper", hide = true)]
     Keeper {

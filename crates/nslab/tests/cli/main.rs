@@ -5,6 +5,7 @@
 mod support;
 
 mod adopting;
+mod benching;
 mod capturing;
 mod causes;
 mod commands;

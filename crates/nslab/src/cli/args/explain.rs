@@ -74,6 +74,8 @@ pub enum SchemaOf {
     ReachDiff,
     /// `nslab reach --expect --json`
     ReachExpect,
+    /// `nslab bench --json`
+    Bench,
     /// `nslab mtu --json`
     Mtu,
     /// `nslab test --json`

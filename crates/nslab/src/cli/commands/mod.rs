@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod adopt;
+mod bench;
 mod capture;
 mod doctor;
 mod down;
@@ -63,6 +64,8 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Shell(args) => exec::shell(&args, output),
         Command::Logs(args) => logs::run(&args, output),
         Command::Ping(args) => ping::run(&args, output),
+        Command::Bench(args) => bench::run(&args, output),
+        Command::Load => Ok(bench::serve()),
         Command::Mtu(args) => mtu::run(&args, output),
         Command::Test(args) => test::run(&args, output),
         Command::Capture(args) => capture::run(&args, output),

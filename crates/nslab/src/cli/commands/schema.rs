@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::DONE;
-use super::{adopt, capture, doctor, explain, mtu, preflight, reach, test, trace};
+use super::{adopt, bench, capture, doctor, explain, mtu, preflight, reach, test, trace};
 use crate::cli::args::{Schema, SchemaOf};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
@@ -17,6 +17,7 @@ pub(super) fn run(args: &Schema, output: Output) -> Result<ExitCode, CliError> {
         SchemaOf::Reach => schemars::schema_for!(reach::Report),
         SchemaOf::ReachDiff => schemars::schema_for!(reach::Changes),
         SchemaOf::ReachExpect => schemars::schema_for!(Vec<reach::Expectation>),
+        SchemaOf::Bench => schemars::schema_for!(bench::Report),
         SchemaOf::Mtu => schemars::schema_for!(mtu::Report),
         SchemaOf::Test => schemars::schema_for!(test::Report),
         SchemaOf::Trace => schemars::schema_for!(trace::Report),
