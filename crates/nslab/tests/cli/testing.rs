@@ -2,10 +2,11 @@
 
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::examples::example;
-use crate::support::{Run, Session, as_root, each_user, keys};
+use crate::support::{Run, Running, Session, as_root, each_user, keys};
 
 each_user!(
     three_tiers,
@@ -16,6 +17,8 @@ each_user!(
     forms,
     wrong_use,
     ends_early,
+    translated,
+    interrupted,
 );
 as_root!(a_thousand_expectations);
 
@@ -500,4 +503,66 @@ fn a_thousand_expectations(session: &Session) {
     // A second or two where nothing else is done.
     assert!(took < 15_000.0, "{took} ms");
     session.ok(["down", &lab]);
+}
+
+/// Behind address translation packets are known by what it leaves as it is.
+fn translated(session: &Session) {
+    let text = format!(
+        "nodes:
+  out: {{}}
+  fw:
+    forward: true
+    nat: [{{masquerade: out}}]
+    nft: |
+      table ip dn {{
+        chain pre {{
+          type nat hook prerouting priority -100;
+          ip daddr 203.0.113.1 udp dport 53 dnat to 10.0.0.2:5000
+          ip daddr 203.0.113.1 tcp dport 80 dnat to 10.0.0.2:8080
+          ip daddr 203.0.113.1 tcp dport 81 dnat to 10.0.0.2:9
+        }}
+      }}
+  in: {{run: [{SINK:?}, {{command: python3 -m http.server 8080, ready: {{tcp: 8080}}}}]}}
+links:
+  - [out 203.0.113.10/24, fw:out 203.0.113.1/24]
+  - [in 10.0.0.2/24, fw 10.0.0.1/24]
+expect:
+  - within: 10s
+  - out -> 203.0.113.1 udp/53: {{via: [fw, in]}}
+  - out -> 203.0.113.1 tcp/80: {{via: [fw, in]}}
+  - out -> 203.0.113.1 tcp/81: refused
+  - out -> 203.0.113.1 tcp/82: refused
+  - in -> out icmp: {{via: [in, fw, out]}}
+  - in -> out tcp/9: refused
+  - in -> out udp/9: refused
+"
+    );
+    let (lab, file) = session.lab_file(&text);
+    let found = tested(session, &[&file]);
+    assert_eq!(found["failed"], 0, "{found:#}");
+    session.assert_nothing_of(&lab);
+}
+
+/// A lab that was built for the test goes with it.
+fn interrupted(session: &Session) {
+    let fifo = session.fifo("came");
+    let program = format!(
+        "python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"\", 7000)); \
+         s.recv(9); print(1, file=open(\"{}\", \"w\"), flush=True); s.recv(9); exec(\"while True: s.recv(9)\")'",
+        fifo.display()
+    );
+    let text = format!(
+        "nodes: {{a: {{}}, b: {{run: [{program:?}]}}}}
+links: [[a 10.0.0.1/24, b 10.0.0.2/24]]
+expect:
+  - a -> b udp/7000: {{is: drop, within: 1000s}}
+"
+    );
+    let (lab, file) = session.lab_file(&text);
+    let mut running = Running::start(session.command(["test", &file]));
+    assert_eq!(std::fs::read_to_string(&fifo).unwrap(), "1\n");
+    running.send(Signal::INT);
+    assert_eq!(running.end().code(), Some(130));
+    session.assert_nothing_of(&lab);
+    session.assert_no_holder();
 }

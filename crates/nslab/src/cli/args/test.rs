@@ -45,7 +45,7 @@ pub struct How {
     /// End with the first that does not hold
     #[arg(long)]
     pub fail_fast: bool,
-    /// Try again for so long, as 5s, where the file says nothing else
+    /// Try again for so long, as 5s, whatever the file says
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub within: Option<Duration>,
     /// How long to wait for an answer, as 500ms [default: 1s]

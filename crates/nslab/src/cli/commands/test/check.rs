@@ -18,14 +18,14 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
 /// Where it is tried again, the first tries wait for less, so that the first after a network has settled is not far.
 const PATIENCE: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
-/// The time between two tries at least.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The time between two tries: a tenth of what it took so far, within these.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
 /// How to check.
 #[derive(Clone, Copy)]
 pub(super) struct How<'a> {
     pub(super) timeout: Duration,
-    /// Where the file says nothing else.
+    /// In place of what the file says.
     pub(super) within: Option<Duration>,
     pub(super) fail_fast: bool,
     /// Whether to end early.
@@ -78,7 +78,7 @@ pub(super) fn check(
     let failed = AtomicBool::new(false);
     let stop = || (how.stop)() || failed.load(Ordering::Relaxed);
     let findings = Mutex::new(vec![Finding::default(); cases.len()]);
-    let within = |case: &Case<'_>| case.expectation.within.or(how.within);
+    let within = |case: &Case<'_>| how.within.or(case.expectation.within);
     // What is tried once waits as long as it must; what is tried again must not wait for it, nor for what is to be silent.
     let mut groups: [Vec<usize>; 3] = Default::default();
     for (number, case) in cases.iter().enumerate() {
@@ -123,7 +123,7 @@ pub(super) fn check(
             fails && !is_late
         });
         if !open.is_empty() {
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause(began));
         }
     }
     for number in open {
@@ -150,7 +150,13 @@ impl Run<'_> {
         let mut round = 0;
         while !open.is_empty() && !(self.stop)() {
             let begun = Instant::now();
-            let haste = PATIENCE.get(round).copied().filter(|_| is_hasty);
+            // The last try waits as long as any.
+            let is_last = |haste: &Duration| {
+                let end = began.elapsed() + *haste;
+                open.iter()
+                    .any(|&number| (self.within)(&self.cases[number]).is_none_or(|within| within <= end))
+            };
+            let haste = PATIENCE.get(round).copied().filter(|haste| is_hasty && !is_last(haste));
             let timeout = haste.map_or(self.how.timeout, |haste| haste.min(self.how.timeout));
             self.once(&open, timeout, began)?;
             let findings = self.findings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -162,7 +168,7 @@ impl Run<'_> {
             drop(findings);
             round += 1;
             if !open.is_empty() {
-                std::thread::sleep(PAUSE.saturating_sub(begun.elapsed()));
+                std::thread::sleep(pause(began).saturating_sub(begun.elapsed()));
             }
         }
         Ok(())
@@ -200,6 +206,11 @@ impl Run<'_> {
         })?;
         Ok(())
     }
+}
+
+/// How long to wait for the next try: programs and logs need not suffer from a network that takes minutes.
+fn pause(began: Instant) -> Duration {
+    (began.elapsed() / 10).clamp(PAUSES[0], PAUSES[1])
 }
 
 /// What could not be observed at all.

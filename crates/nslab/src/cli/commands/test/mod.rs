@@ -162,13 +162,13 @@ fn of_file(
         let caught = Caught::new();
         return test(&subject, &args.how, shell, caught.interrupt());
     }
+    // From here on Ctrl-C leaves no lab behind; a second one ends the process.
+    let caught = Caught::new();
     if let Err(error) = up::change(&context, |labs| labs.up(wanted)) {
         // If this was to be the user's first lab, no holder stays for it.
         context.release()?;
         return Err(error);
     }
-    // From here on it is taken away whatever happens; a second Ctrl-C ends the process.
-    let caught = Caught::new();
     let expectations = &wanted.lab.expectations;
     let subject = Tested { topology: &wanted.topology, expectations, file: Some(shown) };
     let result = test(&subject, &args.how, shell, caught.interrupt());
@@ -217,7 +217,7 @@ fn test(subject: &Tested<'_>, how: &How, shell: Shell, interrupt: Interrupt) -> 
     };
     let findings = check::check(&cases, &prober, &watch, &checked)?;
     if interrupt.has_come() {
-        return Err(CliError::new(Kind::Interrupted, "interrupted"));
+        return Err(CliError::new(Kind::Interrupted, "interrupted; what was tested until then is not told"));
     }
     let whys = whys(&cases, &findings, &prober, shell)?;
     let tests: Vec<Test> = cases
