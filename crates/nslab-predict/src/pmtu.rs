@@ -59,7 +59,7 @@ pub fn discover(network: &Network<'_>, question: &Question, least: u32) -> PathM
     let mut ask =
         |size: u32| known.entry(size).or_insert_with(|| predict(network, &sized(question, size))).clone();
     let smallest = ask(least);
-    let link = first_link(&smallest, question.namespace);
+    let link = first_link(&smallest, question.namespace).or_else(|| routed_link(network.snapshot, question));
     let found = link.and_then(|at| network.snapshot.namespaces.get(at.namespace)?.state()?.link(at.link));
     let ipv6 = question.packet.is_ipv6();
     let most = if ipv6 { u32::from(u16::MAX) + 40 } else { u32::from(u16::MAX) };
@@ -139,6 +139,17 @@ fn alike(one: &Prediction, other: &Prediction) -> bool {
 fn first_link(prediction: &Prediction, namespace: usize) -> Option<Port> {
     let sent = prediction.hops.iter().find(|hop| hop.action == Action::Send && hop.namespace == namespace);
     sent.and_then(|hop| Some(Port { namespace, link: hop.link? }))
+}
+
+/// The interface by which it would leave, if it got so far.
+fn routed_link(snapshot: &Snapshot, question: &Question) -> Option<Port> {
+    let state = snapshot.namespaces.get(question.namespace)?.state()?;
+    let flow = Flow { oif: question.link, bound: false, ..Flow::of(&question.packet, None) };
+    let decision = fib::lookup(state, &flow);
+    match &decision.outcomes.first()?.verdict {
+        fib::Verdict::Leave(ways) => Some(Port { namespace: question.namespace, link: ways.first()?.link }),
+        _ => None,
+    }
 }
 
 /// What the route of the sender says of the path's MTU, and the snapshot without that.

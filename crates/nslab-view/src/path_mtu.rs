@@ -56,7 +56,9 @@ pub fn path_mtu(path: &PathMtu<'_>, style: &Style) -> String {
     for line in lines(&rows, 3) {
         text += &format!("  {line}\n");
     }
-    text += "\n";
+    if !rows.is_empty() {
+        text += "\n";
+    }
     let head = ["", "predicted", if path.measured { "measured" } else { "" }];
     let heads = head.iter().map(|head| style.paint(Role::Heading, *head).into_owned()).collect();
     let rows: Vec<Vec<String>> =

@@ -112,10 +112,13 @@ fn rows(findings: &Findings<'_>, arrow: &str) -> Vec<[String; 3]> {
             };
             let seen = |what: fn(What) -> bool| way(network.snapshot, measurement, outcome, what, arrow);
             let last = seen(|what| matches!(what, What::Probe { .. }));
-            rows.push(row(format!("  {size} seen at"), String::new(), last));
+            let named = |names: String| if names.is_empty() { "nowhere".to_owned() } else { names };
+            rows.push(row(format!("  {size} seen at"), String::new(), named(last)));
             let errors = seen(|what| matches!(what, What::TooBig { .. }));
-            let errors = if errors.is_empty() { "nowhere".to_owned() } else { errors };
-            rows.push(row("  word of it seen at".to_owned(), String::new(), errors));
+            // Where nothing gets through, nothing is too big.
+            if measurement.measured.largest.is_some() {
+                rows.push(row("  word of it seen at".to_owned(), String::new(), named(errors)));
+            }
         }
         rows.push(row(
             "the sender's route says".to_owned(),
@@ -153,7 +156,7 @@ fn told(outcome: &Outcome) -> String {
         Fate::Answered(time) => {
             let pieces = outcome.seen.iter().any(|one| one.what == What::Probe { in_pieces: true });
             let how = if pieces { ", in pieces" } else { "" };
-            format!("gets through{how}, {} ms", output::milliseconds(time))
+            format!("gets through{how}{}", took(time))
         }
         Fate::Arrived if outcome.passes => "gets through".to_owned(),
         Fate::Arrived => "arrives, and no answer comes".to_owned(),
@@ -161,6 +164,15 @@ fn told(outcome: &Outcome) -> String {
         Fate::Refused { from, kind, code } => format!("{from} says: ICMP type {kind} code {code}"),
         Fate::NotSent(error) => format!("is not sent: {error}"),
         Fate::Silent => "silence".to_owned(),
+    }
+}
+
+/// How long an answer took; nothing of what the clock does not tell.
+fn took(time: Duration) -> String {
+    match time.as_micros() {
+        0 => String::new(),
+        micros @ 1..1000 => format!(" ({micros} µs)"),
+        _ => format!(" ({})", output::duration(time)),
     }
 }
 
@@ -217,6 +229,10 @@ fn sentences(findings: &Findings<'_>) -> Vec<String> {
     match (verdict, measured) {
         (Verdict::Whole, _) => {
             all.push(format!("{} bytes get through, which is all that the sender's interface takes", predicted.full));
+        }
+        (Verdict::Discovered, _) if cause.is_none() && predicted.route.is_some() => {
+            let route = predicted.route.unwrap_or_default();
+            all.push(format!("the sender's own route says {route}, so that it sends no larger packets"));
         }
         (Verdict::Discovered, _) => {
             all.push("the sender learns it and sends smaller packets".to_owned());
