@@ -288,6 +288,12 @@ pub struct Neighbour {
 pub trait DropSource {
     /// Gives what happened since it was last asked.
     fn drain(&mut self, each: &mut dyn FnMut(Dropped<'_>));
+
+    /// The function that an address of the kernel's code is in.
+    fn function(&mut self, address: u64) -> Option<String> {
+        let _ = address;
+        None
+    }
 }
 
 /// Nothing tells of them.
@@ -306,8 +312,8 @@ pub struct Dropped<'a> {
     pub packet: &'a [u8],
     /// The kernel's word for why.
     pub reason: &'a str,
-    /// The function in which.
-    pub location: Option<&'a str>,
+    /// Where in the kernel's code.
+    pub location: Option<u64>,
 }
 
 impl Event {

@@ -155,22 +155,26 @@ impl<'p> Watch<'p> {
 
     fn drain(&mut self, drops: &mut dyn DropSource) {
         let Self { ids, recogniser, begin, timed, .. } = self;
+        let mut places = Vec::new();
         drops.drain(&mut |dropped| {
             let place = ids.iter().position(|id| *id == Some(dropped.namespace));
             let (Some(place), Some(known)) = (place, recogniser.bytes(dropped.packet)) else { return };
-            let what = What::Dropped {
-                role: known.role,
-                reason: dropped.reason.to_owned(),
-                location: dropped.location.map(str::to_owned),
-            };
+            let what = What::Dropped { role: known.role, reason: dropped.reason.to_owned(), location: None };
+            places.push((timed.len(), dropped.location));
             timed.push((dropped.time, Event { place, at: Some(since(*begin, dropped.time)), what }));
         });
+        // Names are looked up for those alone that matter.
+        for (number, address) in places {
+            if let What::Dropped { location, .. } = &mut timed[number].1.what {
+                *location = address.and_then(|address| drops.function(address));
+            }
+        }
     }
 
     /// Whether a packet of the probe's was seen to be dropped.
     fn has_ended(&self) -> bool {
+        // What else the kernel drops may be a copy for somebody else.
         self.tracers.iter().flatten().any(Tracer::has_dropped)
-            || self.timed.iter().any(|(_, event)| matches!(event.what, What::Dropped { .. }))
     }
 
     fn conclude(self, places: &[Place], trace: &mut Trace) {

@@ -1,5 +1,6 @@
 //! `nslab trace`.
 
+mod drops;
 mod record;
 mod report;
 mod rules;
@@ -14,7 +15,7 @@ use nslab_kernel::Namespace;
 use nslab_kernel::link::LinkKind;
 use nslab_kernel::qdisc::QdiscKind;
 use nslab_lab::rootless;
-use nslab_observe::trace::{self, NONCE, Options, Place, Probe};
+use nslab_observe::trace::{self, DropSource, NONCE, Options, Place, Probe};
 use nslab_predict::command::Shell;
 use nslab_predict::{Action, Network, Prediction, Question, Transport, Verdict, fix, predict};
 use nslab_snapshot::{Snapshot, State, Where};
@@ -41,6 +42,7 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
     let shell = if rootless::needed() { Shell::Outside } else { Shell::Host };
     // Several descriptors for each namespace.
     nslab_lab::exec::limits::raise();
+    let loading = (!rootless::needed()).then(drops::Loading::begin);
     let places = Places::open(None, nslab_snapshot::Options { connections: true }, output)?;
     let recording = wanted.map(record::Wanted::create).transpose()?;
     let network = Network::of(&places.snapshot);
@@ -80,8 +82,16 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
         ..Probe::new(from, address, story::kind(question.packet.transport))
     };
     let options = options(args, &places.snapshot, &near, &prediction);
+    let mut drops = match loading {
+        Some(loading) => loading.end(&watched),
+        None => Err("an ordinary user may not".to_owned()),
+    };
+    let drop_source: &mut dyn DropSource = match &mut drops {
+        Ok(drops) => drops,
+        Err(_) => &mut (),
+    };
     let seen =
-        trace::run(&watched, &probe, &options, &mut ()).map_err(|error| failed(error, &args.source))?;
+        trace::run(&watched, &probe, &options, drop_source).map_err(|error| failed(error, &args.source))?;
 
     let aim = fix::Aim { shell, destination: meant };
     let facts = Facts {
@@ -111,9 +121,16 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
         })?;
     }
     if output.json {
-        output.print_json(&Report::of(&story, &explanation, &seen, &numbers, agrees));
+        output.print_json(&Report::of(&story, &explanation, &seen, &numbers, agrees, drops.err()));
     } else {
-        output.print(&tell::text(&story, &explanation, &seen, &numbers, &output.style()));
+        output.print(&tell::text(
+            &story,
+            &explanation,
+            &seen,
+            &numbers,
+            drops.err().as_deref(),
+            &output.style(),
+        ));
     }
     let fails = story.verdict != Verdict::Delivered || args.strict && !story.differences.is_empty();
     Ok(if fails { NO.into() } else { DONE })

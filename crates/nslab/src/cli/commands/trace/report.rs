@@ -28,6 +28,8 @@ pub(in crate::cli) struct Report {
     /// By what the packet was seen
     #[schemars(extend("items" = {"enum": ["kernel tracepoints", "nft trace", "packet sockets", "the sender's socket"]}))]
     evidence: Vec<&'static str>,
+    /// Why the kernel's tracepoints were not used; null if they were
+    no_tracepoints: Option<String>,
     /// Namespaces in which rules could not be traced, and why
     untraced: Vec<Untraced>,
     /// The steps of the packet, then of its answer, then of the error about it, as far as there are such
@@ -124,6 +126,7 @@ impl Report {
         trace: &Trace,
         places: &[usize],
         agrees: Option<bool>,
+        no_tracepoints: Option<String>,
     ) -> Self {
         let snapshot = explanation.snapshot;
         let name = |place: usize| nslab_view::namespace_name(snapshot, place);
@@ -170,6 +173,7 @@ impl Report {
             agrees,
             differences: story.differences.clone(),
             evidence: story.evidence.iter().map(|by| by.as_str()).collect(),
+            no_tracepoints,
             untraced: trace
                 .untraced
                 .iter()

@@ -64,7 +64,9 @@ impl Story {
             ways.push((Role::Answer, facts.weave(Role::Answer, hops)));
         }
         let is_told = !matches!(trace.heard.first(), None | Some(Heard::Answer { .. }));
-        if has(Role::Error) || (prediction.error.is_some() && verdict != Verdict::Delivered && is_told) {
+        let is_given_up = verdict == Verdict::Dropped && is_told;
+        let is_owed = prediction.error.is_some() && verdict != Verdict::Delivered && is_told;
+        if !is_given_up && (has(Role::Error) || is_owed) {
             let hops = prediction.error.as_deref().unwrap_or(none);
             ways.push((Role::Error, facts.weave(Role::Error, hops)));
         }
@@ -153,6 +155,7 @@ impl Facts<'_> {
     fn verdict(&self, arrived: bool) -> (Verdict, bool) {
         match self.trace.heard.first() {
             Some(Heard::Answer { .. }) => return (Verdict::Delivered, false),
+            Some(_) if self.is_given_up() => return (Verdict::Dropped, false),
             Some(_) => return (Verdict::Rejected, false),
             None => {}
         }
@@ -163,6 +166,19 @@ impl Facts<'_> {
             return (Verdict::Delivered, true);
         }
         (Verdict::Dropped, false)
+    }
+
+    /// Whether all that the sender heard is that somebody was asked for in vain, which the kernel tells after seconds: that is no
+    /// word of anybody's ([`Verdict::Dropped`]). Another packet may have asked before this one.
+    fn is_given_up(&self) -> bool {
+        let predicted = self.prediction.verdict == Verdict::Dropped && self.prediction.error.is_none();
+        // "Host unreachable", "address unreachable".
+        let is_host = |heard: &Heard| match *heard {
+            Heard::Error { from, kind, code, .. } if from.is_ipv6() => (kind, code) == (1, 3),
+            Heard::Error { kind, code, .. } => (kind, code) == (3, 1),
+            Heard::Answer { .. } | Heard::Reset { .. } => false,
+        };
+        predicted && self.trace.heard.iter().all(is_host)
     }
 
     fn differences(&self, verdict: Verdict, is_unanswered: bool, ways: &[(Role, Vec<Step>)]) -> Vec<String> {
@@ -255,6 +271,16 @@ impl Facts<'_> {
             let text = format!("the sender's kernel does not send it: {words}");
             let object = self.probe.destination.to_string();
             return End { code: Code::Unmodelled, namespace, link: None, object, text };
+        }
+        for event in own() {
+            if let What::Dropped { reason, location, .. } = &event.what
+                && reason != "OTHERHOST"
+            {
+                let namespace = namespace(event.place);
+                let place = location.as_ref().map_or_else(String::new, |place| format!(" in {place}"));
+                let text = format!("{whose} is thrown away by the kernel{place}: {reason}");
+                return End { code: Code::Unmodelled, namespace, link: None, object: reason.clone(), text };
+            }
         }
         let last = own().find_map(|event| match &event.what {
             What::Seen(seen) if !seen.for_others => Some((event.place, seen)),

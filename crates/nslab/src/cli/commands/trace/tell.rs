@@ -18,6 +18,7 @@ pub(super) fn text(
     explanation: &Explanation<'_>,
     trace: &Trace,
     places: &[usize],
+    no_tracepoints: Option<&str>,
     style: &Style,
 ) -> String {
     let snapshot = explanation.snapshot;
@@ -55,6 +56,10 @@ pub(super) fn text(
         text += "  that is something which nslab does not model, or which changed meanwhile, or a fault of nslab's\n";
     }
     text += &evidence(story, trace, places, |place| nslab_view::namespace_name(snapshot, place));
+    // They would say more of where it ended.
+    if let Some(why) = no_tracepoints.filter(|_| story.end.is_some()) {
+        text += &format!("kernel tracepoints are not used: {why}\n");
+    }
     text
 }
 

@@ -447,18 +447,6 @@ impl<'a> Weaver<'a> {
                 self.steps.push(Step { sight, at, namespace, link, action, object, detail, by });
             } else if self.visit(number).is_some() {
                 self.details(number, None);
-            } else if let What::Dropped { reason, location, .. } = &self.own[number].1.what {
-                let (namespace, event) = self.own[number];
-                self.steps.push(Step {
-                    sight: Sight::Unforeseen,
-                    at: event.at,
-                    namespace,
-                    link: None,
-                    action: Action::Stop,
-                    object: reason.clone(),
-                    detail: location.clone().unwrap_or_default(),
-                    by: Some(By::Tracepoints),
-                });
             }
         }
         self.next = self.next.max(until);
@@ -471,6 +459,10 @@ impl<'a> Weaver<'a> {
         }
         if let Some((_, visit)) = self.visit(number) {
             return !visit.steps.iter().any(rules::is_telling);
+        }
+        // The kernel also drops copies for others, and what a program has got a copy of: where it is told of, it is no contradiction.
+        if let What::Dropped { .. } = &self.own[number].1.what {
+            return true;
         }
         let Some((namespace, seen, _)) = self.seen(number) else { return false };
         let link = self.known.state(namespace).and_then(|state| state.link(seen.link));
