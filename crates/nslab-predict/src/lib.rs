@@ -18,6 +18,7 @@ mod packet;
 pub mod pmtu;
 mod prediction;
 pub mod reach;
+pub mod reason;
 pub mod segments;
 mod walk;
 
@@ -25,4 +26,4 @@ pub use code::Code;
 pub use doubt::{Doubt, Truth};
 pub use packet::{Ip, Packet, Tcp, Transport};
 pub use prediction::{Action, Cause, Error, Evidence, Hop, Prediction, Question, Told, Verdict};
-pub use walk::{Network, predict};
+pub use walk::{Arrival, Network, predict, predict_arrival};

@@ -292,7 +292,7 @@ pub fn short_object<'a>(object: &'a str, namespace: &str) -> &'a str {
 }
 
 /// Rules without how often they matched so far, which is nothing of theirs.
-pub(crate) fn without_counts(text: &str) -> String {
+pub fn without_counts(text: &str) -> String {
     const COUNTER: &str = "counter packets ";
     let mut left = text;
     let mut short = String::new();

@@ -25,7 +25,7 @@ pub use checks::{Checked, Mark, checks};
 pub use diagnostic::diagnostic;
 pub use explain::{
     Explanation, action_word, explanation, explanation_end, explanation_headline, explanation_short,
-    link_name, namespace_name, short_object, verdict_word,
+    link_name, namespace_name, short_object, verdict_word, without_counts,
 };
 pub use faults::faults;
 pub use firewall::{FirewallChain, FirewallRow, firewall};

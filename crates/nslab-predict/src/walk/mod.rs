@@ -10,6 +10,7 @@
 //!
 //! Where it is not known which way a packet takes, all are followed; what they agree on is known all the same.
 
+mod arrival;
 mod deliver;
 mod diagnosis;
 mod discovery;
@@ -32,6 +33,7 @@ mod words;
 use nslab_kernel::link::Link;
 use nslab_snapshot::{Contents, Snapshot, State, Where};
 
+pub use self::arrival::{Arrival, predict_arrival};
 use self::run::{End, Run};
 use crate::l2::{Port, TunnelEnd, Wiring};
 use crate::nft;
@@ -96,6 +98,8 @@ struct Walk<'a> {
     established: bool,
     /// Neighbours are asked for anew.
     fresh: bool,
+    /// Neither the answer nor an error is followed: to whom they are is not known.
+    one_way: bool,
     /// The other end of the tunnel whose packet it is.
     tunnel: Option<&'a TunnelEnd>,
     /// The tunnels that its packet is in already.
@@ -113,6 +117,7 @@ impl<'a> Walk<'a> {
             sender: question.namespace,
             established,
             fresh: question.fresh,
+            one_way: false,
             tunnel: None,
             inside: Vec::new(),
             pending: Vec::new(),
@@ -122,6 +127,11 @@ impl<'a> Walk<'a> {
 
     fn walk(mut self, first: Run) -> Vec<End> {
         self.make(first);
+        self.follow()
+    }
+
+    /// Follows all that is under way to its end.
+    fn follow(mut self) -> Vec<End> {
         while let Some((run, at)) = self.pending.pop() {
             if self.is_spent() {
                 self.unknown(run, "many ways", hooks::too_many());

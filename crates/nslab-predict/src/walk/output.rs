@@ -18,6 +18,9 @@ use crate::{Action, Cause, Code, Doubt, Evidence, Transport};
 impl Walk<'_> {
     /// A program, or the kernel, makes a packet.
     pub(super) fn make(&mut self, mut run: Run) {
+        if self.one_way && !run.is_request() {
+            return self.ends.push(run.end_of_request());
+        }
         let Some(state) = self.state(run.namespace) else {
             return self.unreadable(run);
         };

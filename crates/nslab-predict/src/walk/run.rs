@@ -183,6 +183,15 @@ impl Run {
         }
     }
 
+    /// What came of the packet that was asked about is all that is wanted, now that something goes back.
+    pub(super) fn end_of_request(mut self) -> End {
+        self.hops = std::mem::take(&mut self.request);
+        match std::mem::replace(&mut self.phase, Phase::Request) {
+            Phase::Request | Phase::Answer => self.end(Verdict::Delivered, None, None),
+            Phase::Error(refused) => self.end(Verdict::Rejected, Some(refused.cause), None),
+        }
+    }
+
     /// It comes to its end.
     pub(super) fn end(self, verdict: Verdict, cause: Option<Cause>, told: Option<Told>) -> End {
         let Self { phase, hops, request, sent, packet, doubts, chance, assumptions, connections, .. } = self;

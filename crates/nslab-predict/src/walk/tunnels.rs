@@ -86,6 +86,7 @@ impl<'a> Walk<'a> {
             network: self.network,
             sender: own.below,
             established: false,
+            one_way: false,
             fresh: self.fresh,
             tunnel: self.network.wiring.tunnel_ends().iter().find(|one| one.at == far.at),
             pending: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod bench;
 mod capture;
+mod drops;
 mod edit;
 mod explain;
 mod files;
@@ -18,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 pub(super) use bench::{Bench, Way};
 pub(super) use capture::Capture;
+pub(super) use drops::Drops;
 pub(super) use edit::{AddrCommand, LinkCommand, NodeCommand, RouteCommand, SwitchCommand};
 pub(super) use explain::{Explain, Schema, SchemaOf};
 pub(super) use files::{Completions, Export, Import, Man, ShellName};
@@ -200,6 +202,21 @@ pub enum Command {
                             nslab capture -w ring.pcapng -C 100 -W 5    the last 500 MB"
     )]
     Capture(Capture),
+    /// Show packets that die: where, with the kernel's reason, and the object that stops them
+    ///
+    /// The kernel is watched by small programs at its tracepoint `kfree_skb`, which need root and a kernel that tells its types
+    /// (Linux 5.8 or newer with `CONFIG_DEBUG_INFO_BTF`). Each packet is told in tcpdump's words; below it stand the kernel's reason, the
+    /// function in which it was dropped, and the cause: which rule, route, setting or port it is, as `explain` names it, where
+    /// the prediction for that packet ends in the same namespace by what the reason can mean. Else there is the code alone,
+    /// or nothing.
+    ///
+    /// At the end standard error has how many there were of each kind, and how many could not be told.
+    #[command(
+        after_help = "Examples:\n  nslab drops                     everywhere on this machine\n  nslab drops fw red:eth0 -f 'tcp port 80'\n  \
+                            nslab drops --lab guide         also nodes that come while it runs\n  nslab drops -- nslab ping red blue -c1\n  \
+                            nslab drops container:web -c 10 --json | jq -r .cause.code\n  nslab drops --all               also what is no fault"
+    )]
+    Drops(Drops),
     /// Add or remove a node of a running lab
     #[command(
         subcommand,

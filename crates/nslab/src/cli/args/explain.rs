@@ -84,6 +84,8 @@ pub enum SchemaOf {
     Trace,
     /// `nslab capture --json`, of each line
     Capture,
+    /// `nslab drops --json`, of each line
+    Drops,
     /// `nslab export --json` of namespaces
     Export,
 }

@@ -5,6 +5,7 @@ mod bench;
 mod capture;
 mod doctor;
 mod down;
+mod drops;
 mod edit;
 mod exec;
 mod explain;
@@ -69,6 +70,7 @@ pub(super) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Mtu(args) => mtu::run(&args, output),
         Command::Test(args) => test::run(&args, output),
         Command::Capture(args) => capture::run(&args, output),
+        Command::Drops(args) => drops::run(&args, output),
         Command::After { descriptor, command } => Ok(capture::after(descriptor, &command)),
         Command::Node(command) => edit::node(command, output),
         Command::Link(command) => edit::link(command, output),

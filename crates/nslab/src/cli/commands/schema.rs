@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::DONE;
-use super::{adopt, bench, capture, doctor, explain, mtu, preflight, reach, test, trace};
+use super::{adopt, bench, capture, doctor, drops, explain, mtu, preflight, reach, test, trace};
 use crate::cli::args::{Schema, SchemaOf};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
@@ -22,6 +22,7 @@ pub(super) fn run(args: &Schema, output: Output) -> Result<ExitCode, CliError> {
         SchemaOf::Test => schemars::schema_for!(test::Report),
         SchemaOf::Trace => schemars::schema_for!(trace::Report),
         SchemaOf::Capture => schemars::schema_for!(capture::Event),
+        SchemaOf::Drops => schemars::schema_for!(drops::Line),
         SchemaOf::DoctorHost => schemars::schema_for!(preflight::Report),
     };
     output.print(&serde_json::to_string_pretty(&schema).unwrap_or_default());

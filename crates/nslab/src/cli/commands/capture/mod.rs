@@ -3,13 +3,13 @@
 mod finish;
 mod follow;
 mod json;
-mod names;
+pub(super) mod names;
 mod packets;
-mod program;
+pub(super) mod program;
 pub(super) mod record;
 mod run;
-mod targets;
-mod text;
+pub(super) mod targets;
+pub(super) mod text;
 pub(super) mod view;
 
 use std::process::ExitCode;
@@ -35,9 +35,10 @@ pub(super) fn run(args: &Capture, output: Output) -> Result<ExitCode, CliError> 
     // All before an ordinary user's process enters namespaces of its own, where it sees other files.
     let files = names::files();
     let destination = Destination::find(args)?;
-    let program = Program::prepare(args)?;
+    let aside = args.write.as_deref() == Some("-".as_ref());
+    let program = Program::prepare(&args.command, aside)?;
     let context = Context::open(output)?;
-    let outcome = options(args, &FilterNames::new(files, &context, args))
+    let outcome = options(args, &FilterNames::new(files, &context, args.lab.as_deref(), &args.targets))
         .and_then(|options| Running::prepare(args, &options, &context, output))
         .and_then(|running| Ok((Packets::begin(args, destination, output)?, running)));
     match outcome {
@@ -61,11 +62,16 @@ fn options(args: &Capture, names: &FilterNames<'_>) -> Result<Options, CliError>
 
 fn filter(args: &Capture, length: u32, names: &FilterNames<'_>) -> Result<Vec<Instruction>, CliError> {
     let Some(text) = &args.filter else { return Ok(Vec::new()) };
-    let filter = Filter::parse_keeping(text, names, length).map_err(|error| wrong_filter(text, &error))?;
+    let filter = parsed(text, length, names)?;
     let instructions = filter.program().instructions().iter();
     Ok(instructions
         .map(|one| Instruction { code: one.code, if_true: one.jt, if_false: one.jf, operand: one.k })
         .collect())
+}
+
+/// A filter that keeps so many bytes.
+pub(super) fn parsed(text: &str, length: u32, names: &FilterNames<'_>) -> Result<Filter, CliError> {
+    Filter::parse_keeping(text, names, length).map_err(|error| wrong_filter(text, &error))
 }
 
 /// What is wrong with a filter, with the place.

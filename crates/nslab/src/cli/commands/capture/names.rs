@@ -7,13 +7,12 @@ use nslab_filter::{NameTable, Names, Transport};
 use nslab_kernel::address;
 use nslab_kernel::netlink::{Protocol, Socket};
 
-use crate::cli::args::Capture;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::target::Target;
 
 /// Names as this command's user sees them.
-pub(super) struct FilterNames<'a> {
+pub(in crate::cli::commands) struct FilterNames<'a> {
     files: NameTable,
     context: &'a Context,
     /// The labs that the command is about, whose nodes are meant first.
@@ -21,15 +20,21 @@ pub(super) struct FilterNames<'a> {
 }
 
 /// `/etc/services` and `/etc/protocols`, read before an ordinary user's process enters namespaces, where it sees other files.
-pub(super) fn files() -> NameTable {
+pub(in crate::cli::commands) fn files() -> NameTable {
     let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     NameTable::builtin().with_services(&file("/etc/services")).with_protocols(&file("/etc/protocols"))
 }
 
 impl<'a> FilterNames<'a> {
-    pub(super) fn new(files: NameTable, context: &'a Context, args: &'a Capture) -> Self {
-        let of_targets = args.targets.iter().filter_map(|target| Some(target.split_once('/')?.0));
-        Self { files, context, labs: args.lab.as_deref().into_iter().chain(of_targets).collect() }
+    /// For a command about this lab, or these targets.
+    pub(in crate::cli::commands) fn new(
+        files: NameTable,
+        context: &'a Context,
+        lab: Option<&'a str>,
+        targets: &'a [String],
+    ) -> Self {
+        let of_targets = targets.iter().filter_map(|target| Some(target.split_once('/')?.0));
+        Self { files, context, labs: lab.into_iter().chain(of_targets).collect() }
     }
 
     /// What the namespace has as addresses, but for those that are everywhere.

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use nslab_lab::exec::gate::{self, Waiting};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cli::args::Capture;
 use crate::cli::context::own;
 use crate::cli::error::{CliError, Kind};
 
@@ -19,7 +18,7 @@ const AFTERMATH: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `-- CMD`, or none.
-pub(super) enum Program {
+pub(in crate::cli::commands) enum Program {
     None,
     /// It waits until all is ready.
     Waiting(Waiting),
@@ -29,23 +28,21 @@ pub(super) enum Program {
 }
 
 impl Program {
-    pub(super) fn prepare(args: &Capture) -> Result<Self, CliError> {
-        if args.command.is_empty() {
+    /// Of these words, if there are any. What it prints goes to standard error if `aside`, as standard output is for packets.
+    pub(in crate::cli::commands) fn prepare(words: &[OsString], aside: bool) -> Result<Self, CliError> {
+        if words.is_empty() {
             return Ok(Self::None);
         }
         let mut command = own("__after", None)();
-        // What it prints would not be packets.
-        if args.write.as_deref() == Some("-".as_ref())
-            && let Ok(errors) = std::io::stderr().as_fd().try_clone_to_owned()
-        {
+        if aside && let Ok(errors) = std::io::stderr().as_fd().try_clone_to_owned() {
             command.stdout(errors);
         }
-        let waiting = Waiting::start(command, &args.command)
+        let waiting = Waiting::start(command, words)
             .map_err(|error| CliError::new(Kind::Machine, format!("cannot start a process: {error}")))?;
         Ok(Self::Waiting(waiting))
     }
 
-    pub(super) fn begin(self) -> Result<Self, CliError> {
+    pub(in crate::cli::commands) fn begin(self) -> Result<Self, CliError> {
         match self {
             Self::Waiting(waiting) => Ok(Self::Running(waiting.begin().map_err(|error| {
                 CliError::new(Kind::Machine, format!("the program was ended before it began: {error}"))
@@ -54,18 +51,18 @@ impl Program {
         }
     }
 
-    pub(super) fn give_up(self) {
+    pub(in crate::cli::commands) fn give_up(self) {
         if let Self::Waiting(waiting) = self {
             let _ = waiting.give_up();
         }
     }
 
-    pub(super) fn is_some(&self) -> bool {
+    pub(in crate::cli::commands) fn is_some(&self) -> bool {
         !matches!(self, Self::None)
     }
 
     /// Whether it has ended, and what it caused has passed.
-    pub(super) fn is_over(&mut self) -> bool {
+    pub(in crate::cli::commands) fn is_over(&mut self) -> bool {
         if let Self::Running(child) = self
             && let Ok(Some(status)) = child.try_wait()
         {
@@ -75,7 +72,7 @@ impl Program {
     }
 
     /// Asks it to end. At a terminal it was asked already, with this process.
-    pub(super) fn interrupt(&self) {
+    pub(in crate::cli::commands) fn interrupt(&self) {
         if let Self::Running(child) = self {
             // It has not been waited for, so that the number is its own.
             let _ = kill_process(Pid::from_child(child), Signal::TERM);
@@ -83,7 +80,7 @@ impl Program {
     }
 
     /// Waits until it ends, or ends it; its exit status as shells have it.
-    pub(super) fn end(self) -> Option<ExitCode> {
+    pub(in crate::cli::commands) fn end(self) -> Option<ExitCode> {
         let status = match self {
             Self::None | Self::Waiting(_) => return None,
             Self::Ended(status, _) => status,

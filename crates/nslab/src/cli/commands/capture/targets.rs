@@ -17,7 +17,7 @@ use crate::cli::error::CliError;
 use crate::cli::target::Target;
 
 /// A namespace that is meant.
-pub(super) struct Place {
+pub(in crate::cli::commands) struct Place {
     /// As short as people say it, and so that nothing else is meant.
     short: String,
     long: String,
@@ -34,26 +34,31 @@ impl Place {
         self.is_named
     }
 
-    pub(super) fn id(&self) -> NamespaceId {
+    pub(in crate::cli::commands) fn id(&self) -> NamespaceId {
         self.id
+    }
+
+    /// What shows that it is there, and the interfaces that are meant, or none for all of them. The namespace itself is let go.
+    pub(in crate::cli::commands) fn release(self) -> (Anchor, Vec<String>) {
+        (self.anchor, self.interfaces)
     }
 }
 
 /// What shows that a namespace is still there, but for this capture: a file on which it is mounted, or a process.
 #[derive(Debug, Clone)]
-pub(super) struct Anchor {
+pub(in crate::cli::commands) struct Anchor {
     id: NamespaceId,
     /// None for the host's, which outlives this process, and where there is only a descriptor somewhere.
     path: Option<PathBuf>,
 }
 
 impl Anchor {
-    pub(super) fn id(&self) -> NamespaceId {
+    pub(in crate::cli::commands) fn id(&self) -> NamespaceId {
         self.id
     }
 
     /// Whether it is there.
-    pub(super) fn holds(&mut self) -> bool {
+    pub(in crate::cli::commands) fn holds(&mut self) -> bool {
         let is_at = |path: &Path| std::fs::metadata(path).is_ok_and(|about| about.ino() == self.id.inode);
         let Some(path) = &self.path else { return true };
         if is_at(path) {
@@ -126,8 +131,13 @@ pub(super) fn find(args: &Capture, context: &Context) -> Result<(Vec<Place>, Gro
         let nodes = nodes(&context::paths(), &lab)?;
         return Ok((nodes, Growth::Lab(lab)));
     }
+    Ok((named(&args.targets, context)?, Growth::None))
+}
+
+/// The namespaces that these words mean, each once.
+pub(in crate::cli::commands) fn named(texts: &[String], context: &Context) -> Result<Vec<Place>, CliError> {
     let mut found: Vec<Place> = Vec::new();
-    for text in &args.targets {
+    for text in texts {
         let place = one(text, context)?;
         match found.iter_mut().find(|known| known.id == place.id) {
             // Whoever wants all of it wants each.
@@ -144,7 +154,7 @@ pub(super) fn find(args: &Capture, context: &Context) -> Result<(Vec<Place>, Gro
             None => found.push(place),
         }
     }
-    Ok((found, Growth::None))
+    Ok(found)
 }
 
 /// Those of the host that are not known yet.
@@ -183,7 +193,7 @@ pub(super) fn host(known: &HashSet<NamespaceId>) -> Result<Vec<Place>, CliError>
 }
 
 /// A lab's nodes and switches.
-pub(super) fn nodes(paths: &Paths, lab: &str) -> Result<Vec<Place>, CliError> {
+pub(in crate::cli::commands) fn nodes(paths: &Paths, lab: &str) -> Result<Vec<Place>, CliError> {
     let of_lab = paths.lab(lab);
     let mut names = pins::list(&of_lab)?;
     names.sort();

@@ -30,7 +30,7 @@ pub(super) fn direction(kind: PacketKind) -> &'static str {
 }
 
 /// Tells packets one after the other.
-pub(super) struct Teller {
+pub(in crate::cli::commands) struct Teller {
     clock: Clock,
     printer: Printer<'static>,
     /// Of the longest name of a place so far.
@@ -44,10 +44,16 @@ impl Teller {
             (0, times) => Dump::HexText { link: times > 1 },
             (times, _) => Dump::Hex { link: times > 1 },
         };
-        let names: Option<&'static dyn Names> = if args.numeric > 0 { None } else { Some(Services::get()) };
-        let style = Style { verbosity: args.verbose, link: args.link, dump, names, ..Style::default() };
+        let style = Style { verbosity: args.verbose, link: args.link, dump, ..Style::default() };
+        Self::of(style, args.numeric == 0, args.time)
+    }
+
+    /// One that tells packets in this style, ports by name if `named`, with the time of so many `-t`.
+    pub(in crate::cli::commands) fn of(style: Style<'static>, named: bool, time: u8) -> Self {
+        let names: Option<&'static dyn Names> = if named { Some(Services::get()) } else { None };
+        let style = Style { names, ..style };
         Self {
-            clock: Clock::new(Stamp::of_count(args.time), Precision::Micro, local_offset()),
+            clock: Clock::new(Stamp::of_count(time), Precision::Micro, local_offset()),
             printer: Printer::new(style),
             width: 0,
         }
@@ -73,15 +79,25 @@ impl Teller {
     }
 
     /// Adds a time.
-    pub(super) fn time(&mut self, time: u64, text: &mut String) {
+    pub(in crate::cli::commands) fn time(&mut self, time: u64, text: &mut String) {
         self.clock.write(i64::try_from(time).unwrap_or(i64::MAX), text);
     }
 
     /// Adds what is said of a packet itself.
     pub(super) fn words(&mut self, decoded: Option<&Decoded<'_>>, raw: &Frame<'_>, text: &mut String) {
+        self.packet(decoded, (raw.protocol, raw.length), text);
+    }
+
+    /// Adds a packet; one that cannot be taken apart is told by its `EtherType` and length.
+    pub(in crate::cli::commands) fn packet(
+        &mut self,
+        decoded: Option<&Decoded<'_>>,
+        (protocol, length): (u16, u32),
+        text: &mut String,
+    ) {
         match decoded {
             Some(decoded) => self.printer.write(decoded, text),
-            None => drop(write!(text, "ethertype {:#06x}, length {}", raw.protocol, raw.length)),
+            None => drop(write!(text, "ethertype {protocol:#06x}, length {length}")),
         }
     }
 }

@@ -1,0 +1,97 @@
+//! What the kernel's own reasons for dropping packets mean here.
+
+use crate::Code;
+
+/// The causes that a reason can stand for (`enum skb_drop_reason` without its prefix, `include/net/dropreason-core.h`), the most
+/// likely one first. Empty if it may be any: of most drops the kernel says no more than `NOT_SPECIFIED`.
+pub fn causes(reason: &str) -> &'static [Code] {
+    match reason {
+        // No rule is named.
+        "NETFILTER_DROP" => &[Code::FirewallDrop, Code::FirewallReject, Code::BridgeFirewall],
+        "IP_RPFILTER" => &[Code::RpFilter],
+        // `ip_error`: what may not be passed on, and `ip6_forward`.
+        "IP_INADDRERRORS" => &[
+            Code::ForwardingOff,
+            Code::Martian,
+            Code::RouteUnreachable,
+            Code::RouteProhibit,
+            Code::RouteBlackhole,
+            Code::RouteThrow,
+            Code::NoRoute,
+            Code::LinkDown,
+        ],
+        "IP_INNOROUTES" => {
+            &[Code::NoRoute, Code::RouteUnreachable, Code::RouteThrow, Code::ForwardingOff, Code::LinkDown]
+        }
+        "IP_OUTNOROUTES" => &[
+            Code::NoRoute,
+            Code::RouteUnreachable,
+            Code::RouteProhibit,
+            Code::RouteBlackhole,
+            Code::RouteThrow,
+            Code::LinkDown,
+        ],
+        "IP_INHDR" => &[Code::TtlExpired],
+        "PKT_TOO_BIG" => &[Code::MtuExceeded, Code::PmtuBlackhole, Code::MtuMismatch],
+        "NO_SOCKET" | "IP_NOPROTO" => &[Code::NoListener, Code::ListenerOtherAddress],
+        // Whatever keeps the question, or the answer to it, from getting there.
+        "NEIGH_FAILED" | "NEIGH_QUEUEFULL" | "NEIGH_DEAD" => &[
+            Code::NeighbourFailed,
+            Code::WrongSegment,
+            Code::GatewayUnreachable,
+            Code::LinkDown,
+            Code::NoCarrier,
+            Code::PeerUnseen,
+            Code::BridgeVlan,
+            Code::BridgeIsolated,
+            Code::BridgeStp,
+            Code::BridgeFdb,
+            Code::BridgeFirewall,
+            Code::FirewallDrop,
+            Code::TcDrop,
+            Code::MtuMismatch,
+        ],
+        "NEIGH_CREATEFAIL" => &[Code::NeighbourTableFull],
+        "IP_INVALID_SOURCE"
+        | "IP_LOCAL_SOURCE"
+        | "IP_LOCALNET"
+        | "IP_INVALID_DEST"
+        | "INVALID_PROTO"
+        | "UNICAST_IN_L2_MULTICAST" => &[Code::Martian],
+        "QDISC_DROP" | "QDISC_OVERLIMIT" | "QDISC_CONGESTED" | "QDISC_CAKE_FLOOD" | "FQ_BAND_LIMIT"
+        | "FQ_HORIZON_LIMIT" | "FQ_FLOW_LIMIT" | "TC_INGRESS" | "TC_EGRESS" | "TC_CHAIN_NOTFOUND" | "XDP" => {
+            &[Code::TcDrop, Code::NoCarrier, Code::LinkDown]
+        }
+        "DEV_READY" => &[Code::LinkDown, Code::NoCarrier],
+        "BRIDGE_INGRESS_STP_STATE" => &[Code::BridgeStp],
+        // Bridges: every way to a port was closed.
+        "NO_TX_TARGET" => &[Code::BridgeIsolated, Code::BridgeVlan, Code::BridgeStp, Code::BridgeFdb],
+        _ => &[],
+    }
+}
+
+/// The cause that a reason stands for if nothing else is known; none if that cannot be said.
+pub fn by_itself(reason: &str) -> Option<Code> {
+    match reason {
+        // Routing says so of much, an interface of both.
+        "IP_INADDRERRORS" | "DEV_READY" | "NO_TX_TARGET" => None,
+        _ => causes(reason).first().copied(),
+    }
+}
+
+/// Whether a reason can mean that what keeps the packet from being sent is elsewhere on its segment.
+pub fn is_of_segment(reason: &str) -> bool {
+    matches!(reason, "NEIGH_FAILED" | "NEIGH_QUEUEFULL" | "NEIGH_DEAD")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_without_a_meaning_are_any() {
+        assert_eq!(causes("IP_RPFILTER"), [Code::RpFilter]);
+        assert_eq!((by_itself("PKT_TOO_BIG"), by_itself("IP_INADDRERRORS")), (Some(Code::MtuExceeded), None));
+        assert!(causes("NOT_SPECIFIED").is_empty() && causes("REASON_4711").is_empty());
+    }
+}
