@@ -3,6 +3,7 @@
 
 mod bridge;
 mod groups;
+mod islands;
 mod receive;
 mod transmit;
 mod tunnels;

@@ -10,6 +10,7 @@ use nslab_kernel::link::{Encapsulation, Link, LinkKind};
 use nslab_snapshot::{Snapshot, State, Where};
 use nslab_types::MacAddr;
 
+use super::islands::islands;
 use super::{Left, Outcome, Passage, Port, Walk};
 use crate::{Packet, Transport};
 
@@ -99,6 +100,8 @@ pub struct TunnelEnd {
     pub at: Port,
     /// The place of the namespace whose network carries the tunnel.
     pub below: usize,
+    /// Ends on different islands are not of one tunnel: as where one network is there twice.
+    pub island: usize,
     /// How it carries things.
     pub carrier: Carrier,
     /// The address that its packets are from, if that is fixed.
@@ -113,6 +116,7 @@ impl TunnelEnd {
     /// All that a snapshot has.
     pub(super) fn all(snapshot: &Snapshot) -> Vec<Self> {
         let mut all = Vec::new();
+        let islands = islands(snapshot);
         for (namespace, seen) in snapshot.namespaces.iter().enumerate() {
             let Some(state) = seen.state() else { continue };
             for link in &state.network.links {
@@ -121,17 +125,19 @@ impl TunnelEnd {
                     Some(Where::Unseen) => continue,
                     None => namespace,
                 };
-                all.extend(Self::of(link, Port { namespace, link: link.index }, below));
+                let Some(&island) = islands.get(below) else { continue };
+                all.extend(Self::of(link, Port { namespace, link: link.index }, below, island));
             }
         }
         all
     }
 
-    fn of(link: &Link, at: Port, below: usize) -> Option<Self> {
+    fn of(link: &Link, at: Port, below: usize, island: usize) -> Option<Self> {
         match &link.kind {
             Some(LinkKind::Vxlan(vxlan)) => Some(Self {
                 at,
                 below,
+                island,
                 carrier: Carrier::Vxlan { vni: vxlan.vni, port: vxlan.port.unwrap_or(DEFAULT_PORT) },
                 local: vxlan.local,
                 remote: vxlan.remote,
@@ -144,7 +150,7 @@ impl TunnelEnd {
             {
                 let carrier = Carrier::Ip { encapsulation: tunnel.encapsulation, key: tunnel.key };
                 let ttl = tunnel.ttl.unwrap_or(0);
-                Some(Self { at, below, carrier, local: tunnel.local, remote: tunnel.remote, ttl })
+                Some(Self { at, below, island, carrier, local: tunnel.local, remote: tunnel.remote, ttl })
             }
             _ => None,
         }
@@ -196,6 +202,7 @@ impl TunnelEnd {
         all.iter().filter(move |other| {
             let same = other.at != self.at
                 && other.carrier == self.carrier
+                && other.island == self.island
                 // Of the others each is for one sender (`ip_tunnel_lookup`).
                 && (matches!(self.carrier, Carrier::Vxlan { .. }) || other.remote == self.local);
             let there = if remote.is_multicast() {

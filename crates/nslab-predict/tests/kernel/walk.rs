@@ -180,6 +180,10 @@ fn on_two_segments_and_through_bridges_and_tunnels() {
         );
         let Some(made) = Made::new(&tunnel) else { return };
         assert_eq!(made.code("ann", echo("192.168.5.2")), DELIVERED);
+        // The same once more beside it, which no link joins to the first.
+        let twin = tunnel.replace("ann", "ann2").replace("bob", "bob2").replace(" rt", " rt2");
+        let Some(made) = Made::new(&format!("{tunnel}\n{twin}")) else { return };
+        assert_eq!(made.code("ann", echo("192.168.5.2")), DELIVERED);
         // Into itself: what carries the tunnel's packets is the tunnel.
         let Some(made) = Made::new(&format!("{tunnel}\nann: route add 10.0.2.2 dev vx")) else { return };
         assert_eq!(made.code("ann", echo("192.168.5.2")), (Verdict::Dropped, Some(Code::TtlExpired)));
