@@ -94,6 +94,7 @@ fn read(mut reader: TcpStream, wanted: u64, options: &Options<'_>) -> u64 {
     let mut windows = Windows::new(began);
     let mut best = 0;
     while best < wanted && began.elapsed() < MOST && !(options.stop)() {
+        let before = Instant::now();
         let came = match reader.read(&mut piece) {
             Ok(0) => break,
             Ok(came) => came,
@@ -101,6 +102,9 @@ fn read(mut reader: TcpStream, wanted: u64, options: &Options<'_>) -> u64 {
             Err(_) => break,
         };
         best = best.max(windows.add(Instant::now(), came as u64));
+        if came < piece.len() {
+            windows.begin(before);
+        }
     }
     best
 }
@@ -109,9 +113,10 @@ fn is_patience(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-/// What came, by windows that overlap.
+/// What came, by windows that overlap. A window begins only when nothing is left to read: else what had come before would be
+/// counted, where this thread had to wait for a processor.
 struct Windows {
-    /// When, and how much until then; an entry each hundredth of a second.
+    /// When windows began, and how much there was until then; at most one each hundredth of a second.
     counts: std::collections::VecDeque<(Instant, u64)>,
     all: u64,
 }
@@ -130,15 +135,19 @@ impl Windows {
         }
         let Some(&(begin, before)) = self.counts.front() else { return 0 };
         let time = now.duration_since(begin);
-        if self.counts.back().is_some_and(|(when, _)| now.duration_since(*when) >= WINDOW / 50) {
-            self.counts.push_back((now, self.all));
-        }
         if time < WINDOW {
             return 0;
         }
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let bits = u128::from(self.all - before) * 8 * 1_000_000_000 / u128::from(nanoseconds);
         u64::try_from(bits).unwrap_or(u64::MAX)
+    }
+
+    /// All that had come at that time has been added.
+    fn begin(&mut self, at: Instant) {
+        if self.counts.back().is_some_and(|(when, _)| at.saturating_duration_since(*when) >= WINDOW / 50) {
+            self.counts.push_back((at, self.all));
+        }
     }
 }
 
@@ -155,7 +164,26 @@ mod tests {
         assert_eq!(last, 0);
         for millisecond in 1..1000 {
             last = windows.add(began + Duration::from_millis(millisecond), 1000);
+            windows.begin(began + Duration::from_millis(millisecond));
         }
-        assert!((7_900_000..8_100_000).contains(&last), "{last}");
+        assert!((7_900_000..8_200_000).contains(&last), "{last}");
+    }
+
+    #[test]
+    fn a_reader_that_waits_for_a_processor_makes_no_stream_faster() {
+        let began = Instant::now();
+        let mut windows = Windows::new(began);
+        let mut best = 0;
+        for millisecond in 1..2000_u64 {
+            // It sleeps for 300 of each 700 milliseconds, and then reads what came meanwhile.
+            let phase = millisecond % 700;
+            if phase < 300 {
+                continue;
+            }
+            let at = began + Duration::from_millis(millisecond);
+            best = best.max(windows.add(at, if phase == 300 { 301_000 } else { 1000 }));
+            windows.begin(at);
+        }
+        assert!((7_000_000..8_200_000).contains(&best), "{best}");
     }
 }

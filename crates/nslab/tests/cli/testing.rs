@@ -290,7 +290,7 @@ nodes:
   a: {}
   r: {forward: true}
   s: {forward: true}
-  b: {run: [{command: \"python3 -m http.server 80 --bind ::\", ready: {tcp: 80}}]}
+  b: {run: [{command: \"python3 -m http.server 80 --bind ::\", ready: {tcp: 80}, timeout: 100s}]}
   c: {}
 links:
   - [a, r, {rate: 20mbit}]
@@ -438,6 +438,9 @@ fn wrong_use(session: &Session) {
     says(&[&file], "tcp needs a port");
     session.file(&file, format!("name: {lab}\n{ROUTED}expect: [a -> b icmp: ok]\n"));
     says(&[&file, "-k", "nothing"], "no expectation contains \"nothing\"");
+    session.file(&file, format!("name: {lab}\n{ROUTED}expect: [every -> every icmp: ok]\n"));
+    says(&[&file, "-6"], "no pair of nodes with IPv6 addresses");
+    session.file(&file, format!("name: {lab}\n{ROUTED}expect: [a -> b icmp: ok]\n"));
     says(&[&file, "--junit", "missing/report.xml"], "cannot write missing/report.xml");
     says(&[&file, "--junit", "-", "--tap"], "standard output");
     says(&["lab", "--set", "n=1"], "no variables");
@@ -522,7 +525,7 @@ fn translated(session: &Session) {
           ip daddr 203.0.113.1 tcp dport 81 dnat to 10.0.0.2:9
         }}
       }}
-  in: {{run: [{SINK:?}, {{command: python3 -m http.server 8080, ready: {{tcp: 8080}}}}]}}
+  in: {{run: [{SINK:?}, {{command: python3 -m http.server 8080, ready: {{tcp: 8080}}, timeout: 100s}}]}}
 links:
   - [out 203.0.113.10/24, fw:out 203.0.113.1/24]
   - [in 10.0.0.2/24, fw 10.0.0.1/24]

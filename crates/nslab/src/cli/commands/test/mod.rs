@@ -162,6 +162,11 @@ fn of_file(
         let caught = Caught::new();
         return test(&subject, &args.how, shell, caught.interrupt());
     }
+    // Whether there is anything to try is known before anything is built.
+    if let Err(error) = cases(&wanted.lab.expectations, &wanted.topology, &args.how) {
+        context.release()?;
+        return Err(error);
+    }
     // From here on Ctrl-C leaves no lab behind; a second one ends the process.
     let caught = Caught::new();
     if let Err(error) = up::change(&context, |labs| labs.up(wanted)) {
@@ -195,11 +200,7 @@ fn test(subject: &Tested<'_>, how: &How, shell: Shell, interrupt: Interrupt) -> 
     let began = Instant::now();
     let Tested { topology, expectations, file } = subject;
     nslab_lab::exec::limits::raise();
-    let family = Family::of_flags(how.ipv4, how.ipv6);
-    let cases = cases::of(expectations, topology, family, how.filter.as_deref())?;
-    if let (Some(text), true) = (&how.filter, cases.is_empty()) {
-        return Err(CliError::bad_input(format!("no expectation contains {text:?}")));
-    }
+    let cases = cases(expectations, topology, how)?;
     let paths = context::paths().lab(&topology.name);
     let open = |name: &String| Namespace::open(&paths.pin(name));
     let names: Vec<String> = topology.nodes.iter().map(|node| node.name.clone()).collect();
@@ -235,6 +236,25 @@ fn test(subject: &Tested<'_>, how: &How, shell: Shell, interrupt: Interrupt) -> 
         milliseconds: crate::cli::output::milliseconds(began.elapsed()),
         tests,
     })
+}
+
+/// The pairs that are to be tried, at least one.
+fn cases<'e>(
+    expectations: &'e [Expectation],
+    topology: &Topology,
+    how: &How,
+) -> Result<Vec<Case<'e>>, CliError> {
+    let family = Family::of_flags(how.ipv4, how.ipv6);
+    let cases = cases::of(expectations, topology, family, how.filter.as_deref())?;
+    if let (Some(text), true) = (&how.filter, cases.is_empty()) {
+        return Err(CliError::bad_input(format!("no expectation contains {text:?}")));
+    }
+    // To have tried nothing is no success.
+    if cases.is_empty() {
+        let message = format!("the expectations are about no pair of nodes with {}addresses", family.word());
+        return Err(CliError::bad_input(message));
+    }
+    Ok(cases)
 }
 
 /// The names of the namespaces in which paths are looked at.
