@@ -230,6 +230,17 @@ links:
     );
     assert!(steps(&report, "seen").contains(&"error a deliver".to_owned()), "{report:#}");
     agrees(&trace(session, &format!("{lab}/a fd01::2 --size 1400")), "rejected", Some("MTU_EXCEEDED"));
+    // Where the kernel says so itself, that is told, too.
+    let report = agrees(&trace(session, &format!("{lab}/a 10.9.9.9")), "rejected", Some("NO_ROUTE"));
+    if report["no_tracepoints"].is_null() {
+        let steps = report["steps"].as_array().unwrap();
+        let by_kernel =
+            steps.iter().find(|step| step["by"] == "kernel tracepoints" && step["object"] == "the kernel");
+        let detail = by_kernel.unwrap_or_else(|| panic!("{report:#}"))["detail"].as_str().unwrap();
+        assert!(detail.ends_with(" in ip_error"), "{detail}");
+    } else if session.is_root {
+        nslab_testing::kernel_lacks("CONFIG_DEBUG_INFO_BTF");
+    }
     session.ok(["down", &lab]);
 }
 
