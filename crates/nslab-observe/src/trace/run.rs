@@ -15,7 +15,7 @@ use super::recognise::Recogniser;
 use super::rules::{Tracer, visits};
 use super::send::Sender;
 use super::timeline::{merge, since};
-use super::{Captured, DropSource, Event, Neighbour, Options, Place, Seen, Trace, What};
+use super::{Captured, DropSource, Event, Heard, Neighbour, Options, Place, Seen, Trace, What};
 use crate::capture::{Capture, Sighting, Source, side_by_side};
 use crate::{Error, Result};
 
@@ -61,6 +61,9 @@ pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn D
     watch.finish()?;
     watch.drain(drops);
     sender.hear(&watch.recogniser, &mut trace.heard);
+    if !matches!(trace.heard.first(), Some(Heard::Answer { .. })) {
+        watch.name_functions(drops);
+    }
     watch.conclude(places, &mut trace);
     Ok(trace)
 }
@@ -78,6 +81,8 @@ struct Watch<'p> {
     timed: Vec<(u64, Event)>,
     /// Who was asked for and has not answered: place, interface, address.
     asked: BTreeSet<(usize, u32, IpAddr)>,
+    /// Where in the kernel's code packets were dropped, by their places in `timed`.
+    addresses: Vec<(usize, u64)>,
 }
 
 impl<'p> Watch<'p> {
@@ -122,6 +127,7 @@ impl<'p> Watch<'p> {
             begin: 0,
             timed: Vec::new(),
             asked: BTreeSet::new(),
+            addresses: Vec::new(),
         })
     }
 
@@ -154,19 +160,21 @@ impl<'p> Watch<'p> {
     }
 
     fn drain(&mut self, drops: &mut dyn DropSource) {
-        let Self { ids, recogniser, begin, timed, .. } = self;
-        let mut places = Vec::new();
+        let Self { ids, recogniser, begin, timed, addresses, .. } = self;
         drops.drain(&mut |dropped| {
             let place = ids.iter().position(|id| *id == Some(dropped.namespace));
             let (Some(place), Some(known)) = (place, recogniser.bytes(dropped.packet)) else { return };
             let what = What::Dropped { role: known.role, reason: dropped.reason.to_owned(), location: None };
-            places.push((timed.len(), dropped.location));
+            addresses.extend(dropped.location.map(|address| (timed.len(), address)));
             timed.push((dropped.time, Event { place, at: Some(since(*begin, dropped.time)), what }));
         });
-        // Names are looked up for those alone that matter.
-        for (number, address) in places {
-            if let What::Dropped { location, .. } = &mut timed[number].1.what {
-                *location = address.and_then(|address| drops.function(address));
+    }
+
+    /// Finds the names of functions, which takes a while: not for what a program got a copy of.
+    fn name_functions(&mut self, drops: &mut dyn DropSource) {
+        for (number, address) in std::mem::take(&mut self.addresses) {
+            if let What::Dropped { location, .. } = &mut self.timed[number].1.what {
+                *location = drops.function(address);
             }
         }
     }
