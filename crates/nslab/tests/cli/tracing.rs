@@ -308,6 +308,8 @@ fn nothing_is_left_of_one_that_is_killed(session: &Session) {
         while !tables().stdout.contains("nslab-trace-") {
             assert!(begun.elapsed() < LIMIT, "nothing is traced");
         }
+        // Another one beside it is not disturbed, and does not take it for a rule of anybody's.
+        agrees(&trace(session, &format!("{red} {lab}/blue")), "delivered", None);
         running.send(signal);
         running.end();
         assert_eq!(tables().stdout, "", "after {signal:?}");

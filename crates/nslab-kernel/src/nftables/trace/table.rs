@@ -137,6 +137,11 @@ impl TraceTable {
         delete(&mut self.socket, &ids)
     }
 
+    /// Whether a table is such a one, whoever's.
+    pub fn is_one(table: &Table) -> bool {
+        table.id.name.starts_with(PREFIX)
+    }
+
     /// Whether a table is one that a process made which is gone: it was killed, and the kernel could not take it away.
     pub fn is_left_over(table: &Table) -> bool {
         let pid =

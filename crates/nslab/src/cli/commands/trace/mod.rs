@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use nslab_kernel::Namespace;
 use nslab_kernel::link::LinkKind;
+use nslab_kernel::nftables::{Table, trace::TraceTable};
 use nslab_kernel::qdisc::QdiscKind;
 use nslab_lab::rootless;
 use nslab_observe::trace::{self, DropSource, NONCE, Options, Place, Probe};
 use nslab_predict::command::Shell;
 use nslab_predict::{Action, Network, Prediction, Question, Transport, Verdict, fix, predict};
-use nslab_snapshot::{Snapshot, State, Where};
+use nslab_snapshot::{Contents, Snapshot, State, Where};
 use nslab_view::Explanation;
 
 pub(super) use report::Report;
@@ -43,8 +44,9 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
     // Several descriptors for each namespace.
     nslab_lab::exec::limits::raise();
     let loading = (!rootless::needed()).then(drops::Loading::begin);
-    let places = Places::open(None, nslab_snapshot::Options { connections: true }, output)?;
+    let mut places = Places::open(None, nslab_snapshot::Options { connections: true }, output)?;
     let recording = wanted.map(record::Wanted::create).transpose()?;
+    let traces = take_traces(&mut places.snapshot);
     let network = Network::of(&places.snapshot);
     let source = places.find(&args.source)?;
     explain::readable(&places.snapshot, source)?;
@@ -67,7 +69,7 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
     prediction.assumptions.append(&mut taken);
 
     let near = near(&places.snapshot, source, meant);
-    let (watched, numbers) = open(&places.snapshot, &near)?;
+    let (watched, numbers) = open(&places.snapshot, &near, &traces)?;
     let Some(from) = numbers.iter().position(|&place| place == source) else {
         return Err(CliError::new(Kind::Machine, format!("{} is gone", args.source)));
     };
@@ -192,8 +194,25 @@ fn near(snapshot: &Snapshot, source: usize, meant: Option<usize>) -> Vec<usize> 
     found
 }
 
+/// Takes the tables of other traces out of a snapshot, which do nothing to packets; by the namespaces' places.
+fn take_traces(snapshot: &mut Snapshot) -> Vec<Vec<Table>> {
+    let spaces = snapshot.namespaces.iter_mut();
+    spaces
+        .map(|space| match &mut space.contents {
+            Contents::State(state) => {
+                state.nftables.tables.extract_if(.., |table| TraceTable::is_one(table)).collect()
+            }
+            Contents::Unreadable { .. } => Vec::new(),
+        })
+        .collect()
+}
+
 /// Handles on namespaces of the snapshot, as far as they are there still; with their places in it.
-fn open(snapshot: &Snapshot, near: &[usize]) -> Result<(Vec<Place>, Vec<usize>), CliError> {
+fn open(
+    snapshot: &Snapshot,
+    near: &[usize],
+    traces: &[Vec<Table>],
+) -> Result<(Vec<Place>, Vec<usize>), CliError> {
     let mut handles: Vec<(nslab_kernel::NamespaceId, Namespace)> = nslab_snapshot::places()?
         .into_iter()
         .filter_map(|place| Some((place.id, place.namespace.ok()?)))
@@ -205,10 +224,13 @@ fn open(snapshot: &Snapshot, near: &[usize]) -> Result<(Vec<Place>, Vec<usize>),
         let (_, namespace) = handles.swap_remove(at);
         let Some(state) = space.state() else { continue };
         let is_bridge = |link: &nslab_kernel::link::Link| matches!(link.kind, Some(LinkKind::Bridge(_)));
+        // Those that somebody left behind are taken away.
+        let mut ruleset = state.nftables.clone();
+        ruleset.tables.extend(traces[number].iter().filter(|table| TraceTable::is_left_over(table)).cloned());
         places.push(Place {
             name: space.name().to_string(),
             namespace,
-            ruleset: state.nftables.clone(),
+            ruleset,
             has_bridges: state.network.links.iter().any(is_bridge),
         });
         numbers.push(number);
