@@ -111,7 +111,20 @@ impl Tcpdump {
     fn start(session: &Session, netns: &str, arguments: &[&str]) -> Self {
         let mut command = session.other("ip");
         command
-            .args(["netns", "exec", netns, "tcpdump", "--immediate-mode", "-n", "-Z", "root", "-B", "4096"])
+            .args([
+                "netns",
+                "exec",
+                netns,
+                "tcpdump",
+                "--immediate-mode",
+                "-n",
+                "-Z",
+                "root",
+                "-B",
+                "4096",
+                "-s",
+                "8192",
+            ])
             .args(arguments);
         let mut running = Running::start(command);
         let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
