@@ -25,7 +25,7 @@ links:
   - [alpha 10.2.0.1/24, behind 10.2.0.2/24]
 ";
 
-const MANY: (u32, usize, Duration) = (1000, 100, Duration::from_micros(20));
+const MANY: (u32, usize, Duration) = (1000, 100, Duration::from_micros(100));
 
 #[test]
 fn each_pair_has_its_own_loss_in_both_families_and_for_what_is_behind() {

@@ -82,7 +82,7 @@ fn a_loss_is_the_loss_that_is_measured_and_counted() {
         let to = socket(&site.node("p", "b"), "10.1.0.2:0");
         warm_up(&from, &to);
         let before = loser(&site, "p", "a").statistics.drops;
-        let got = send(&from, &to, to.local_addr().unwrap(), (SENT, 100, Duration::from_micros(20)));
+        let got = send(&from, &to, to.local_addr().unwrap(), (SENT, 100, Duration::from_micros(100)));
         // Six times the standard deviation of 0.0073: one run in 500 million fails by chance.
         let share = lost(&got, SENT);
         assert!((share - 0.2).abs() < 0.044, "{share}");
@@ -91,7 +91,7 @@ fn a_loss_is_the_loss_that_is_measured_and_counted() {
         // What the two ask each other besides (ARP, IPv6 discovery) may be lost as well.
         assert!((missing..missing + 20).contains(&drops), "{drops} drops, {missing} missing");
         // The other way is one of its own.
-        let back = send(&to, &from, from.local_addr().unwrap(), (500, 100, Duration::from_micros(20)));
+        let back = send(&to, &from, from.local_addr().unwrap(), (500, 100, Duration::from_micros(100)));
         assert!((lost(&back, 500) - 0.2).abs() < 0.11, "{}", lost(&back, 500));
         site.down("p");
     });
@@ -143,7 +143,7 @@ fn what_a_tunnel_loses_is_lost_in_it_alone() {
         let lab = wanted(&source(", loss: 40%, rate: 100mbit"));
         site.up(&lab);
         let [a, b] = ["a", "b"].map(|node| site.node("t", node));
-        let many = (1000, 100, Duration::from_micros(20));
+        let many = (1000, 100, Duration::from_micros(100));
         let share = |from: &str, to: &str| {
             let (from, to) = (socket(&a, from), socket(&b, to));
             lost(&send(&from, &to, to.local_addr().unwrap(), many), 1000)

@@ -18,7 +18,10 @@ pub(super) struct Got {
 }
 
 pub(super) fn socket(namespace: &Namespace, address: &str) -> UdpSocket {
-    namespace.run(|| UdpSocket::bind(address)).unwrap().unwrap()
+    let socket = namespace.run(|| UdpSocket::bind(address)).unwrap().unwrap();
+    // On a busy machine much comes at once. Only root gets more than the system's limit.
+    let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 2 << 20);
+    socket
 }
 
 /// How long nothing must come for all to be over.
