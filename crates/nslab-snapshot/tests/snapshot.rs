@@ -6,7 +6,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 
 use nslab_kernel::address::ChangeAddress;
 use nslab_kernel::link::{LinkKind, Macvlan, MacvlanMode, NewLink, SetLink, VethPeer};
@@ -17,6 +17,9 @@ use nslab_testing::{Nft, privileged, skip};
 use nslab_types::IfName;
 
 fn take() -> Snapshot {
+    // Whoever takes one is for a moment in each namespace, where others would find a process then.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     Snapshot::take(Options::default()).unwrap()
 }
 
