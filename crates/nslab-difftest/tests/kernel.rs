@@ -6,7 +6,7 @@ use nslab_difftest::faults::{Tally, table};
 use nslab_difftest::generate::Mode;
 use nslab_difftest::report::Report;
 use nslab_difftest::session::{self, Session};
-use nslab_testing::{Nft, Oracle, privileged, times};
+use nslab_testing::{Nft, Oracle, privileged};
 
 /// So many networks, so many packets in each.
 const NETWORKS: usize = 40;
@@ -40,7 +40,7 @@ fn run(
 fn what_is_predicted_of_plain_networks_happens() {
     privileged(|| {
         let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
-        let (report, texts) = run(1, times(NETWORKS), |session, seed, report| {
+        let (report, texts) = run(1, NETWORKS, |session, seed, report| {
             session::network(session, seed, PACKETS, Mode::Plain, report)
         });
         assert!(texts.is_empty() && report.wrong == 0, "{}\n{}", texts.join("\n"), report.text());
@@ -53,7 +53,7 @@ fn what_is_predicted_of_plain_networks_happens() {
 fn what_is_predicted_of_odd_networks_happens() {
     privileged(|| {
         let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
-        let (report, texts) = run(1, times(NETWORKS), |session, seed, report| {
+        let (report, texts) = run(1, NETWORKS, |session, seed, report| {
             session::network(session, seed, PACKETS, Mode::Odd, report)
         });
         assert!(texts.is_empty() && report.wrong == 0, "{}\n{}", texts.join("\n"), report.text());
@@ -67,7 +67,7 @@ fn what_is_predicted_of_odd_networks_happens() {
 fn what_is_predicted_of_several_next_hops_happens() {
     privileged(|| {
         let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
-        let (report, texts) = run(1, times(NETWORKS / 4), |session, seed, report| {
+        let (report, texts) = run(1, NETWORKS / 4, |session, seed, report| {
             session::network(session, seed, PACKETS, Mode::Wide, report)
         });
         assert!(texts.is_empty() && report.wrong == 0, "{}\n{}", texts.join("\n"), report.text());
@@ -80,7 +80,7 @@ fn what_is_predicted_of_several_next_hops_happens() {
 fn the_code_is_that_of_the_fault() {
     privileged(|| {
         let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
-        let (report, texts) = run(3000, times(20), session::fault);
+        let (report, texts) = run(3000, 20, session::fault);
         let all = Tally::all(&report.faults);
         let said = format!("{}\n{}{}", texts.join("\n"), table(&report.faults), report.text());
         assert!(report.wrong == 0 && all.other.is_empty() && all.right == all.right_object, "{said}");

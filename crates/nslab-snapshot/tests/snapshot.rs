@@ -17,10 +17,14 @@ use nslab_testing::{Nft, privileged, skip};
 use nslab_types::IfName;
 
 fn take() -> Snapshot {
+    take_with(Options::default())
+}
+
+fn take_with(options: Options) -> Snapshot {
     // Whoever takes one is for a moment in each namespace, where others would find a process then.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Snapshot::take(Options::default()).unwrap()
+    Snapshot::take(options).unwrap()
 }
 
 fn place(snapshot: &Snapshot, id: NamespaceId) -> Option<usize> {
@@ -213,10 +217,9 @@ fn namespaces_that_come_and_go_meanwhile_do_no_harm() {
                     cable(&two.0, &two.1, [("a", 16), ("b", 16)]);
                 }
             });
-            let taken: Vec<_> = (0..3).map(|_| Snapshot::take(Options { connections: true })).collect();
+            let taken: Vec<_> = (0..3).map(|_| take_with(Options { connections: true })).collect();
             done.store(true, Ordering::Relaxed);
             for snapshot in taken {
-                let snapshot = snapshot.unwrap();
                 assert!(matches!(snapshot.namespaces[0].contents, Contents::State(_)));
             }
         });
