@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use nslab_decode::{Frame, Identity, Printer, Style, decode};
 use support::build::{A, B, MAC_A, Tcp, arp, ether, frame, icmp, icmp_error, join, udp4};
-use support::corpus::labels;
+use support::dns::labels;
 
 const TIMES: u32 = 200_000;
 const ROUNDS: usize = 7;

@@ -7,5 +7,7 @@
 
 pub(crate) mod build;
 pub(crate) mod corpus;
+pub(crate) mod dns;
 pub(crate) mod oracle;
 pub(crate) mod services;
+pub(crate) mod tunnels;

@@ -14,6 +14,7 @@ use super::hear::Ear;
 use super::probe::{Kind, Probe};
 use super::recognise::Recogniser;
 use crate::Result;
+use crate::ping::icmp::checksum;
 use crate::sockopt::set;
 
 /// `TCP_SEND_QUEUE` (`include/uapi/linux/tcp.h`).
@@ -208,18 +209,6 @@ fn echo(ipv6: bool, id: u16, payload: &[u8]) -> Vec<u8> {
         message[2..4].copy_from_slice(&sum.to_be_bytes());
     }
     message
-}
-
-/// The Internet's checksum (RFC 1071).
-fn checksum(bytes: &[u8]) -> u16 {
-    let mut sum: u32 = 0;
-    for pair in bytes.chunks(2) {
-        sum += u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
-    }
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(0)
 }
 
 #[cfg(test)]
