@@ -29,6 +29,7 @@ use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use nslab_filter::Filter;
 use nslab_kernel::error::Context;
 use nslab_kernel::packet::{Frame, Instruction};
 use rustix::event::epoll;
@@ -62,7 +63,7 @@ impl Source {
 /// How to capture.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What is wanted, as a program that the kernel runs (`nslab-filter` makes one of text); everything if it is empty.
+    /// What is wanted, as a program that the kernel runs ([`instructions`] of a filter); everything if it is empty.
     pub filter: Vec<Instruction>,
     /// At most so many bytes of each packet.
     pub length: u32,
@@ -70,6 +71,14 @@ pub struct Options {
     pub memory: Option<u64>,
     /// Packets are to be given as soon as this allows; longer is cheaper.
     pub patience: Option<Duration>,
+}
+
+/// A filter's program as the kernel takes it, for [`Options::filter`].
+pub fn instructions(filter: &Filter) -> Vec<Instruction> {
+    let instructions = filter.program().instructions().iter();
+    instructions
+        .map(|one| Instruction { code: one.code, if_true: one.jt, if_false: one.jf, operand: one.k })
+        .collect()
 }
 
 /// The most bytes of a packet, which is all of it (as tcpdump has it).

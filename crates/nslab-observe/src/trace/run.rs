@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nslab_decode::{ArpOperation, Decoded, Frame, Icmpv6Message, Link, NdValue, Network, Tag, Transport};
 use nslab_filter::{Filter, NameTable};
 use nslab_kernel::NamespaceId;
-use nslab_kernel::packet::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, Instruction, PacketKind};
+use nslab_kernel::packet::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, PacketKind};
 
 use super::probe::Probe;
 use super::recognise::Recogniser;
@@ -89,12 +89,8 @@ impl<'p> Watch<'p> {
     fn open(places: &[Place], probe: &'p Probe, options: &Options) -> Result<Self> {
         let text = probe.filter(options);
         // A filter of ours is always one; if it were not, all would be looked at.
-        let filter = Filter::parse(&text, &NameTable::builtin()).map(|filter| {
-            let instructions = filter.program().instructions().iter();
-            instructions
-                .map(|one| Instruction { code: one.code, if_true: one.jt, if_false: one.jf, operand: one.k })
-                .collect()
-        });
+        let filter =
+            Filter::parse(&text, &NameTable::builtin()).map(|filter| crate::capture::instructions(&filter));
         let capturing = crate::capture::Options {
             filter: filter.unwrap_or_default(),
             memory: Some(MEMORY),

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use nslab_filter::{Filter, FilterError};
 use nslab_kernel::packet::Instruction;
-use nslab_observe::capture::{LONGEST, Options};
+use nslab_observe::capture::{LONGEST, Options, instructions};
 
 pub(super) use json::Event;
 pub(super) use program::after;
@@ -62,11 +62,7 @@ fn options(args: &Capture, names: &FilterNames<'_>) -> Result<Options, CliError>
 
 fn filter(args: &Capture, length: u32, names: &FilterNames<'_>) -> Result<Vec<Instruction>, CliError> {
     let Some(text) = &args.filter else { return Ok(Vec::new()) };
-    let filter = parsed(text, length, names)?;
-    let instructions = filter.program().instructions().iter();
-    Ok(instructions
-        .map(|one| Instruction { code: one.code, if_true: one.jt, if_false: one.jf, operand: one.k })
-        .collect())
+    Ok(instructions(&parsed(text, length, names)?))
 }
 
 /// A filter that keeps so many bytes.

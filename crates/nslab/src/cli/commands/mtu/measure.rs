@@ -6,7 +6,7 @@ use std::time::Duration;
 use nslab_filter::{Filter, NameTable};
 use nslab_kernel::packet::Instruction;
 use nslab_kernel::route::PathMtu;
-use nslab_observe::capture::Source;
+use nslab_observe::capture::{Source, instructions};
 use nslab_observe::pmtu::{Kind, Measured, Next, Plan, Prober, Target, search};
 use nslab_predict::{Action, Hop, Network, Prediction, Question, pmtu};
 
@@ -111,14 +111,7 @@ fn filter(target: Target) -> Result<Vec<Instruction>, CliError> {
     };
     let wrong = |error: nslab_filter::FilterError| CliError::new(ErrorKind::Machine, error.message);
     let filter = Filter::parse(&text, &NameTable::builtin()).map_err(wrong)?;
-    let instructions = filter.program().instructions().iter();
-    let own = instructions.map(|one| Instruction {
-        code: one.code,
-        if_true: one.jt,
-        if_false: one.jf,
-        operand: one.k,
-    });
-    Ok(own.collect())
+    Ok(instructions(&filter))
 }
 
 fn failed(error: &nslab_observe::Error) -> CliError {

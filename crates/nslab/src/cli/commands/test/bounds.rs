@@ -6,6 +6,7 @@ use std::time::Duration;
 use nslab_filter::{Filter, NameTable};
 use nslab_kernel::Namespace;
 use nslab_kernel::packet::Instruction;
+use nslab_observe::capture::instructions;
 use nslab_observe::probe::{Bandwidth, Options, Paths, Probe, Prober};
 use nslab_topology::lab::{Bounds, Mtu, Probe as Wanted};
 
@@ -126,10 +127,7 @@ fn paths(
 fn beginnings() -> Result<Vec<Instruction>, CliError> {
     let filter = Filter::parse(BEGINNINGS, &NameTable::builtin())
         .map_err(|error| CliError::bad_input(error.message.clone()))?;
-    let instructions = filter.program().instructions().iter();
-    Ok(instructions
-        .map(|one| Instruction { code: one.code, if_true: one.jt, if_false: one.jf, operand: one.k })
-        .collect())
+    Ok(instructions(&filter))
 }
 
 fn losses(

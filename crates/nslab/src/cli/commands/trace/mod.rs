@@ -8,6 +8,7 @@ mod story;
 mod tell;
 mod weave;
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -169,27 +170,26 @@ fn port(state: Option<&State>, seed: [u8; NONCE]) -> u16 {
 
 /// The namespaces that a packet can get to: those that cables, and what lies on them, lead to. Their places in the snapshot.
 fn near(snapshot: &Snapshot, source: usize, meant: Option<usize>) -> Vec<usize> {
+    // Either way: what lies on a link of another namespace, a macvlan say, names it and is not named by it.
+    let mut joined: Vec<Vec<usize>> = vec![Vec::new(); snapshot.namespaces.len()];
+    for (place, space) in snapshot.namespaces.iter().enumerate() {
+        for peer in space.state().into_iter().flat_map(|state| &state.peers) {
+            if let Where::Namespace(other) = peer.namespace {
+                joined[place].push(other);
+                joined[other].push(place);
+            }
+        }
+    }
     let mut found: Vec<usize> =
         std::iter::once(source).chain(meant.filter(|&meant| meant != source)).collect();
+    let mut known: HashSet<usize> = found.iter().copied().collect();
     let mut next = 0;
     while let Some(&place) = found.get(next) {
         next += 1;
-        let peers = snapshot.namespaces[place].state().into_iter().flat_map(|state| &state.peers);
-        let out = peers.filter_map(|peer| match peer.namespace {
-            Where::Namespace(other) => Some(other),
-            Where::Unseen => None,
-        });
-        // What lies on a link of this namespace from elsewhere, a macvlan say, names it and is not named by it.
-        let back = snapshot.namespaces.iter().enumerate().filter_map(|(other, space)| {
-            let names =
-                |state: &State| state.peers.iter().any(|peer| peer.namespace == Where::Namespace(place));
-            space.state().is_some_and(names).then_some(other)
-        });
-        for other in out.chain(back).collect::<Vec<_>>() {
-            if !found.contains(&other) && snapshot.namespaces[other].state().is_some() {
-                found.push(other);
-            }
-        }
+        let others = joined[place].iter().copied();
+        found.extend(
+            others.filter(|&other| snapshot.namespaces[other].state().is_some() && known.insert(other)),
+        );
     }
     found
 }
