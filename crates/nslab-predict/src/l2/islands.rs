@@ -5,8 +5,8 @@ use nslab_snapshot::{Contents, Snapshot, Where};
 
 /// For each namespace of a snapshot, the number of its island: two that are on one may be joined, two on different ones are not.
 ///
-/// What leads out of the snapshot (hardware, programs, namespaces that are not seen) may lead anywhere, so that all which have such are
-/// on one island.
+/// What leads out of the snapshot (hardware, programs, namespaces that are not seen), and WireGuard, of which it is not told in which
+/// namespace its packets go, may lead anywhere, so that all which have such are on one island.
 pub(super) fn islands(snapshot: &Snapshot) -> Vec<usize> {
     let count = snapshot.namespaces.len();
     // The last one is what is outside.
@@ -19,7 +19,7 @@ pub(super) fn islands(snapshot: &Snapshot) -> Vec<usize> {
         for link in &state.network.links {
             let leads_out = match &link.kind {
                 None => !link.loopback,
-                Some(kind) => matches!(kind, LinkKind::Tun(_) | LinkKind::Other(_)),
+                Some(kind) => matches!(kind, LinkKind::Tun(_) | LinkKind::Wireguard | LinkKind::Other(_)),
             };
             if leads_out {
                 join(&mut next, namespace, count);
