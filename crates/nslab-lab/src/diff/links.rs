@@ -1,5 +1,7 @@
 //! Settings of interfaces: up, MTU, MAC, bridge, names, addresses.
 
+use std::collections::HashSet;
+
 use ipnet::IpNet;
 use nslab_kernel::link::{AddressGeneration, Bridge, Link, LinkKind};
 use nslab_types::IfName;
@@ -66,12 +68,13 @@ fn shown_bridge(link: &Link, bridge: &Bridge, wanted: &BridgeSettings) -> Bridge
     }
 }
 
-/// All interfaces of a namespace.
+/// All interfaces of a namespace; those in `renewed` get their addresses anew.
 pub(super) fn configure(
     place: usize,
     space: &DesiredNamespace,
     is: Option<&ActualNamespace>,
     ends: &Ends,
+    renewed: &HashSet<IfName>,
     steps: &mut Steps,
 ) {
     let interfaces = space.interfaces.iter().map(|interface| {
@@ -104,6 +107,11 @@ pub(super) fn configure(
     let interfaces = space.interfaces.iter().map(|interface| &interface.link);
     for wanted in space.links.iter().chain(interfaces) {
         let shown = is.filter(|_| ends.kept.contains(&wanted.name));
+        if renewed.contains(&wanted.name) {
+            addresses(place, wanted.name, &[], shown, steps);
+            addresses(place, wanted.name, &wanted.addresses, None, steps);
+            continue;
+        }
         addresses(place, wanted.name, &wanted.addresses, shown, steps);
     }
 }

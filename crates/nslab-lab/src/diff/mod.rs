@@ -1,6 +1,7 @@
 //! From what is and what shall be to the plan between them.
 
 mod cables;
+mod connected;
 mod interfaces;
 mod joined;
 mod links;
@@ -77,11 +78,14 @@ pub fn plan(desired: &Desired, actual: &Actual, running: &[RunningProgram]) -> P
     let mut ends = cables::diff(desired, actual, &mut steps);
     for (place, (space, is)) in desired.namespaces.iter().zip(&actual.namespaces).enumerate() {
         interfaces::diff(desired, place, is.as_ref(), &mut ends[place], &mut steps);
-        links::configure(place, space, is.as_ref(), &ends[place], &mut steps);
+        let renewed = is.as_ref().map(connected::without_routes).unwrap_or_default();
+        links::configure(place, space, is.as_ref(), &ends[place], &renewed, &mut steps);
         queues::diff(place, space, is.as_ref(), &ends[place], &mut steps);
         interfaces::configure(desired, place, is.as_ref(), &ends[place], &mut steps);
         ports::diff(place, space, is.as_ref(), &ends[place], &mut steps);
-        routing::diff(place, space, is.as_ref(), &ends[place].kept, &mut steps);
+        // The kernel takes routes and neighbours away with an interface's last address (`fib_disable_ip`).
+        let kept = ends[place].kept.difference(&renewed).copied().collect();
+        routing::diff(place, space, is.as_ref(), &kept, &mut steps);
         firewall(place, space, is.as_ref(), &mut steps);
         joined::table(place, space, is.as_ref(), &mut steps);
         way(place, space, is.as_ref(), &mut steps);

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use nslab_kernel::address::ChangeAddress;
 use nslab_kernel::link::{DelLink, LinkKind, NewLink, SetLink};
 use nslab_kernel::netlink::{Protocol, Request, Socket};
+use nslab_kernel::route::{self, ChangeRoute, Route};
 use nslab_lab::plan::Op;
 use nslab_testing::privileged;
 use nslab_types::IfName;
@@ -115,6 +116,44 @@ fn mends_what_was_broken_by_hand() {
         let forwards =
             site.node("c", "r").run(|| nslab_kernel::sysctl::read("net.ipv4.ip_forward")).unwrap().unwrap();
         assert_eq!(forwards, "1");
+        site.down("c");
+    });
+}
+
+/// The kernel makes them along with an address and says nothing when it cannot, as when it is killed there.
+#[test]
+fn the_kernels_own_routes_come_back() {
+    privileged(|| {
+        let site = Site::new();
+        let text = "name: c\nnodes: {a: {}, b: {forward: true, neighbours: [{address: 10.0.0.1, dev: eth0, \
+                    mac: 02:00:00:00:00:01}]}, c: {}}\nlinks:\n\
+                    - ['a 10.0.0.1/24 fd00::1/64', 'b 10.0.0.2/24 10.0.0.3/24 fd00::2/64']\n\
+                    - [b 10.0.1.1/31, c 10.0.1.0/31]\n";
+        let lab = wanted(text);
+        site.up(&lab);
+        let whole = site.shown(&lab);
+        for (node, to) in [
+            ("a", "10.0.0.0/24"),
+            ("a", "fd00::/64"),
+            ("b", "10.0.0.3/32"),
+            ("b", "10.0.1.0/31"),
+            ("c", "10.0.1.0/32"),
+        ] {
+            let to = to.parse().unwrap();
+            let mut socket = site.node("c", node).run(|| Socket::open(Protocol::Route)).unwrap().unwrap();
+            let routes = route::list(&mut socket).unwrap();
+            let of_kernel = |route: &Route| route.to == to && route.protocol == route::PROTOCOL_KERNEL;
+            let route = routes.into_iter().find(of_kernel).unwrap();
+            socket.request(&ChangeRoute { route, delete: true }).unwrap();
+            let built = site.up(&lab);
+            assert!(
+                built.plan.steps().any(|step| matches!(step.op, Op::AddAddress { .. })),
+                "{:?}",
+                built.plan
+            );
+            assert_same(&site.shown(&lab), &whole, &format!("without {to}: {:?}", built.plan));
+            assert_eq!(site.up(&lab).steps, 0);
+        }
         site.down("c");
     });
 }
