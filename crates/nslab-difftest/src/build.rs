@@ -64,7 +64,7 @@ impl Taken {
 
     /// What is in a namespace of the network.
     pub fn state(&self, space: usize) -> Option<&State> {
-        self.snapshot.namespaces[self.places[space]].state()
+        self.snapshot.namespaces.get(*self.places.get(space)?)?.state()
     }
 }
 

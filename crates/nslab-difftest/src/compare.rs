@@ -77,7 +77,9 @@ pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: 
         // On another of several ways it may be the neighbour that does not answer.
         && (hangs_on_neighbours(prediction) || prediction.ways().nth(1).is_some())
         && observed.told.iter().all(|told| {
-            is_host_unreachable(told) && (prediction.told == Some(*told) || gave_up(taken, observed, told))
+            is_host_unreachable(told) && (prediction.told == Some(*told)
+                    || gave_up(taken, observed, told)
+                    || is_own_word(taken, probe, prediction, observed, told))
         });
     if verdict != prediction.verdict && !given_up {
         return contradicts(
@@ -148,6 +150,29 @@ fn gave_up(taken: &Taken, observed: &Observation, told: &Told) -> bool {
             state.network.addresses.iter().any(|address| address.address.addr() == told.from)
         })
     })
+}
+
+/// Whether the sender's own host asked for a neighbour in vain that its own rules led the packet to, and says so with the source
+/// that they turn back to where the packet was to go: an address that need not be its own. Nothing of the packet left the host.
+fn is_own_word(
+    taken: &Taken,
+    probe: &Probe,
+    prediction: &Prediction,
+    observed: &Observation,
+    told: &Told,
+) -> bool {
+    let is_led_away = prediction
+        .cause
+        .as_ref()
+        .and_then(|cause| cause.packet.as_ref())
+        .is_some_and(|packet| packet.ip.destination != probe.destination);
+    let stays = prediction.hops.iter().all(|hop| taken.space(hop.namespace) == Some(probe.from));
+    is_led_away
+        && stays
+        && stops_asking(&prediction.hops)
+        && observed.seen.is_empty()
+        && observed.gave_up.contains(&probe.from)
+        && told.from == probe.destination
 }
 
 fn is_host_unreachable(told: &Told) -> bool {
@@ -237,3 +262,6 @@ pub fn describe(taken: &Taken, seen: &[Sighting]) -> String {
     };
     seen.iter().map(one).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;
