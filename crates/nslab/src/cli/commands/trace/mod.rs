@@ -3,24 +3,19 @@
 mod drops;
 mod record;
 mod report;
-mod rules;
-mod story;
 mod tell;
-mod weave;
 
-use std::collections::HashSet;
 use std::process::ExitCode;
-use std::time::Duration;
 
+use nslab_compare::{Facts, Story, Waiting};
 use nslab_kernel::Namespace;
 use nslab_kernel::link::LinkKind;
 use nslab_kernel::nftables::{Table, trace::TraceTable};
-use nslab_kernel::qdisc::QdiscKind;
 use nslab_lab::rootless;
 use nslab_observe::trace::{self, DropSource, NONCE, Options, Place, Probe};
 use nslab_predict::command::Shell;
-use nslab_predict::{Action, Network, Prediction, Question, Transport, Verdict, fix, predict};
-use nslab_snapshot::{Contents, Snapshot, State, Where};
+use nslab_predict::{Network, Question, Transport, Verdict, fix, predict};
+use nslab_snapshot::{Contents, Snapshot, State};
 use nslab_view::Explanation;
 
 pub(super) use report::Report;
@@ -31,12 +26,6 @@ use crate::cli::args::Trace;
 use crate::cli::error::{CliError, Kind};
 use crate::cli::output::Output;
 use crate::cli::places::Places;
-use story::{Facts, Story};
-
-/// Where nothing on the way delays packets, what is to happen happens within this time.
-const QUIET: Duration = Duration::from_millis(250);
-/// Protocols of IP of tunnels: IPv4 and IPv6 in IP, GRE.
-const TUNNELS: [u8; 3] = [4, 41, 47];
 
 pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
     // Before an ordinary user's process sees other files.
@@ -69,7 +58,7 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
     let mut prediction = predict(&network, &question);
     prediction.assumptions.append(&mut taken);
 
-    let near = near(&places.snapshot, source, meant);
+    let near = nslab_compare::near(&places.snapshot, source, meant);
     let (watched, numbers) = open(&places.snapshot, &near, &traces)?;
     let Some(from) = numbers.iter().position(|&place| place == source) else {
         return Err(CliError::new(Kind::Machine, format!("{} is gone", args.source)));
@@ -82,9 +71,13 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
         dont_fragment: question.packet.ip.dont_fragment,
         mark: question.packet.mark,
         nonce: seed,
-        ..Probe::new(from, address, story::kind(question.packet.transport))
+        ..Probe::new(from, address, nslab_compare::kind(question.packet.transport))
     };
-    let options = options(args, &places.snapshot, &near, &prediction);
+    let waiting = Waiting { limit: args.wait, ..Waiting::default() };
+    let options = Options {
+        rules: !args.no_rules,
+        ..nslab_compare::options(&places.snapshot, &near, &prediction, waiting)
+    };
     let mut drops = match loading {
         Some(loading) => loading.end(&watched),
         None => Err("an ordinary user may not".to_owned()),
@@ -168,32 +161,6 @@ fn port(state: Option<&State>, seed: [u8; NONCE]) -> u16 {
     first.saturating_add(u16::try_from(chance).unwrap_or(0))
 }
 
-/// The namespaces that a packet can get to: those that cables, and what lies on them, lead to. Their places in the snapshot.
-fn near(snapshot: &Snapshot, source: usize, meant: Option<usize>) -> Vec<usize> {
-    // Either way: what lies on a link of another namespace, a macvlan say, names it and is not named by it.
-    let mut joined: Vec<Vec<usize>> = vec![Vec::new(); snapshot.namespaces.len()];
-    for (place, space) in snapshot.namespaces.iter().enumerate() {
-        for peer in space.state().into_iter().flat_map(|state| &state.peers) {
-            if let Where::Namespace(other) = peer.namespace {
-                joined[place].push(other);
-                joined[other].push(place);
-            }
-        }
-    }
-    let mut found: Vec<usize> =
-        std::iter::once(source).chain(meant.filter(|&meant| meant != source)).collect();
-    let mut known: HashSet<usize> = found.iter().copied().collect();
-    let mut next = 0;
-    while let Some(&place) = found.get(next) {
-        next += 1;
-        let others = joined[place].iter().copied();
-        found.extend(
-            others.filter(|&other| snapshot.namespaces[other].state().is_some() && known.insert(other)),
-        );
-    }
-    found
-}
-
 /// Takes the tables of other traces out of a snapshot, which do nothing to packets; by the namespaces' places.
 fn take_traces(snapshot: &mut Snapshot) -> Vec<Vec<Table>> {
     let spaces = snapshot.namespaces.iter_mut();
@@ -236,55 +203,6 @@ fn open(
         numbers.push(number);
     }
     Ok((places, numbers))
-}
-
-/// The ports that an answer comes from before NAT puts back the one that was asked.
-fn answer_ports(prediction: &Prediction) -> Vec<u16> {
-    if !matches!(prediction.packet.transport, Transport::Udp { .. }) {
-        return Vec::new();
-    }
-    let changes = prediction.hops.iter().filter(|hop| hop.action == Action::Change);
-    let parts = changes.flat_map(|hop| hop.detail.split(", "));
-    let to = parts.filter_map(|part| part.strip_prefix("destination ")?.split_once(" → "));
-    let ports = to.filter_map(|(_, after)| after.rsplit_once(':')?.1.parse().ok());
-    ports.collect()
-}
-
-fn options(args: &Trace, snapshot: &Snapshot, near: &[usize], prediction: &Prediction) -> Options {
-    let states = || near.iter().filter_map(|&place| snapshot.namespaces[place].state());
-    let links = || states().flat_map(|state| &state.network.links);
-    let mut vxlan: Vec<u16> = links()
-        .filter_map(|link| match &link.kind {
-            // The kernel's own default (`drivers/net/vxlan/vxlan_core.c`).
-            Some(LinkKind::Vxlan(vxlan)) => Some(vxlan.port.unwrap_or(8472)),
-            _ => None,
-        })
-        .collect();
-    vxlan.sort_unstable();
-    vxlan.dedup();
-    let has_tunnels = links().any(|link| {
-        let kind = link.kind.as_ref().map(LinkKind::name);
-        // Those that modules bring into every namespace have no far end.
-        link.up && matches!(kind, Some("gre" | "gretap" | "ipip" | "sit" | "ip6gre" | "ip6gretap" | "ip6tnl"))
-    });
-    // Where something on the way may hold a packet back, it is waited for as long as is allowed.
-    let delays = states().any(|state| {
-        let mut kinds = state.network.queues.qdiscs.iter().map(|qdisc| &qdisc.kind);
-        kinds.any(|kind| {
-            !matches!(
-                kind,
-                QdiscKind::Noqueue | QdiscKind::PfifoFast | QdiscKind::Ingress | QdiscKind::Clsact
-            )
-        })
-    });
-    Options {
-        limit: args.wait,
-        quiet: if delays { args.wait } else { QUIET.min(args.wait) },
-        vxlan,
-        tunnels: if has_tunnels { TUNNELS.to_vec() } else { Vec::new() },
-        ports: answer_ports(prediction),
-        rules: !args.no_rules,
-    }
 }
 
 /// An error of tracing, with what to do about it.

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use nslab_compare::Story;
 use nslab_kernel::packet::{Frame, PacketKind};
 use nslab_observe::pcapng::{Direction, Interface, Names, Recorder, Rotation, Section, Sighted};
 use nslab_observe::trace::{Captured, Trace, What};
 use nslab_predict::Verdict;
 
-use super::story::Story;
 use crate::cli::commands::capture::record::cannot_write;
 use crate::cli::commands::capture::view::View;
 use crate::cli::error::CliError;

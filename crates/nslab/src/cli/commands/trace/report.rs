@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
+use nslab_compare::{Step, Story};
 use nslab_observe::trace::{Heard, Role, Trace};
 use nslab_predict::Code;
 use nslab_view::Explanation;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::story::Story;
-use super::weave::Step;
 use crate::cli::commands::explain;
 
 /// What became of a packet.
@@ -164,7 +163,7 @@ impl Report {
             action: nslab_view::action_word(step.action),
             detail: step.detail.clone(),
             sight: step.sight.as_str(),
-            by: step.by.map(super::weave::By::as_str),
+            by: step.by.map(nslab_compare::By::as_str),
         };
         let steps = story.ways.iter().flat_map(|(role, steps)| steps.iter().map(|step| at(*role, step)));
         Self {

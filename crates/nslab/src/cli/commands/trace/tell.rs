@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
+use nslab_compare::{By, Step, Story};
 use nslab_observe::trace::{Heard, Role, Trace};
 use nslab_predict::Verdict;
 use nslab_view::{Explanation, Style, TraceRow, TraceSection, trace_sections};
 
-use super::story::{self, Story};
-use super::weave::{By, Step};
 use crate::cli::output::duration;
 
 /// The ways step by step, then what became of it, and how that stands to the prediction.
@@ -27,7 +26,7 @@ pub(super) fn text(
         .ways
         .iter()
         .map(|(role, steps)| {
-            let (steps, left) = story::shown(steps);
+            let (steps, left) = nslab_compare::shown(steps);
             let title = match role {
                 Role::Request => None,
                 Role::Answer => Some("the answer".to_owned()),
@@ -44,7 +43,7 @@ pub(super) fn text(
     text += &trace_sections(&sections, style);
     text += &verdict(story, explanation, style);
     let predicted = explanation.prediction.verdict;
-    if let Some(why) = story::unknown(explanation.prediction) {
+    if let Some(why) = nslab_compare::unknown(explanation.prediction) {
         text += &format!("the prediction was `unknown`: {why}\n");
     } else if story.differences.is_empty() {
         text += &format!("as predicted{}\n", time(story, trace));

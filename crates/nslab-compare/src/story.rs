@@ -8,50 +8,59 @@ use nslab_predict::{Code, Evidence, Hop, Prediction, Transport, Verdict};
 use nslab_snapshot::Snapshot;
 use nslab_view::TraceSight as Sight;
 
-use super::rules;
-use super::weave::{By, Known, Step, flow, weave};
+use crate::rules;
+use crate::weave::{By, Known, Step, flow, weave};
 
 /// What became of the packet, beside what was predicted.
 #[derive(Debug)]
-pub(super) struct Story {
+pub struct Story {
     /// What really became of it.
-    pub(super) verdict: Verdict,
+    pub verdict: Verdict,
     /// The ways of the packet, its answer and the error about it, as far as there are such.
-    pub(super) ways: Vec<(Role, Vec<Step>)>,
+    pub ways: Vec<(Role, Vec<Step>)>,
     /// In what the prediction was wrong, sentences.
-    pub(super) differences: Vec<String>,
+    pub differences: Vec<String>,
     /// Where it ended, if that is not where it was predicted to.
-    pub(super) end: Option<End>,
+    pub end: Option<End>,
     /// By what it was seen.
-    pub(super) evidence: BTreeSet<By>,
+    pub evidence: BTreeSet<By>,
     /// It arrived, and nobody needs to answer.
-    pub(super) is_unanswered: bool,
+    pub is_unanswered: bool,
 }
 
 /// Where a packet was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct End {
-    pub(super) code: Code,
+pub struct End {
+    /// What stopped it; [`Code::Unmodelled`] if only the place is known.
+    pub code: Code,
     /// The place of the namespace in the snapshot.
-    pub(super) namespace: usize,
-    pub(super) link: Option<u32>,
-    pub(super) object: String,
-    pub(super) text: String,
+    pub namespace: usize,
+    /// The interface.
+    pub link: Option<u32>,
+    /// The object to blame, if one is known: a rule, say; else what it was last seen at.
+    pub object: String,
+    /// In words.
+    pub text: String,
 }
 
 /// All that is known.
-#[derive(Clone, Copy)]
-pub(super) struct Facts<'a> {
-    pub(super) snapshot: &'a Snapshot,
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// What the prediction is of.
+    pub snapshot: &'a Snapshot,
     /// For each place of the trace its place in the snapshot.
-    pub(super) places: &'a [usize],
-    pub(super) probe: &'a Probe,
-    pub(super) prediction: &'a Prediction,
-    pub(super) trace: &'a Trace,
+    pub places: &'a [usize],
+    /// What was sent.
+    pub probe: &'a Probe,
+    /// What was to become of it.
+    pub prediction: &'a Prediction,
+    /// What was seen of it.
+    pub trace: &'a Trace,
 }
 
 impl Story {
-    pub(super) fn of(facts: Facts<'_>) -> Self {
+    /// Holds one against the other.
+    pub fn of(facts: Facts<'_>) -> Self {
         let Facts { prediction, trace, .. } = facts;
         let arrived = facts.has_arrived();
         let (verdict, is_unanswered) = facts.verdict(arrived);
@@ -304,7 +313,7 @@ impl Facts<'_> {
 }
 
 /// Whether a step says that the prediction was wrong.
-pub(super) fn is_difference(step: &Step) -> bool {
+pub(crate) fn is_difference(step: &Step) -> bool {
     matches!(step.sight, Sight::Missing | Sight::Unforeseen)
 }
 
@@ -325,7 +334,7 @@ fn is_told(heard: Heard, told: nslab_predict::Told) -> bool {
 }
 
 /// Why a verdict was not predicted.
-pub(super) fn unknown(prediction: &Prediction) -> Option<String> {
+pub fn unknown(prediction: &Prediction) -> Option<String> {
     let cause = prediction.cause.as_ref().filter(|_| prediction.verdict == Verdict::Unknown)?;
     match &cause.evidence {
         Evidence::Doubts(doubts) if !doubts.is_empty() => {
@@ -337,7 +346,7 @@ pub(super) fn unknown(prediction: &Prediction) -> Option<String> {
 }
 
 /// What a probe of a packet is.
-pub(super) fn kind(transport: Transport) -> Kind {
+pub fn kind(transport: Transport) -> Kind {
     match transport {
         Transport::Icmp { id, .. } => Kind::Echo { id },
         Transport::Udp { source, destination } => Kind::Udp { source, destination },
@@ -347,7 +356,7 @@ pub(super) fn kind(transport: Transport) -> Kind {
 }
 
 /// What was predicted and is left out, as nothing of it was seen: all behind the first step that is missing.
-pub(super) fn shown(steps: &[Step]) -> (&[Step], usize) {
+pub fn shown(steps: &[Step]) -> (&[Step], usize) {
     let missing = steps.iter().position(|step| step.sight == Sight::Missing);
     let Some(missing) = missing else { return (steps, 0) };
     let later = |step: &Step| matches!(step.sight, Sight::Seen | Sight::Unforeseen | Sight::Detail);

@@ -120,6 +120,6 @@ fn end(flow: &Flow, source: bool) -> String {
 }
 
 /// Between whom.
-pub(in crate::cli::commands::trace) fn flow(flow: &Flow) -> String {
+pub(crate) fn flow(flow: &Flow) -> String {
     format!("{} → {}", end(flow, true), end(flow, false))
 }

@@ -10,37 +10,47 @@ use nslab_predict::{Action, Hop};
 use nslab_snapshot::{Snapshot, State};
 use nslab_view::TraceSight as Sight;
 
-pub(super) use quiet::flow;
+pub(crate) use quiet::flow;
 
-use super::rules;
+use crate::rules;
 
 /// A step of a packet's way, predicted or seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) sight: Sight,
+pub struct Step {
+    /// How it stands to the prediction.
+    pub sight: Sight,
     /// Since the probe was sent.
-    pub(super) at: Option<Duration>,
+    pub at: Option<Duration>,
     /// The place of the namespace in the snapshot.
-    pub(super) namespace: usize,
-    pub(super) link: Option<IfIndex>,
-    pub(super) action: Action,
-    pub(super) object: String,
-    pub(super) detail: String,
+    pub namespace: usize,
+    /// The interface, if it is at one.
+    pub link: Option<IfIndex>,
+    /// What happens.
+    pub action: Action,
+    /// By what: a route, a rule, an interface.
+    pub object: String,
+    /// In words.
+    pub detail: String,
     /// By what it was seen.
-    pub(super) by: Option<By>,
+    pub by: Option<By>,
 }
 
 /// By what something was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum By {
+pub enum By {
+    /// The kernel's tracepoints.
     Tracepoints,
+    /// What netfilter tells of rules.
     Rules,
+    /// Packet sockets.
     Packets,
+    /// The socket that sent it.
     Socket,
 }
 
 impl By {
-    pub(super) fn as_str(self) -> &'static str {
+    /// Its name, as in JSON.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Tracepoints => "kernel tracepoints",
             Self::Rules => "nft trace",
@@ -52,20 +62,20 @@ impl By {
 
 /// What is known beside events.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
-    pub(super) snapshot: &'a Snapshot,
+pub(crate) struct Known<'a> {
+    pub(crate) snapshot: &'a Snapshot,
     /// For each place of the trace its place in the snapshot.
-    pub(super) places: &'a [usize],
+    pub(crate) places: &'a [usize],
     /// Places of the snapshot where rules are traced.
-    pub(super) traced: &'a [usize],
+    pub(crate) traced: &'a [usize],
     /// The packet came to be.
-    pub(super) made: bool,
+    pub(crate) made: bool,
     /// The probe was answered.
-    pub(super) answered: bool,
+    pub(crate) answered: bool,
     /// Its receiver heard of it.
-    pub(super) heard: bool,
+    pub(crate) heard: bool,
     /// The kernel refused to send it.
-    pub(super) refused: bool,
+    pub(crate) refused: bool,
 }
 
 impl<'a> Known<'a> {
@@ -79,7 +89,7 @@ impl<'a> Known<'a> {
 }
 
 /// The steps of one packet.
-pub(super) fn weave(known: Known<'_>, role: Role, hops: &[Hop], events: &[Event]) -> Vec<Step> {
+pub(crate) fn weave(known: Known<'_>, role: Role, hops: &[Hop], events: &[Event]) -> Vec<Step> {
     let own: Vec<(usize, &Event)> = events
         .iter()
         .filter(|event| event.role() == Some(role))

@@ -7,7 +7,7 @@ use nslab_observe::trace::Met;
 use nslab_snapshot::State;
 
 /// What it is called, as predictions call it.
-pub(super) fn object(met: &Met) -> String {
+pub(crate) fn object(met: &Met) -> String {
     match &met.step {
         TraceStep::Rule { handle, .. } | TraceStep::Return { handle: Some(handle) } => {
             format!("{} {} handle {handle}", met.table, met.chain)
@@ -17,17 +17,17 @@ pub(super) fn object(met: &Met) -> String {
 }
 
 /// Whether it drops the packet.
-pub(super) fn drops(met: &Met) -> bool {
+pub(crate) fn drops(met: &Met) -> bool {
     matches!(met.step, TraceStep::Rule { verdict: Verdict::Drop, .. } | TraceStep::Policy(Policy::Drop))
 }
 
 /// Whether it says more than that a chain came to its end.
-pub(super) fn is_telling(met: &Met) -> bool {
+pub(crate) fn is_telling(met: &Met) -> bool {
     matches!(met.step, TraceStep::Rule { .. } | TraceStep::Policy(Policy::Drop))
 }
 
 /// Its text, with the hook if that is known.
-pub(super) fn detail(state: Option<&State>, hook: Option<Hook>, met: &Met) -> String {
+pub(crate) fn detail(state: Option<&State>, hook: Option<Hook>, met: &Met) -> String {
     let text = match &met.step {
         TraceStep::Rule { handle, verdict } => rule(state, met, *handle).unwrap_or_else(|| word(verdict)),
         TraceStep::Policy(Policy::Drop) => format!("the policy `drop` of {} {}", met.table, met.chain),

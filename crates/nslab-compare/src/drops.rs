@@ -1,0 +1,70 @@
+//! The kernel's tracepoints as a source of evidence: which packets it throws away, and why.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use nslab_kernel::NamespaceId;
+use nslab_observe::trace::{DropSource, Dropped};
+use nslab_tracepoints::{Filter, Tracepoints, Unavailable, What};
+
+/// Few packets are dropped in so short a time.
+const MEMORY: u32 = 1 << 18;
+
+/// Packets that the kernel throws away in namespaces that are watched.
+#[derive(Debug)]
+pub struct Drops {
+    points: Tracepoints,
+    /// By the inode numbers of their files.
+    namespaces: HashMap<u32, NamespaceId>,
+}
+
+impl Drops {
+    /// Loads the programs; nothing is watched yet. It takes root, and some 50 ms.
+    pub fn open() -> Result<Self, Unavailable> {
+        let filter = Filter { namespaces: Some(Vec::new()), memory: MEMORY, ..Filter::default() };
+        Ok(Self { points: Tracepoints::open(&filter)?, namespaces: HashMap::new() })
+    }
+
+    /// Watches these namespaces, too.
+    pub fn watch(&mut self, namespaces: impl IntoIterator<Item = NamespaceId>) -> Result<(), Unavailable> {
+        for id in namespaces {
+            let Ok(inode) = u32::try_from(id.inode) else { continue };
+            self.points.watch(inode)?;
+            self.namespaces.insert(inode, id);
+        }
+        Ok(())
+    }
+
+    /// Watches none any more, and forgets what it has seen.
+    pub fn clear(&mut self) {
+        for (inode, _) in self.namespaces.drain() {
+            self.points.unwatch(inode);
+        }
+        self.points.for_each(|_| ControlFlow::Continue(()));
+    }
+}
+
+impl DropSource for Drops {
+    fn drain(&mut self, each: &mut dyn FnMut(Dropped<'_>)) {
+        let mut all = Vec::new();
+        self.points.for_each(|event| {
+            if let (What::Dropped { reason, location }, Some(namespace), Some(network)) =
+                (event.what, event.namespace, event.network)
+            {
+                let packet = event.bytes.get(network..).unwrap_or_default().to_vec();
+                all.push((event.time, namespace, packet, reason, location));
+            }
+            ControlFlow::Continue(())
+        });
+        for (time, namespace, packet, reason, location) in all {
+            let Some(&namespace) = self.namespaces.get(&namespace) else { continue };
+            let reason = reason.map(|reason| self.points.names().reason(reason).into_owned());
+            let reason = reason.as_deref().unwrap_or("dropped");
+            each(Dropped { namespace, time, packet: &packet, reason, location: Some(location) });
+        }
+    }
+
+    fn function(&mut self, address: u64) -> Option<String> {
+        Some(self.points.names().symbol(address)?.name.to_string())
+    }
+}
