@@ -23,6 +23,8 @@ pub(crate) struct Kernel {
     pub(crate) debian: bool,
     /// Files of modules that it shall not find, below the directory of its release.
     pub(crate) without: Vec<PathBuf>,
+    /// Options on its command line, besides those that every machine gets.
+    pub(crate) boot: Vec<String>,
 }
 
 impl Kernel {
@@ -232,6 +234,7 @@ fn ready(directory: &Path, busybox: &Path, debian: bool) -> Result<Kernel, Error
         busybox: absolute(busybox)?,
         debian,
         without: Vec::new(),
+        boot: Vec::new(),
     })
 }
 

@@ -178,9 +178,9 @@ fn options(kernel: &Kernel, size: Size, kvm: bool) -> Vec<String> {
     options.extend(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"].map(text));
     options.extend([text("-kernel"), kernel.image.display().to_string()]);
     options.extend(["-initrd", "initramfs", "-append"].map(text));
-    options.push(text(
-        "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off cryptomgr.notests tsc=reliable",
-    ));
+    let line = "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off cryptomgr.notests tsc=reliable"
+        .to_owned();
+    options.push(std::iter::once(line).chain(kernel.boot.iter().cloned()).collect::<Vec<_>>().join(" "));
     options.extend(["-serial", "file:console.log"].map(text));
     options.extend(["-chardev", "socket,id=files,path=files.socket"].map(text));
     options.extend(["-device", "vhost-user-fs-pci,chardev=files,tag=host"].map(text));

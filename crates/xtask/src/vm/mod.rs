@@ -40,6 +40,7 @@ const PACKAGES: [&str; 5] = ["nslab-testing", "nslab-kernel", "nslab-lab", "nsla
   cargo xtask vm-test 6.1 -- full_kernel         what most kernels in use lack, in Debian 12's own
   cargo xtask vm-test 6.12-cloud -p nslab-kernel -- links:: --test-threads=1
   cargo xtask vm-test --without nf_tables,bridge -- without_modules
+  cargo xtask vm-test 6.12 --boot lockdown=confidentiality -p nslab -- locked_down
   cargo xtask vm-test ../linux/linux-image-6.19.0_amd64.deb
 
 The exit status is 1 if a test fails, 2 for bad usage, 3 if this machine cannot do it.")]
@@ -92,6 +93,9 @@ struct MachineArgs {
     /// A module that the kernel shall not find, nor what depends on it, such as `nf_tables` (may be given several times)
     #[arg(long, value_name = "MODULE", value_delimiter = ',')]
     without: Vec<String>,
+    /// An option for the kernel, such as `lockdown=confidentiality` (may be given several times)
+    #[arg(long, value_name = "OPTION")]
+    boot: Vec<String>,
 }
 
 /// Under KVM a machine has booted within this time, which is a multiple of what it takes.
@@ -284,7 +288,7 @@ impl Place {
     /// The kernel that is asked for, fetched if need be.
     fn kernel(&self, args: &MachineArgs) -> Result<Kernel, Error> {
         let kernel = self.store.kernel(&args.kernel)?;
-        kernel.hide(&args.without)
+        Ok(Kernel { boot: args.boot.clone(), ..kernel.hide(&args.without)? })
     }
 
     fn start(&self, kernel: &Kernel, job: &Job) -> Result<Machine, Error> {
@@ -313,6 +317,8 @@ impl Place {
 fn environment() -> Vec<(String, String)> {
     let mut all: Vec<_> = std::env::vars()
         .filter(|(name, _)| ["NSLAB_", "PROPTEST_", "RUST_"].iter().any(|start| name.starts_with(start)))
+        // That is for this machine's processors.
+        .filter(|(name, _)| name != "RUST_TEST_THREADS")
         .collect();
     // The system's own programs first: those of version managers start many processes, which is slow in an emulation.
     let mut path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
