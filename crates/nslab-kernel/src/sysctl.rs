@@ -3,13 +3,14 @@
 //! The kernel shows the calling *thread's* namespace there, so these functions act on the one that the thread is in
 //! (see [`Namespace::run`](crate::Namespace::run)).
 
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+mod directory;
+
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+pub use self::directory::{Directory, Tree};
 use crate::error::{Context, Error, Result};
 
 /// Where sysctls are.
@@ -48,52 +49,6 @@ pub fn write(key: &str, value: &str) -> Result<()> {
             Err(errno) => Err(errno.into()),
         })
         .map_err(|error| failure(key, format!("set {key} to {value}"), error))
-}
-
-/// A directory of sysctls, open: of the namespace that the thread was in when it was opened, wherever that thread is now.
-///
-/// To read several of one namespace this is the quick way. The directories of all namespaces share the hash chain of their
-/// name (`proc_sys_compare`, `fs/proc/proc_sysctl.c`), so that each step of a path costs the more, the more namespaces there
-/// are.
-#[derive(Debug)]
-pub struct Directory {
-    fd: OwnedFd,
-    key: String,
-}
-
-impl Directory {
-    /// Opens one by its dotted key, as `net.ipv4`.
-    pub fn open(key: &str) -> Result<Self> {
-        Self::at(CWD, &path(key), key)
-    }
-
-    /// One below it, as `conf.all` below `net.ipv4`.
-    pub fn directory(&self, key: &str) -> Result<Self> {
-        Self::at(self.fd.as_fd(), &relative(key), &format!("{}.{key}", self.key))
-    }
-
-    fn at(above: BorrowedFd<'_>, path: &Path, key: &str) -> Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(above, path, flags, Mode::empty());
-        let fd = fd.map_err(|error| failure(key, format!("open {key}"), error.into()))?;
-        Ok(Self { fd, key: key.to_owned() })
-    }
-
-    /// The value of one in it, without the newline at its end.
-    pub fn read(&self, key: &str) -> Result<String> {
-        let failed = |error: io::Error| {
-            let key = format!("{}.{key}", self.key);
-            failure(&key, format!("read {key}"), error)
-        };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.fd, relative(key), flags, Mode::empty());
-        let mut value = String::new();
-        std::fs::File::from(file.map_err(|error| failed(error.into()))?)
-            .read_to_string(&mut value)
-            .map_err(failed)?;
-        value.truncate(value.trim_end_matches('\n').len());
-        Ok(value)
-    }
 }
 
 /// All sysctls at or below `key`, as keys that [`read`] and [`write()`] take: dotted where no part has a dot in it.
@@ -241,19 +196,6 @@ mod tests {
         assert!(text("net.ipv4.conf").contains("directory"));
         let lacks = hint(Path::new("/proc/sys/net/sctp/nonesuch"));
         assert!(lacks.contains("CONFIG_IP_SCTP") || Path::new("/proc/sys/net/sctp").exists(), "{lacks}");
-    }
-
-    #[test]
-    fn an_open_directory_gives_the_same() {
-        let directory = Directory::open("net.ipv4").unwrap();
-        assert_eq!(directory.read("ip_forward").unwrap(), read("net.ipv4.ip_forward").unwrap());
-        let all = directory.directory("conf.all").unwrap();
-        assert_eq!(all.read("rp_filter").unwrap(), read("net.ipv4.conf.all.rp_filter").unwrap());
-        let missing = all.read("nonesuch").unwrap_err().to_string();
-        assert!(missing.contains("net.ipv4.conf.all.nonesuch"), "{missing}");
-        assert!(Directory::open("net.ipv4.ip_forward").is_err());
-        let outside = all.read("../../../../../etc/hostname").unwrap_err().to_string();
-        assert!(outside.contains("cannot"), "{outside}");
     }
 
     #[test]

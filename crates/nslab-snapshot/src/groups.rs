@@ -1,11 +1,12 @@
 //! Which groups interfaces have joined.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nslab_kernel::link::IfIndex;
 use serde::{Deserialize, Serialize};
+
+use crate::procnet::ProcNet;
 
 /// A group that an interface has joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,11 +23,12 @@ impl Membership {
     /// All of the namespace that the thread is in, sorted (`net/ipv4/igmp.c`, `net/ipv6/mcast.c`). The error is a sentence's
     /// part.
     pub fn list() -> Result<Vec<Self>, String> {
-        list()
+        list(&ProcNet::open().map_err(|error| format!("cannot open /proc/thread-self/net: {error}"))?)
     }
 }
 
-fn list() -> Result<Vec<Membership>, String> {
+pub(crate) fn list(files: &ProcNet) -> Result<Vec<Membership>, String> {
+    let text = |name| text(files, name);
     let mut all = Vec::new();
     all.extend(ipv4(&text("igmp")?));
     all.extend(ipv6(&text("igmp6")?));
@@ -46,12 +48,9 @@ fn list() -> Result<Vec<Membership>, String> {
 }
 
 /// A file of the namespace; empty if the kernel has no such protocol.
-fn text(name: &str) -> Result<String, String> {
-    let path = format!("/proc/thread-self/net/{name}");
-    match std::fs::read_to_string(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(format!("cannot read {path}: {error}")),
-        read => Ok(read.unwrap_or_default()),
-    }
+fn text(files: &ProcNet, name: &str) -> Result<String, String> {
+    let read = files.read(name).map_err(|error| format!("cannot read /proc/thread-self/net/{name}: {error}"));
+    Ok(read?.unwrap_or_default())
 }
 
 /// A line for each interface with its number, and below it one for each group: the address as a number of the machine's own

@@ -14,6 +14,7 @@ mod mounts;
 mod name;
 mod peers;
 mod places;
+mod procnet;
 mod programs;
 mod raw;
 mod read;

@@ -4,20 +4,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nslab_kernel::sock_diag::{InetSocket, Protocol, State};
 
+use crate::procnet::ProcNet;
+
 /// TCP's numbers of states that others use too (`include/net/tcp_states.h`).
 const ESTABLISHED: u8 = 1;
 const CLOSE: u8 = 7;
 
 /// Those of the namespace that the thread is in, which take packets from anybody (`raw_seq_show`, `net/ipv4/raw.c`). Which
 /// interface one is bound to, if it is to one, is not told.
-pub(crate) fn list() -> std::io::Result<Vec<InetSocket>> {
+pub(crate) fn list(files: &ProcNet) -> std::io::Result<Vec<InetSocket>> {
     let mut sockets = Vec::new();
     for table in ["raw", "raw6"] {
-        match std::fs::read_to_string(format!("/proc/thread-self/net/{table}")) {
-            Ok(text) => sockets.extend(text.lines().skip(1).filter_map(parse)),
+        match files.read(table)? {
+            Some(text) => sockets.extend(text.lines().skip(1).filter_map(parse)),
             // A kernel without IPv6.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && table == "raw6" => {}
-            Err(error) => return Err(error),
+            None if table == "raw6" => {}
+            None => return Err(std::io::ErrorKind::NotFound.into()),
         }
     }
     Ok(sockets)

@@ -4,14 +4,16 @@ use nslab_kernel::namespace::Entered;
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::Ruleset;
 use nslab_kernel::state::Select;
+use nslab_kernel::sysctl::Tree;
 use nslab_kernel::{NamespaceId, NamespaceState, conntrack, parallel, sock_diag};
 
 use crate::discover::{All, Found};
 use crate::error::Result;
 use crate::holders::Holders;
+use crate::procnet::ProcNet;
 use crate::programs::Programs;
 use crate::{
-    Contents, Gap, Listener, Membership, Name, Namespace, Options, Part, Settings, State, mark, peers, raw,
+    Contents, Gap, Listener, Name, Namespace, Options, Part, Settings, State, groups, mark, peers, raw,
 };
 
 /// What nslab writes to the alias of a node's `lo`, before the lab and the node.
@@ -23,17 +25,45 @@ pub(crate) struct Opened {
     pub(crate) socket: Socket,
 }
 
+/// Of more namespaces than this, sysctls are read in trees of our own: one costs as much as some tens of them save.
+const LEAST_FOR_TREES: usize = 100;
+/// So many namespaces are read in one tree.
+const NAMESPACES_IN_TREE: usize = 16;
+
+/// A thread on its way from namespace to namespace.
+struct Visit {
+    stay: Option<Entered>,
+    /// Where it reads sysctls.
+    tree: Tree,
+    /// So many namespaces more are read there.
+    left: usize,
+}
+
+impl Visit {
+    /// The tree for the next namespace.
+    fn tree(&mut self) -> &Tree {
+        if self.left == 0 {
+            // Not for every user, and not in every kernel.
+            (self.tree, self.left) =
+                Tree::own().map_or_else(|_| (Tree::shared(), usize::MAX), |tree| (tree, NAMESPACES_IN_TREE));
+        }
+        self.left -= 1;
+        &self.tree
+    }
+}
+
 /// Reads all namespaces, several at once.
 pub(crate) fn all(all: &All, options: Options) -> Result<Vec<Namespace>> {
     let holders = &all.holders;
     let programs = Programs::of_machine();
+    let many = all.found.len() > LEAST_FOR_TREES;
     let read = parallel::map_with(
         &all.found,
-        || None,
-        |stay, found| {
+        || Visit { stay: None, tree: Tree::shared(), left: if many { 0 } else { usize::MAX } },
+        |visit, found| {
             let state = match &found.handle {
                 Ok(handle) => {
-                    one(handle, found.names.contains(&Name::Host), holders, &programs, options, stay)
+                    one(handle, found.names.contains(&Name::Host), holders, &programs, options, visit)
                         .map_err(|error| error.to_string())
                 }
                 Err(why) => Err(why.clone()),
@@ -110,19 +140,22 @@ fn one(
     holders: &Holders,
     programs: &Programs,
     options: Options,
-    stay: &mut Option<Entered>,
+    visit: &mut Visit,
 ) -> nslab_kernel::Result<(State, Opened)> {
-    namespace.enter_next(stay)?;
+    namespace.enter_next(&mut visit.stay)?;
     let mut gaps = Vec::new();
     let mut socket = Socket::open(Protocol::Route)?;
     mark::set(&socket);
     let network = NamespaceState::read(&mut socket, Select { tables: true })?;
-    let (mut settings, unread) = Settings::read(&mut socket);
+    let (mut settings, unread) = Settings::read(&mut socket, visit.tree());
     gaps.extend(unread.into_iter().map(|why| Gap { part: Part::Settings, why }));
     if is_host {
         settings.read_machine();
     }
-    let groups = Membership::list().map_err(|why| gaps.push(Gap { part: Part::Groups, why })).ok();
+    let files = ProcNet::open();
+    let files = files.as_ref().map_err(|error| format!("cannot open /proc/thread-self/net: {error}"));
+    let groups = files.clone().and_then(groups::list);
+    let groups = groups.map_err(|why| gaps.push(Gap { part: Part::Groups, why })).ok();
     let mut filter = Socket::open(Protocol::Netfilter);
     filter.iter().for_each(mark::set);
     let nftables = gap(&mut gaps, Part::Nftables, with(&mut filter, Ruleset::read));
@@ -143,7 +176,11 @@ fn one(
         }
     };
     for protocol in unknown {
-        let listed = if protocol == sock_diag::Protocol::Raw { raw::list().ok() } else { None };
+        let listed = if protocol == sock_diag::Protocol::Raw {
+            files.clone().ok().and_then(|files| raw::list(files).ok())
+        } else {
+            None
+        };
         let why = match listed {
             Some(listed) if listed.is_empty() => continue,
             Some(listed) => {
@@ -163,7 +200,7 @@ fn one(
         network,
         settings,
         nftables,
-        xtables: xtables(&mut gaps),
+        xtables: xtables(files, &mut gaps),
         sockets,
         groups,
         connections,
@@ -193,15 +230,23 @@ fn gap<T: Default>(gaps: &mut Vec<Gap>, part: Part, read: std::result::Result<T,
 
 /// The tables of the older iptables, arptables and ip6tables of the namespace that the thread is in. The kernel lists
 /// one once somebody has looked at it.
-fn xtables(gaps: &mut Vec<Gap>) -> Vec<String> {
+fn xtables(files: std::result::Result<&ProcNet, String>, gaps: &mut Vec<Gap>) -> Vec<String> {
+    let files = match files {
+        Ok(files) => files,
+        Err(why) => {
+            gaps.push(Gap { part: Part::Xtables, why });
+            return Vec::new();
+        }
+    };
     let mut tables = Vec::new();
     for kind in ["ip_tables", "ip6_tables", "arp_tables"] {
-        let path = format!("/proc/thread-self/net/{kind}_names");
-        match std::fs::read_to_string(&path) {
-            Ok(text) => tables.extend(text.lines().map(|table| format!("{kind}: {table}"))),
-            // The kernel has none of that kind.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => gaps.push(Gap { part: Part::Xtables, why: format!("cannot read {path}: {error}") }),
+        match files.read(&format!("{kind}_names")) {
+            Ok(text) => tables
+                .extend(text.iter().flat_map(|text| text.lines()).map(|table| format!("{kind}: {table}"))),
+            Err(error) => gaps.push(Gap {
+                part: Part::Xtables,
+                why: format!("cannot read /proc/thread-self/net/{kind}_names: {error}"),
+            }),
         }
     }
     tables

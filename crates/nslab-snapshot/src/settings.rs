@@ -6,7 +6,7 @@ use std::str::FromStr;
 use nslab_kernel::link::{Ipv4Settings, Ipv6Settings};
 use nslab_kernel::netconf;
 use nslab_kernel::netlink::Socket;
-use nslab_kernel::sysctl::Directory;
+use nslab_kernel::sysctl::{Directory, Tree};
 use serde::{Deserialize, Serialize};
 
 /// Settings of a namespace as a whole. Those of each link are with the link
@@ -104,17 +104,12 @@ impl Default for Settings {
 struct Problems(RefCell<Vec<String>>);
 
 impl Problems {
-    /// What is there, without what is not; the rest is noted.
-    fn note<T>(&self, read: nslab_kernel::Result<T>) -> Option<T> {
-        match read {
-            Ok(read) => Some(read),
-            Err(error) => {
-                if error.errno() != Some(rustix::io::Errno::NOENT) {
-                    self.0.borrow_mut().push(error.to_string());
-                }
-                None
-            }
-        }
+    /// What is there, if it could be read; else that is noted.
+    fn note<T>(&self, read: nslab_kernel::Result<Option<T>>) -> Option<T> {
+        read.unwrap_or_else(|error| {
+            self.0.borrow_mut().push(error.to_string());
+            None
+        })
     }
 }
 
@@ -125,8 +120,8 @@ struct Sysctls<'a> {
 }
 
 impl<'a> Sysctls<'a> {
-    fn open(key: &str, problems: &'a Problems) -> Self {
-        Self { directory: problems.note(Directory::open(key)), problems }
+    fn open(tree: &Tree, key: &str, problems: &'a Problems) -> Self {
+        Self { directory: problems.note(tree.directory(key)), problems }
     }
 
     fn below(&self, key: &str) -> Self {
@@ -158,9 +153,9 @@ impl<'a> Sysctls<'a> {
 impl Settings {
     /// Reads those of the namespace in which the thread is; `socket` is a routing socket of it. With them comes what is there
     /// and could not be read, a sentence's part each; the setting is then as if at its default.
-    pub fn read(socket: &mut Socket) -> (Self, Vec<String>) {
+    pub fn read(socket: &mut Socket, tree: &Tree) -> (Self, Vec<String>) {
         let problems = Problems::default();
-        let settings = Self::of(socket, &problems);
+        let settings = Self::of(socket, tree, &problems);
         (settings, problems.0.into_inner())
     }
 
@@ -171,16 +166,16 @@ impl Settings {
             (limit("net.ipv4.neigh.default.gc_thresh3"), limit("net.ipv6.neigh.default.gc_thresh3"));
     }
 
-    fn of(socket: &mut Socket, problems: &Problems) -> Self {
+    fn of(socket: &mut Socket, tree: &Tree, problems: &Problems) -> Self {
         let default = Self::default();
-        let (v4, v6) = (Sysctls::open("net.ipv4", problems), Sysctls::open("net.ipv6", problems));
+        let (v4, v6) = (Sysctls::open(tree, "net.ipv4", problems), Sysctls::open(tree, "net.ipv6", problems));
         let all4 = v4.below("conf.all");
         let icmp6 = v6.below("icmp");
         let both = |key: &str| (v4.on(key, false), v6.on(key, false));
         Self {
             ipv4_all: ipv4_all(socket, &all4, default.ipv4_all),
             ipv6_all: ipv6_all(socket, &v6.below("conf.all"), default.ipv6_all),
-            bridge_netfilter: bridge_netfilter(&Sysctls::open("net.bridge", problems)),
+            bridge_netfilter: bridge_netfilter(&Sysctls::open(tree, "net.bridge", problems)),
             ttl: v4.number("ip_default_ttl").unwrap_or(default.ttl),
             ignores_echo: v4.on("icmp_echo_ignore_all", default.ignores_echo),
             ignores_broadcast_echo: v4.on("icmp_echo_ignore_broadcasts", default.ignores_broadcast_echo),
@@ -260,7 +255,7 @@ fn forwarding(socket: &mut Socket, all: &Sysctls<'_>, ipv6: bool) -> bool {
     if all.directory.is_none() {
         return netconf::forwarding(socket, ipv6).unwrap_or(false);
     }
-    all.problems.note(netconf::forwarding(socket, ipv6)).unwrap_or(false)
+    all.problems.note(netconf::forwarding(socket, ipv6).map(Some)).unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -273,8 +268,8 @@ mod tests {
     #[test]
     fn what_is_there_and_cannot_be_read_is_noted() {
         let problems = Problems::default();
-        assert_eq!(problems.note(Ok(1)), Some(1));
-        assert_eq!(problems.note::<()>(Err(Error::io("read a.b", Errno::NOENT))), None);
+        assert_eq!(problems.note(Ok(Some(1))), Some(1));
+        assert_eq!(problems.note::<()>(Ok(None)), None);
         assert_eq!(problems.note::<()>(Err(Error::io("read a.c", Errno::ACCESS))), None);
         let noted = problems.0.into_inner();
         assert!(noted.len() == 1 && noted[0].contains("a.c"), "{noted:?}");

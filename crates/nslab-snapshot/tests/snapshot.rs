@@ -11,8 +11,9 @@ use std::sync::{Mutex, mpsc};
 use nslab_kernel::address::ChangeAddress;
 use nslab_kernel::link::{LinkKind, Macvlan, MacvlanMode, NewLink, SetLink, VethPeer};
 use nslab_kernel::netlink::{Protocol, Socket};
+use nslab_kernel::sysctl::Tree;
 use nslab_kernel::{Namespace, NamespaceId};
-use nslab_snapshot::{Contents, Name, Options, Part, Snapshot, State, Where};
+use nslab_snapshot::{Contents, Name, Options, Part, Settings, Snapshot, State, Where};
 use nslab_testing::{Nft, privileged, skip};
 use nslab_types::IfName;
 
@@ -53,6 +54,29 @@ fn cable(here: &Namespace, there: &Namespace, [main, far]: [(&str, u32); 2]) {
     };
     let link = NewLink::new(name(main.0), LinkKind::Veth(Some(Box::new(peer))));
     route(here).request(&NewLink { index: Some(main.1), up: true, ..link }).unwrap();
+}
+
+#[test]
+fn one_tree_of_sysctls_serves_several_namespaces() {
+    privileged(|| {
+        let Ok(own) = Tree::own() else {
+            skip("this user may not mount procfs");
+            return;
+        };
+        for ttl in [33, 34] {
+            let space = Namespace::create().unwrap();
+            let mut socket = route(&space);
+            space
+                .run(|| {
+                    nslab_kernel::sysctl::write("net.ipv4.ip_default_ttl", &ttl.to_string()).unwrap();
+                    nslab_kernel::sysctl::write("net.ipv4.conf.all.arp_ignore", "2").unwrap();
+                    let (settings, unread) = Settings::read(&mut socket, &own);
+                    assert_eq!((settings.ttl, settings.ipv4_all.arp_ignore), (ttl, 2));
+                    assert_eq!((settings, unread), Settings::read(&mut socket, &Tree::shared()));
+                })
+                .unwrap();
+        }
+    });
 }
 
 #[test]

@@ -160,7 +160,10 @@ fn probe() -> Result<BTreeMap<String, bool>> {
                 has.insert(option.to_owned(), lacks.is_none());
             }
         }
-        has.insert("CONFIG_IPV6".to_owned(), sysctl::Directory::open("net.ipv6").is_ok());
+        has.insert(
+            "CONFIG_IPV6".to_owned(),
+            matches!(sysctl::Tree::shared().directory("net.ipv6"), Ok(Some(_))),
+        );
         match tun::open() {
             Ok(_) => _ = has.insert("CONFIG_TUN".to_owned(), true),
             Err(KernelError::Unsupported { .. }) => _ = has.insert("CONFIG_TUN".to_owned(), false),

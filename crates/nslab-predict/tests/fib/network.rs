@@ -348,7 +348,7 @@ fn settled(socket: &mut Socket) -> State {
                     }))
         });
         if !pending {
-            let (settings, _) = Settings::read(socket);
+            let (settings, _) = Settings::read(socket, &nslab_kernel::sysctl::Tree::shared());
             return State {
                 network,
                 settings,
