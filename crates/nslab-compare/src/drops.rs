@@ -7,9 +7,6 @@ use nslab_kernel::NamespaceId;
 use nslab_observe::trace::{DropSource, Dropped};
 use nslab_tracepoints::{Filter, Tracepoints, Unavailable, What};
 
-/// Few packets are dropped in so short a time.
-const MEMORY: u32 = 1 << 18;
-
 /// Packets that the kernel throws away in namespaces that are watched.
 #[derive(Debug)]
 pub struct Drops {
@@ -19,9 +16,17 @@ pub struct Drops {
 }
 
 impl Drops {
+    /// Bytes of memory that are enough for what is dropped while one packet is traced.
+    pub const MEMORY: u32 = 1 << 18;
+
     /// Loads the programs; nothing is watched yet. It takes root, and some 50 ms.
     pub fn open() -> Result<Self, Unavailable> {
-        let filter = Filter { namespaces: Some(Vec::new()), memory: MEMORY, ..Filter::default() };
+        Self::with_memory(Self::MEMORY)
+    }
+
+    /// The same with so many bytes of memory for drops that wait to be read.
+    pub fn with_memory(memory: u32) -> Result<Self, Unavailable> {
+        let filter = Filter { namespaces: Some(Vec::new()), memory, ..Filter::default() };
         Ok(Self { points: Tracepoints::open(&filter)?, namespaces: HashMap::new() })
     }
 

@@ -2,15 +2,17 @@
 //!
 //! [`Story::of`] weaves the events of a [trace](nslab_observe::trace) into the steps of a prediction: each is seen, cannot be
 //! seen, is missing, or was not foreseen. It is what `nslab trace` prints, and by what the differential tester finds traces
-//! and predictions at odds.
+//! and predictions at odds. [`Passing::of`] does the same with a packet of others.
 
 mod drops;
+mod passing;
 mod rules;
 mod story;
 mod watch;
 mod weave;
 
 pub use drops::Drops;
+pub use passing::{Around, Fate, Foreseen, Passing};
 pub use story::{End, Facts, Story, kind, shown, unknown};
-pub use watch::{Waiting, near, options};
+pub use watch::{Waiting, has_delays, near, options};
 pub use weave::{By, Step};

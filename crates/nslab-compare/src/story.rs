@@ -197,7 +197,6 @@ impl Facts<'_> {
         }
         let mut all = Vec::new();
         let word = nslab_view::verdict_word;
-        // Neighbours that do not answer are told of after seconds; that nobody waits for.
         if verdict != predicted {
             all.push(format!("it was predicted to be {}, and was {}", word(predicted), word(verdict)));
         }
@@ -212,7 +211,7 @@ impl Facts<'_> {
             };
             // One leads to the next.
             if let Some(step) = steps.iter().find(|step| is_difference(step)) {
-                all.push(format!("{whose}{}", self.difference(step)));
+                all.push(format!("{whose}{}", difference(self.snapshot, step)));
             }
         }
         if let (Verdict::Rejected, Some(told), Some(heard)) =
@@ -224,27 +223,8 @@ impl Facts<'_> {
         all
     }
 
-    fn difference(&self, step: &Step) -> String {
-        let place = self.place(step.namespace, step.link);
-        let action = nslab_view::action_word(step.action);
-        let what = match (step.object.is_empty() || step.link.is_some(), step.detail.is_empty()) {
-            (true, true) => String::new(),
-            (true, false) => format!(" ({})", step.detail),
-            (false, true) => format!(" ({})", step.object),
-            (false, false) => format!(" ({}: {})", step.object, step.detail),
-        };
-        match step.sight {
-            Sight::Missing => format!("`{action}` at {place} was predicted, and was not seen{what}"),
-            _ => format!("`{action}` at {place} was seen, and was not predicted{what}"),
-        }
-    }
-
     fn place(&self, namespace: usize, link: Option<u32>) -> String {
-        let name = nslab_view::namespace_name(self.snapshot, namespace);
-        match link.and_then(|link| nslab_view::link_name(self.snapshot, namespace, link)) {
-            Some(link) => format!("{name}:{link}"),
-            None => name,
-        }
+        place(self.snapshot, namespace, link)
     }
 
     /// Where what was seen last, of the packet or of what came back, ended.
@@ -309,6 +289,31 @@ impl Facts<'_> {
             self.place(namespace, Some(seen.link))
         );
         End { code: Code::Unmodelled, namespace, link: Some(seen.link), object: seen.name.clone(), text }
+    }
+}
+
+/// What is wrong with a step, a sentence.
+pub(crate) fn difference(snapshot: &Snapshot, step: &Step) -> String {
+    let place = place(snapshot, step.namespace, step.link);
+    let action = nslab_view::action_word(step.action);
+    let what = match (step.object.is_empty() || step.link.is_some(), step.detail.is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => format!(" ({})", step.detail),
+        (false, true) => format!(" ({})", step.object),
+        (false, false) => format!(" ({}: {})", step.object, step.detail),
+    };
+    match step.sight {
+        Sight::Missing => format!("`{action}` at {place} was predicted, and was not seen{what}"),
+        _ => format!("`{action}` at {place} was seen, and was not predicted{what}"),
+    }
+}
+
+/// Where something is, as people say it.
+pub(crate) fn place(snapshot: &Snapshot, namespace: usize, link: Option<u32>) -> String {
+    let name = nslab_view::namespace_name(snapshot, namespace);
+    match link.and_then(|link| nslab_view::link_name(snapshot, namespace, link)) {
+        Some(link) => format!("{name}:{link}"),
+        None => name,
     }
 }
 

@@ -84,15 +84,7 @@ pub fn options(snapshot: &Snapshot, near: &[usize], prediction: &Prediction, wai
         link.up && matches!(kind, Some("gre" | "gretap" | "ipip" | "sit" | "ip6gre" | "ip6gretap" | "ip6tnl"))
     });
     // Where something on the way may hold a packet back, it is waited for as long as is allowed.
-    let delays = states().any(|state| {
-        let mut kinds = state.network.queues.qdiscs.iter().map(|qdisc| &qdisc.kind);
-        kinds.any(|kind| {
-            !matches!(
-                kind,
-                QdiscKind::Noqueue | QdiscKind::PfifoFast | QdiscKind::Ingress | QdiscKind::Clsact
-            )
-        })
-    });
+    let delays = has_delays(snapshot, near);
     Options {
         limit: waiting.limit,
         quiet: if delays { waiting.limit } else { waiting.quiet.min(waiting.limit) },
@@ -101,4 +93,18 @@ pub fn options(snapshot: &Snapshot, near: &[usize], prediction: &Prediction, wai
         ports: answer_ports(prediction),
         rules: true,
     }
+}
+
+/// Whether something in these namespaces may hold a packet back.
+pub fn has_delays(snapshot: &Snapshot, near: &[usize]) -> bool {
+    let mut states = near.iter().filter_map(|&place| snapshot.namespaces.get(place)?.state());
+    states.any(|state| {
+        let mut kinds = state.network.queues.qdiscs.iter().map(|qdisc| &qdisc.kind);
+        kinds.any(|kind| {
+            !matches!(
+                kind,
+                QdiscKind::Noqueue | QdiscKind::PfifoFast | QdiscKind::Ingress | QdiscKind::Clsact
+            )
+        })
+    })
 }

@@ -114,6 +114,15 @@ impl Identity {
         }
     }
 
+    /// Of a packet that an ICMP error quotes, as far as it does. None if its headers could not be read.
+    pub fn of_quoted_packet(quoted: &Quoted<'_>) -> Option<Self> {
+        match quoted {
+            Quoted::Ipv4(packet) => Some(Self::of_ipv4(packet)),
+            Quoted::Ipv6(packet) => Some(Self::of_ipv6(packet)),
+            Quoted::Broken(_) => None,
+        }
+    }
+
     /// The same for sightings of one packet.
     pub fn key(&self) -> u64 {
         let Self { flow: Flow { source, destination, protocol, points }, is_arp, .. } = *self;

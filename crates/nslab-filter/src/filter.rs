@@ -7,12 +7,14 @@ use crate::lower::lower;
 use crate::names::Names;
 use crate::parse::parse;
 use crate::program::{MAX_INSTRUCTIONS, Program};
+use crate::tuple::{Tuple, tuples};
 
 /// A filter expression and what it was compiled to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     text: String,
     program: Program,
+    tuples: Vec<Tuple>,
 }
 
 /// Bytes of a packet that are kept if nothing else is said: all, as `tcpdump` does it.
@@ -36,7 +38,9 @@ impl Filter {
     pub fn parse_keeping(text: &str, names: &dyn Names, snaplen: u32) -> Result<Self, FilterError> {
         let snaplen = snaplen.max(1);
         let all = 0..text.len();
-        let program = match parse(text, names)? {
+        let expr = parse(text, names)?;
+        let tuples = expr.as_ref().map_or_else(|| vec![Tuple::default()], tuples);
+        let program = match expr {
             None => Program::accept_all(snaplen),
             Some(expr) => {
                 let mut values = Values::default();
@@ -64,7 +68,7 @@ impl Filter {
                 }
             }
         };
-        Ok(Self { text: text.to_owned(), program })
+        Ok(Self { text: text.to_owned(), program, tuples })
     }
 
     /// The expression as it was written.
@@ -75,5 +79,11 @@ impl Filter {
     /// What it was compiled to.
     pub fn program(&self) -> &Program {
         &self.program
+    }
+
+    /// What it says of the ends of packets of IP: each that it takes is of one of these tuples, though not all that are of one
+    /// are taken. None if it takes no packets of IP; [any](Tuple::is_any) where it says nothing of the kind.
+    pub fn tuples(&self) -> &[Tuple] {
+        &self.tuples
     }
 }

@@ -56,9 +56,11 @@ mod names;
 mod parse;
 mod program;
 mod syntax;
+mod tuple;
 
 pub use error::{ErrorKind, FilterError};
 pub use filter::Filter;
 pub use machine::{Ancillary, Frame, VlanTag};
 pub use names::{NameTable, Names, Transport};
 pub use program::{Instruction, MAX_INSTRUCTIONS, Program};
+pub use tuple::Tuple;

@@ -36,4 +36,4 @@ pub use path_mtu::{MtuHop, PathMtu, path_mtu};
 pub use picture::picture;
 pub use style::Style;
 pub use table::table;
-pub use trace::{TraceRow, TraceSection, TraceSight, trace_sections};
+pub use trace::{TraceRow, TraceSection, TraceSight, trace_sections, trace_steps};

@@ -98,11 +98,25 @@ pub fn trace_sections(sections: &[TraceSection], style: &Style) -> String {
             text += &(line + "\n");
         }
         if section.left > 0 {
-            let s = if section.left == 1 { "" } else { "s" };
-            text += &format!("     {} {} more step{s} predicted\n", style.sign("⋮", ":"), section.left);
+            text += &more(section.left, style);
         }
     }
     text + "\n" + &legend(sections, style)
+}
+
+/// The steps of one packet alone, without a title and without what the signs mean.
+pub fn trace_steps(section: &TraceSection, style: &Style) -> String {
+    let rows: Vec<_> = section.rows.iter().zip(1..).map(|(row, number)| cells(row, number, style)).collect();
+    let mut text: String = lines(&rows, 2).into_iter().flat_map(|line| [line, "\n".to_owned()]).collect();
+    if section.left > 0 {
+        text += &more(section.left, style);
+    }
+    text
+}
+
+fn more(left: usize, style: &Style) -> String {
+    let s = if left == 1 { "" } else { "s" };
+    format!("     {} {left} more step{s} predicted\n", style.sign("⋮", ":"))
 }
 
 fn cells(row: &TraceRow, number: usize, style: &Style) -> Vec<String> {

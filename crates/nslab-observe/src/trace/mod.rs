@@ -22,6 +22,7 @@
 //! ```
 
 mod hear;
+pub mod listen;
 mod probe;
 mod recognise;
 mod rules;

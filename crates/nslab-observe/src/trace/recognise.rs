@@ -288,7 +288,7 @@ fn flow(packet: Packet<'_, '_>) -> Flow {
 }
 
 /// How long a packet is by its own header.
-fn whole(bytes: &[u8]) -> usize {
+pub(super) fn whole(bytes: &[u8]) -> usize {
     let word =
         |at: usize| bytes.get(at..at + 2).map_or(0, |two| usize::from(u16::from_be_bytes([two[0], two[1]])));
     match bytes.first().map(|first| first >> 4) {

@@ -6,8 +6,8 @@ use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::trace::{
     Checkpoint, EARLY, TraceEvent, TraceMonitor, TraceOptions, TraceStep, TraceTable,
 };
-use nslab_kernel::nftables::trace::{TraceNews, TracePattern};
-use nslab_kernel::nftables::{Family, Hook, Policy, Ruleset, Verdict};
+use nslab_kernel::nftables::trace::{TraceNews, TracePattern, TraceTuple};
+use nslab_kernel::nftables::{Family, Hook, Policy, Ruleset, TransactionError, Verdict};
 
 use super::recognise::{Known, Recogniser};
 use super::{Met, Place, Role, Visit, VisitEnd};
@@ -24,6 +24,18 @@ pub(super) struct Tracer {
 impl Tracer {
     /// Sets it up. The error is a sentence's part.
     pub(super) fn begin(place: &Place, patterns: &[TracePattern]) -> Result<Self, String> {
+        Self::with(place, |socket, options| TraceTable::install(socket, patterns, options))
+    }
+
+    /// The same for packets by their ends.
+    pub(super) fn begin_for(place: &Place, tuples: &[TraceTuple]) -> Result<Self, String> {
+        Self::with(place, |socket, options| TraceTable::install_for(socket, tuples, options))
+    }
+
+    fn with(
+        place: &Place,
+        install: impl FnOnce(Socket, TraceOptions) -> Result<TraceTable, TransactionError> + Send,
+    ) -> Result<Self, String> {
         let options = TraceOptions {
             bridge: place.has_bridges,
             priority: earliest(&place.ruleset),
@@ -38,7 +50,7 @@ impl Tracer {
                 // Somebody else may be faster; and they do no harm.
                 let _ = TraceTable::clean(&mut socket, &left);
             }
-            let table = TraceTable::install(socket, patterns, options).map_err(|error| error.to_string())?;
+            let table = install(socket, options).map_err(|error| error.to_string())?;
             Ok(Self { monitor, _table: table, events: Vec::new(), missed: false })
         };
         place.namespace.run(begin).map_err(|error| error.to_string())?
@@ -86,6 +98,15 @@ pub(super) fn visits(
     ruleset: &Ruleset,
     recogniser: &mut Recogniser<'_>,
 ) -> Vec<Visit> {
+    visits_by(events, ruleset, &mut |bytes| recogniser.bytes(bytes))
+}
+
+/// The same by whatever tells what a packet is by its headers.
+pub(super) fn visits_by(
+    events: &[TraceEvent],
+    ruleset: &Ruleset,
+    recognise: &mut dyn FnMut(&[u8]) -> Option<Known>,
+) -> Vec<Visit> {
     let mut all: Vec<Open> = Vec::new();
     // What is known of the packets that the kernel has numbered.
     let mut known: HashMap<u32, Known> = HashMap::new();
@@ -93,7 +114,7 @@ pub(super) fn visits(
         let checkpoint = Checkpoint::of(&event.table, &event.chain);
         if let Some(packet) = &event.packet {
             let bytes = [&packet.network[..], &packet.transport[..]].concat();
-            let found = recogniser.bytes(&bytes);
+            let found = recognise(&bytes);
             // Of an error there is less at hand than what it quotes; that it was marked says whose it is.
             let marked = matches!(checkpoint, Some(Checkpoint::Reached(_)))
                 && matches!(event.step, TraceStep::Rule { .. });

@@ -217,24 +217,7 @@ fn take(
     asked: &mut BTreeSet<(usize, u32, IpAddr)>,
 ) {
     let raw = &sighting.frame;
-    let (link, bytes) = match raw.hardware {
-        HARDWARE_ETHERNET | HARDWARE_LOOPBACK => (Link::Ethernet, raw.bytes),
-        _ => (Link::Ip, raw.bytes.get(raw.network..).unwrap_or_default()),
-    };
-    let before = raw.bytes.len() - bytes.len();
-    let frame = Frame {
-        bytes,
-        length: (raw.length as usize).saturating_sub(before).max(bytes.len()),
-        link,
-        vlan: raw.vlan.map(|vlan| Tag {
-            protocol: vlan.protocol,
-            priority: (vlan.control >> 13) as u8,
-            drop_eligible: vlan.control & 0x1000 != 0,
-            id: vlan.control & 0xfff,
-        }),
-        partial_checksum: raw.checksum_pending,
-    };
-    let decoded = nslab_decode::decode(&frame);
+    let decoded = decoded(raw);
     let sent = raw.kind == PacketKind::Outgoing;
     let what = if let Some((known, in_tunnel)) = recogniser.frame(&decoded) {
         What::Seen(Seen {
@@ -247,17 +230,7 @@ fn take(
             flow: known.flow,
             ttl: known.ttl,
             fragment: known.fragment,
-            frame: Captured {
-                time: raw.time,
-                length: raw.length,
-                bytes: raw.bytes.to_vec(),
-                network: raw.network,
-                kind: raw.kind,
-                hardware: raw.hardware,
-                protocol: raw.protocol,
-                vlan: raw.vlan,
-                checksum_pending: raw.checksum_pending,
-            },
+            frame: captured(raw),
         })
     } else if let Some((target, mac)) = neighbour(&decoded) {
         let key = (sighting.place, raw.interface, target);
@@ -274,8 +247,44 @@ fn take(
     timed.push((raw.time, Event { place: sighting.place, at, what }));
 }
 
+/// A frame taken apart, as far as it is of a kind that is known.
+pub(super) fn decoded<'a>(raw: &nslab_kernel::packet::Frame<'a>) -> Decoded<'a> {
+    let (link, bytes) = match raw.hardware {
+        HARDWARE_ETHERNET | HARDWARE_LOOPBACK => (Link::Ethernet, raw.bytes),
+        _ => (Link::Ip, raw.bytes.get(raw.network..).unwrap_or_default()),
+    };
+    let before = raw.bytes.len() - bytes.len();
+    nslab_decode::decode(&Frame {
+        bytes,
+        length: (raw.length as usize).saturating_sub(before).max(bytes.len()),
+        link,
+        vlan: raw.vlan.map(|vlan| Tag {
+            protocol: vlan.protocol,
+            priority: (vlan.control >> 13) as u8,
+            drop_eligible: vlan.control & 0x1000 != 0,
+            id: vlan.control & 0xfff,
+        }),
+        partial_checksum: raw.checksum_pending,
+    })
+}
+
+/// A copy of a frame.
+pub(super) fn captured(raw: &nslab_kernel::packet::Frame<'_>) -> Captured {
+    Captured {
+        time: raw.time,
+        length: raw.length,
+        bytes: raw.bytes.to_vec(),
+        network: raw.network,
+        kind: raw.kind,
+        hardware: raw.hardware,
+        protocol: raw.protocol,
+        vlan: raw.vlan,
+        checksum_pending: raw.checksum_pending,
+    }
+}
+
 /// Who is asked for, or says where it is.
-fn neighbour(decoded: &Decoded<'_>) -> Option<(IpAddr, Option<nslab_types::MacAddr>)> {
+pub(super) fn neighbour(decoded: &Decoded<'_>) -> Option<(IpAddr, Option<nslab_types::MacAddr>)> {
     if let Network::Arp(arp) = &decoded.network {
         let addresses = arp.addresses?;
         return match arp.operation {
@@ -304,7 +313,7 @@ fn neighbour(decoded: &Decoded<'_>) -> Option<(IpAddr, Option<nslab_types::MacAd
 }
 
 /// The time of day, in nanoseconds since 1970.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     now.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec.cast_unsigned())
 }

@@ -120,11 +120,20 @@ pub enum Command {
     ///
     /// A probe of TCP is a connection that is reset as soon as it is made; one of UDP has 8 bytes, which a program may or may not
     /// answer: if it does not, the packet is delivered all the same.
+    ///
+    /// With --listen nothing is sent: packets of others for which a filter holds are traced in the same way, until Ctrl-C, after -c
+    /// packets, or while a program runs. Each is told of when nothing more happens to it: its steps beside the prediction for its
+    /// addresses and ports, what became of it, and what threw it away. It is followed where NAT changes it.
     #[command(
-        after_help = "Exit status: 0 it was delivered, 1 it was not, or with --strict not as predicted; 2 bad input, 3 this machine cannot.\n\nExamples:\n  \
+        override_usage = "nslab trace [OPTIONS] <SRC> <DST[:PORT/PROTO]>\n       nslab trace [OPTIONS] --listen <EXPR> [TARGET]... [-- <CMD>...]",
+        after_help = "Exit status: 0 it was delivered, 1 it was not, or with --strict not as predicted; 2 bad input, 3 this machine cannot. With \
+                            --listen: 0, or CMD's own.\n\nExamples:\n  \
                             nslab trace red blue\n  nslab trace client web:443/tcp\n  nslab trace red 10.0.0.3 --size 1472 --df\n  \
                             nslab trace container:app 'pid:4711:53/udp' --strict\n  nslab trace red blue --json | jq -r '.differences[]'\n  \
-                            nslab trace red blue --pcapng way.pcapng"
+                            nslab trace red blue --pcapng way.pcapng\n  \
+                            nslab trace --listen 'tcp port 443 and host web' -c 10\n  \
+                            nslab trace --listen 'udp port 53' container:app host\n  \
+                            nslab trace --listen icmp red blue -- nslab exec red -- ping -c1 10.0.0.2"
     )]
     Trace(Trace),
     /// Work out who reaches whom, without sending anything

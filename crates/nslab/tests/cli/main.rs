@@ -20,6 +20,7 @@ mod importing;
 mod interrupt;
 mod join;
 mod lines;
+mod listening;
 mod locked_down;
 mod logs;
 mod mtu;

@@ -22,9 +22,11 @@
 mod event;
 mod monitor;
 mod table;
+mod tuple;
 
 #[cfg(feature = "fuzz")]
 pub(crate) use event::parse;
 pub use event::{TraceConnection, TraceEvent, TracePacket, TraceStep};
 pub use monitor::{TraceMonitor, TraceNews};
 pub use table::{Checkpoint, EARLY, TraceOptions, TracePattern, TraceTable};
+pub use tuple::TraceTuple;

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::io::Errno;
 
+use super::tuple::{TraceTuple, traced};
 use crate::netlink::Socket;
 use crate::nftables::build::{Field, RuleBuilder};
 use crate::nftables::data::{Data, Register};
-use crate::nftables::expr::{CmpOp, Expr, MetaKey, PayloadBase};
+use crate::nftables::expr::{CmpOp, Expr, PayloadBase};
 use crate::nftables::family::{Family, Hook};
 use crate::nftables::table::{BaseChain, Chain, ChainKind, Policy, Rule, Table, TableFlags, TableId};
 use crate::nftables::transaction::{Transaction, TransactionError};
@@ -96,10 +97,23 @@ impl TraceTable {
     /// Makes it in the namespace that `socket` (of [`crate::netlink::Protocol::Netfilter`]) belongs to, in one transaction. Open the
     /// [`TraceMonitor`](super::TraceMonitor) before.
     pub fn install(
-        mut socket: Socket,
+        socket: Socket,
         patterns: &[TracePattern],
         options: TraceOptions,
     ) -> Result<Self, TransactionError> {
+        Self::with(socket, &|family| patterns.iter().map(|pattern| rule(family, pattern)).collect(), options)
+    }
+
+    /// The same for packets by their ends.
+    pub fn install_for(
+        socket: Socket,
+        tuples: &[TraceTuple],
+        options: TraceOptions,
+    ) -> Result<Self, TransactionError> {
+        Self::with(socket, &|family| tuples.iter().map(|tuple| tuple.rule(family)).collect(), options)
+    }
+
+    fn with(mut socket: Socket, rules: Rules<'_>, options: TraceOptions) -> Result<Self, TransactionError> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}", std::process::id());
         let mut families = vec![Family::Inet];
@@ -108,12 +122,12 @@ impl TraceTable {
         }
         loop {
             let flags = if options.owned { TableFlags::OWNER } else { TableFlags::empty() };
-            let made = make(&mut socket, &name, &families, patterns, options.priority, flags);
+            let made = make(&mut socket, &name, &families, rules, options.priority, flags);
             let (made, owned) = match made {
                 // Flags that a kernel does not know (`nf_tables_newtable`); or a family, which the next attempt shows.
                 Err(error) if options.owned && is_not_supported(&error) => {
                     let flags = TableFlags::empty();
-                    (make(&mut socket, &name, &families, patterns, options.priority, flags), false)
+                    (make(&mut socket, &name, &families, rules, options.priority, flags), false)
                 }
                 made => (made, options.owned),
             };
@@ -165,6 +179,9 @@ impl Drop for TraceTable {
     }
 }
 
+/// What has packets traced, of a table of that family.
+type Rules<'r> = &'r dyn Fn(Family) -> Vec<Rule>;
+
 fn delete(socket: &mut Socket, ids: &[TableId]) -> Result<(), TransactionError> {
     let mut transaction = Transaction::new();
     for id in ids {
@@ -186,14 +203,14 @@ fn make(
     socket: &mut Socket,
     name: &str,
     families: &[Family],
-    patterns: &[TracePattern],
+    rules: Rules<'_>,
     priority: i32,
     flags: TableFlags,
 ) -> Result<Vec<TableId>, TransactionError> {
     let mut transaction = Transaction::new();
     let mut ids = Vec::new();
     for &family in families {
-        let table = table(family, name, patterns, priority, flags);
+        let table = table(family, name, rules, priority, flags);
         transaction.load(&table);
         ids.push(table.id);
     }
@@ -201,7 +218,7 @@ fn make(
     Ok(ids)
 }
 
-fn table(family: Family, name: &str, patterns: &[TracePattern], priority: i32, flags: TableFlags) -> Table {
+fn table(family: Family, name: &str, rules: Rules<'_>, priority: i32, flags: TableFlags) -> Table {
     let mut table = Table { flags, ..Table::new(family, name) };
     let base = |hook, priority| BaseChain {
         kind: ChainKind::Filter,
@@ -213,7 +230,7 @@ fn table(family: Family, name: &str, patterns: &[TracePattern], priority: i32, f
     };
     for hook in [Hook::Prerouting, Hook::Output] {
         let mut chain = Chain::base(format!("reached-{hook}"), base(hook, priority));
-        chain.rules = patterns.iter().map(|pattern| rule(family, pattern)).collect();
+        chain.rules = rules(family);
         table.chains.push(chain);
     }
     for hook in HOOKS {
@@ -236,9 +253,7 @@ fn rule(family: Family, pattern: &TracePattern) -> Rule {
             .expression(Expr::Payload { destination: Register::R1, base, offset: *offset, len })
             .expression(Expr::Cmp { source: Register::R1, op: CmpOp::Equal, data: Data::from(bytes) });
     }
-    rule.expression(Expr::Immediate { destination: Register::R1, data: Data::u8(1) })
-        .expression(Expr::MetaSet { source: Register::R1, key: MetaKey::Trace })
-        .go_on()
+    traced(rule)
 }
 
 #[cfg(test)]
@@ -248,7 +263,13 @@ mod tests {
     #[test]
     fn chains_say_where_they_stand() {
         let pattern = TracePattern { ipv6: false, protocol: 1, bytes: vec![(8, vec![1; 40])] };
-        let table = table(Family::Inet, "nslab-trace-7-0", &[pattern], EARLY, TableFlags::OWNER);
+        let table = table(
+            Family::Inet,
+            "nslab-trace-7-0",
+            &|family| vec![rule(family, &pattern)],
+            EARLY,
+            TableFlags::OWNER,
+        );
         let points: Vec<_> =
             table.chains.iter().map(|chain| Checkpoint::of(&table.id, &chain.name)).collect();
         assert_eq!(points[0], Some(Checkpoint::Reached(Hook::Prerouting)));

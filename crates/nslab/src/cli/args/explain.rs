@@ -82,6 +82,8 @@ pub enum SchemaOf {
     Test,
     /// `nslab trace --json`
     Trace,
+    /// `nslab trace --listen --json`, of each line
+    TraceListen,
     /// `nslab capture --json`, of each line
     Capture,
     /// `nslab drops --json`, of each line

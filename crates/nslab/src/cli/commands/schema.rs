@@ -21,6 +21,7 @@ pub(super) fn run(args: &Schema, output: Output) -> Result<ExitCode, CliError> {
         SchemaOf::Mtu => schemars::schema_for!(mtu::Report),
         SchemaOf::Test => schemars::schema_for!(test::Report),
         SchemaOf::Trace => schemars::schema_for!(trace::Report),
+        SchemaOf::TraceListen => schemars::schema_for!(trace::Line),
         SchemaOf::Capture => schemars::schema_for!(capture::Event),
         SchemaOf::Drops => schemars::schema_for!(drops::Line),
         SchemaOf::DoctorHost => schemars::schema_for!(preflight::Report),

@@ -71,7 +71,7 @@ pub(super) fn parsed(text: &str, length: u32, names: &FilterNames<'_>) -> Result
 }
 
 /// What is wrong with a filter, with the place.
-fn wrong_filter(text: &str, error: &FilterError) -> CliError {
+pub(super) fn wrong_filter(text: &str, error: &FilterError) -> CliError {
     let columns = |text: Option<&str>| text.unwrap_or_default().chars().count();
     let before = columns(text.get(..error.span.start));
     let marked = columns(text.get(error.span.clone())).max(1);

@@ -158,7 +158,7 @@ pub(in crate::cli::commands) fn named(texts: &[String], context: &Context) -> Re
 }
 
 /// Those of the host that are not known yet.
-pub(super) fn host(known: &HashSet<NamespaceId>) -> Result<Vec<Place>, CliError> {
+pub(in crate::cli::commands) fn host(known: &HashSet<NamespaceId>) -> Result<Vec<Place>, CliError> {
     let mut found = Vec::new();
     for place in nslab_snapshot::places()? {
         if known.contains(&place.id) {

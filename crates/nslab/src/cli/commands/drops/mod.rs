@@ -3,7 +3,7 @@
 mod benign;
 mod host;
 mod json;
-mod packet;
+pub(super) mod packet;
 mod run;
 mod summary;
 mod tell;

@@ -101,7 +101,7 @@ impl<'a> View<'a> {
 }
 
 /// A packet as predictions have it; none of what is no IP.
-pub(super) fn question(decoded: &Decoded<'_>, mark: u32) -> Option<Packet> {
+pub(in crate::cli::commands) fn question(decoded: &Decoded<'_>, mark: u32) -> Option<Packet> {
     let (ip, carried, protocol) = match &decoded.network {
         Layer::Ipv4(ip) => {
             let size = match ip.total_length {
@@ -151,6 +151,6 @@ pub(super) fn question(decoded: &Decoded<'_>, mark: u32) -> Option<Packet> {
 }
 
 /// The MACs of its frame.
-pub(super) fn macs(decoded: &Decoded<'_>) -> Option<(MacAddr, MacAddr)> {
+pub(in crate::cli::commands) fn macs(decoded: &Decoded<'_>) -> Option<(MacAddr, MacAddr)> {
     decoded.ethernet.as_ref().map(|header| (header.source, header.destination))
 }

@@ -9,11 +9,12 @@ use nslab_tracepoints::Unavailable;
 pub(super) struct Loading(Option<std::thread::JoinHandle<Result<Drops, Unavailable>>>);
 
 impl Loading {
-    /// Begins. To be called once no namespaces are entered any more: it starts a thread.
-    pub(super) fn begin() -> Self {
+    /// Begins, with so many bytes of memory for drops that wait to be read. To be called once no namespaces are entered any more:
+    /// it starts a thread.
+    pub(super) fn begin(memory: u32) -> Self {
         // An ordinary user may not, whatever the labs are.
         let may = !rootless::needed() && rustix::process::geteuid().is_root();
-        Self(may.then(|| std::thread::spawn(Drops::open)))
+        Self(may.then(|| std::thread::spawn(move || Drops::with_memory(memory))))
     }
 
     /// Ends, for these namespaces. The error is a sentence's part.

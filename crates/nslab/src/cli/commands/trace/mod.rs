@@ -1,6 +1,7 @@
 //! `nslab trace`.
 
 mod drops;
+mod listen;
 mod record;
 mod report;
 mod tell;
@@ -18,6 +19,7 @@ use nslab_predict::{Network, Question, Transport, Verdict, fix, predict};
 use nslab_snapshot::{Contents, Snapshot, State};
 use nslab_view::Explanation;
 
+pub(super) use listen::Line;
 pub(super) use report::Report;
 
 use super::explain::{self, Destination};
@@ -28,19 +30,23 @@ use crate::cli::output::Output;
 use crate::cli::places::Places;
 
 pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
+    if let Some(text) = &args.listen {
+        return listen::run(args, text, output);
+    }
+    let (sender, receiver) = args.pair()?;
     // Before an ordinary user's process sees other files.
     let wanted = args.pcapng.as_deref().map(record::Wanted::find).transpose()?;
     let shell = if rootless::needed() { Shell::Outside } else { Shell::Host };
     // Several descriptors for each namespace.
     nslab_lab::exec::limits::raise();
-    let loading = (!rootless::needed()).then(drops::Loading::begin);
+    let loading = (!rootless::needed()).then(|| drops::Loading::begin(nslab_compare::Drops::MEMORY));
     let mut places = Places::open(None, nslab_snapshot::Options { connections: true }, output)?;
     let recording = wanted.map(record::Wanted::create).transpose()?;
     let traces = take_traces(&mut places.snapshot);
     let network = Network::of(&places.snapshot);
-    let source = places.find(&args.source)?;
+    let source = places.find(sender)?;
     explain::readable(&places.snapshot, source)?;
-    let mut asked = args.question();
+    let mut asked = args.question(sender, receiver);
     let Destination { meant, address, link, service } =
         explain::destination(&asked, &places, &network, source)?;
     let seed = Probe::new(0, address, trace::Kind::Other(0)).nonce;
@@ -61,7 +67,7 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
     let near = nslab_compare::near(&places.snapshot, source, meant);
     let (watched, numbers) = open(&places.snapshot, &near, &traces)?;
     let Some(from) = numbers.iter().position(|&place| place == source) else {
-        return Err(CliError::new(Kind::Machine, format!("{} is gone", args.source)));
+        return Err(CliError::new(Kind::Machine, format!("{sender} is gone")));
     };
     let probe = Probe {
         source: args.from,
@@ -86,8 +92,7 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
         Ok(drops) => drops,
         Err(_) => &mut (),
     };
-    let seen =
-        trace::run(&watched, &probe, &options, drop_source).map_err(|error| failed(error, &args.source))?;
+    let seen = trace::run(&watched, &probe, &options, drop_source).map_err(|error| failed(error, sender))?;
 
     let aim = fix::Aim { shell, destination: meant };
     let facts = Facts {
@@ -112,9 +117,11 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
     };
     let agrees = (prediction.verdict != Verdict::Unknown).then_some(story.differences.is_empty());
     if let Some(recording) = recording {
-        recording.write(&seen, &story, |place| {
+        let mut recording = recording;
+        recording.add(&seen.events, story.verdict == Verdict::Dropped, |place| {
             nslab_view::namespace_name(&places.snapshot, numbers.get(place).copied().unwrap_or(0))
         })?;
+        recording.finish()?;
     }
     if output.json {
         output.print_json(&Report::of(&story, &explanation, &seen, &numbers, agrees, drops.err()));

@@ -2,11 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use nslab_compare::Story;
 use nslab_kernel::packet::{Frame, PacketKind};
 use nslab_observe::pcapng::{Direction, Interface, Names, Recorder, Rotation, Section, Sighted};
-use nslab_observe::trace::{Captured, Trace, What};
-use nslab_predict::Verdict;
+use nslab_observe::trace::{Captured, Event, What};
 
 use crate::cli::commands::capture::record::cannot_write;
 use crate::cli::commands::capture::view::View;
@@ -50,15 +48,14 @@ impl Wanted {
 }
 
 impl Recording {
-    /// Writes all sightings. One packet has one number; the last sighting of what was dropped has that verdict.
-    pub(super) fn write(
-        mut self,
-        trace: &Trace,
-        story: &Story,
+    /// Writes the sightings of one packet. The last one of what was dropped has that verdict.
+    pub(super) fn add(
+        &mut self,
+        events: &[Event],
+        is_dropped: bool,
         name: impl Fn(usize) -> String,
     ) -> Result<(), CliError> {
-        let sightings: Vec<_> = trace
-            .events
+        let sightings: Vec<_> = events
             .iter()
             .filter_map(|event| match &event.what {
                 What::Seen(seen) => Some((event.place, seen)),
@@ -66,42 +63,16 @@ impl Recording {
             })
             .collect();
         let last = sightings.iter().rposition(|(_, seen)| !seen.for_others);
-        let is_dropped = story.verdict == Verdict::Dropped;
         for (number, (place, seen)) in sightings.iter().enumerate() {
-            let Captured {
-                time,
-                length,
-                ref bytes,
-                network,
-                kind,
-                hardware,
-                protocol,
-                vlan,
-                checksum_pending,
-            } = seen.frame;
-            let interface = seen.link;
-            let sender = &[];
-            let frame = Frame {
-                time,
-                length,
-                bytes,
-                network,
-                interface,
-                kind,
-                hardware,
-                protocol,
-                vlan,
-                checksum_pending,
-                sender,
-            };
-            let view = View::of(&frame, false);
+            let raw = frame(&seen.frame, seen.link);
+            let view = View::of(&raw, false);
             let sighted = Sighted {
-                place: (*place, interface),
+                place: (*place, seen.link),
                 link_type: view.link_type,
-                time,
+                time: raw.time,
                 length: view.length,
                 bytes: view.pieces(),
-                direction: match kind {
+                direction: match raw.kind {
                     PacketKind::Host => Direction::Unicast,
                     PacketKind::Broadcast => Direction::Broadcast,
                     PacketKind::Multicast => Direction::Multicast,
@@ -121,6 +92,30 @@ impl Recording {
             };
             self.recorder.packet(&sighted, describe).map_err(|error| cannot_write(&self.path, &error))?;
         }
+        Ok(())
+    }
+
+    /// Writes the rest.
+    pub(super) fn finish(self) -> Result<(), CliError> {
         self.recorder.finish().map(drop).map_err(|error| cannot_write(&self.path, &error))
+    }
+}
+
+/// A frame of an interface as a packet socket gave it.
+pub(super) fn frame(captured: &Captured, interface: u32) -> Frame<'_> {
+    let Captured { time, length, ref bytes, network, kind, hardware, protocol, vlan, checksum_pending } =
+        *captured;
+    Frame {
+        time,
+        length,
+        bytes,
+        network,
+        interface,
+        kind,
+        hardware,
+        protocol,
+        vlan,
+        checksum_pending,
+        sender: &[],
     }
 }

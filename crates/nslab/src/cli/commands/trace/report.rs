@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use nslab_compare::{Step, Story};
+use nslab_compare::{End, Step, Story};
 use nslab_observe::trace::{Heard, Role, Trace};
 use nslab_predict::Code;
+use nslab_snapshot::Snapshot;
 use nslab_view::Explanation;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -47,7 +48,7 @@ pub(in crate::cli) struct Report {
 
 /// Why a packet did not arrive.
 #[derive(Serialize, JsonSchema)]
-struct Cause {
+pub(in crate::cli::commands) struct Cause {
     #[schemars(extend("enum" = Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>()))]
     code: String,
     #[serde(rename = "where")]
@@ -62,7 +63,7 @@ struct Cause {
 
 /// Where something is.
 #[derive(Serialize, JsonSchema)]
-struct Place {
+pub(in crate::cli::commands) struct Place {
     /// The namespace
     ns: String,
     /// The interface, if it is at one
@@ -73,11 +74,11 @@ struct Place {
 
 /// A namespace in which rules could not be traced.
 #[derive(Serialize, JsonSchema)]
-struct Untraced {
+pub(in crate::cli::commands) struct Untraced {
     /// The namespace
-    ns: String,
+    pub(super) ns: String,
     /// Why
-    why: String,
+    pub(super) why: String,
 }
 
 /// A step on a way.
@@ -86,7 +87,14 @@ struct At {
     /// Whose: `request`, `answer`, `error`
     #[schemars(extend("enum" = ["request", "answer", "error"]))]
     of: &'static str,
-    /// Seconds since the packet was sent; null of what has no time
+    #[serde(flatten)]
+    step: Done,
+}
+
+/// What happened to a packet.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::cli::commands) struct Done {
+    /// Seconds since the packet was sent, or first seen; null of what has no time
     time: Option<f64>,
     #[serde(flatten)]
     place: Place,
@@ -118,6 +126,40 @@ struct Told {
     mtu: Option<u32>,
 }
 
+impl Place {
+    fn of(snapshot: &Snapshot, namespace: usize, link: Option<u32>, object: &str) -> Self {
+        let ns = nslab_view::namespace_name(snapshot, namespace);
+        let object = nslab_view::short_object(object, &ns).to_owned();
+        Self { link: link.and_then(|link| nslab_view::link_name(snapshot, namespace, link)), ns, object }
+    }
+}
+
+impl Cause {
+    /// Where a packet ended, which was predicted or only seen.
+    pub(super) fn of_end(end: &End, predicted: bool, snapshot: &Snapshot) -> Self {
+        Self {
+            code: end.code.to_string(),
+            place: Place::of(snapshot, end.namespace, end.link, &end.object),
+            text: end.text.clone(),
+            fix: Vec::new(),
+            predicted,
+        }
+    }
+}
+
+impl Done {
+    pub(super) fn of(step: &Step, snapshot: &Snapshot) -> Self {
+        Self {
+            time: step.at.map(seconds),
+            place: Place::of(snapshot, step.namespace, step.link, &step.object),
+            action: nslab_view::action_word(step.action),
+            detail: step.detail.clone(),
+            sight: step.sight.as_str(),
+            by: step.by.map(nslab_compare::By::as_str),
+        }
+    }
+}
+
 impl Report {
     pub(super) fn of(
         story: &Story,
@@ -129,20 +171,10 @@ impl Report {
     ) -> Self {
         let snapshot = explanation.snapshot;
         let name = |place: usize| nslab_view::namespace_name(snapshot, place);
-        let place = |namespace: usize, link: Option<u32>, object: &str| {
-            let ns = name(namespace);
-            let object = nslab_view::short_object(object, &ns).to_owned();
-            Place { link: link.and_then(|link| nslab_view::link_name(snapshot, namespace, link)), ns, object }
-        };
+        let place = |namespace, link, object: &str| Place::of(snapshot, namespace, link, object);
         let predicted = explanation.prediction.cause.as_ref().filter(|_| story.end.is_none());
         let cause = match (&story.end, predicted) {
-            (Some(end), _) => Some(Cause {
-                code: end.code.to_string(),
-                place: place(end.namespace, end.link, &end.object),
-                text: end.text.clone(),
-                fix: Vec::new(),
-                predicted: false,
-            }),
+            (Some(end), _) => Some(Cause::of_end(end, false, snapshot)),
             (None, Some(cause)) if story.verdict != nslab_predict::Verdict::Delivered => Some(Cause {
                 code: cause.code.to_string(),
                 place: place(cause.namespace, cause.link, &cause.object),
@@ -158,12 +190,7 @@ impl Report {
                 Role::Answer => "answer",
                 Role::Error => "error",
             },
-            time: step.at.map(seconds),
-            place: place(step.namespace, step.link, &step.object),
-            action: nslab_view::action_word(step.action),
-            detail: step.detail.clone(),
-            sight: step.sight.as_str(),
-            by: step.by.map(nslab_compare::By::as_str),
+            step: Done::of(step, snapshot),
         };
         let steps = story.ways.iter().flat_map(|(role, steps)| steps.iter().map(|step| at(*role, step)));
         Self {

@@ -1,0 +1,299 @@
+//! Packets on their way, put together of what is seen of them.
+
+use std::collections::{HashMap, VecDeque};
+
+use nslab_decode::{Flow, Identity};
+use nslab_kernel::nftables::Ruleset;
+use nslab_kernel::nftables::trace::Checkpoint;
+
+use super::super::recognise::Known;
+use super::super::rules::visits_by;
+use super::super::timeline::{merge, since};
+use super::super::{Event, Neighbour, Role, Seen, Visit, What};
+use super::Packet;
+use super::passage::Passage;
+use super::print::Print;
+
+/// So many packets are followed at a time.
+const MOST: usize = 20_000;
+/// Before a packet was first seen it waited at most so long for a neighbour; if it is seen by rules alone, what they tell may be
+/// read so much later. In nanoseconds.
+const WAITED: u64 = 20_000_000;
+const UNSEEN: u64 = 250_000_000;
+/// News of neighbours are kept for so long, in nanoseconds.
+const NEWS: u64 = 3_000_000_000;
+
+/// Something that was seen of a packet.
+pub(super) enum Sight {
+    /// At an interface; with what it is known by, if all of it is at hand.
+    Seen(Box<Seen>, Identity),
+    /// By rules.
+    Rules(Box<Passage>),
+    /// It was thrown away, in a function at an address.
+    Dropped { reason: String, address: Option<u64>, headers: Vec<u8> },
+}
+
+/// By what a packet is found again.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    pub(super) print: u64,
+    pub(super) number: Option<(u32, u8, std::net::IpAddr, std::net::IpAddr)>,
+    pub(super) flow: Flow,
+}
+
+impl Key {
+    /// Of a packet by its headers.
+    pub(super) fn of(print: &Print) -> Self {
+        Self { print: print.key, number: print.number, flow: print.flow }
+    }
+
+    /// Of what is no IP.
+    pub(super) fn other(identity: &Identity) -> Self {
+        Self { print: identity.key(), number: None, flow: identity.flow }
+    }
+}
+
+/// A packet on its way.
+struct Way {
+    key: u64,
+    /// What its sightings have in common.
+    identity: Option<u64>,
+    flow: Flow,
+    headers: Vec<u8>,
+    /// Some of what was seen is of what is looked for.
+    is_wanted: bool,
+    /// When there was first something, as far as is known, in nanoseconds since 1970.
+    first: u64,
+    /// When there was last something, likewise.
+    last: u64,
+    timed: Vec<(u64, usize, What)>,
+    /// By places of `timed`.
+    addresses: Vec<(usize, u64)>,
+    passages: Vec<(usize, u64, Passage)>,
+}
+
+/// Packets on their way, in the order in which they were first seen.
+#[derive(Default)]
+pub(super) struct Gatherer {
+    ways: VecDeque<Way>,
+    /// How many came before the first of them.
+    gone: usize,
+    by_key: HashMap<u64, Vec<usize>>,
+    /// Of packets and their fragments.
+    by_number: HashMap<(u32, u8, std::net::IpAddr, std::net::IpAddr), usize>,
+    /// Who was asked for, or answered: when and in which place.
+    neighbours: VecDeque<(u64, usize, Neighbour)>,
+    /// Packets that were not followed as there were too many.
+    pub(super) skipped: u64,
+}
+
+impl Gatherer {
+    /// Takes note of something that was seen in a place at a time.
+    pub(super) fn take(&mut self, key: Key, (place, time): (usize, u64), sight: Sight, is_wanted: bool) {
+        let found = self.find(key, place, &sight);
+        let Some(at) = found.or_else(|| self.begin(key, is_wanted)) else { return };
+        let way = &mut self.ways[at - self.gone];
+        way.is_wanted |= is_wanted;
+        way.first = way.first.min(time);
+        way.last = way.last.max(time);
+        match sight {
+            Sight::Seen(seen, identity) => {
+                way.identity.get_or_insert(identity.key_through_nat());
+                way.timed.push((time, place, What::Seen(*seen)));
+            }
+            Sight::Rules(passage) => {
+                if way.headers.is_empty() {
+                    way.headers.clone_from(&passage.headers);
+                }
+                way.passages.push((place, time, *passage));
+            }
+            Sight::Dropped { reason, address, headers } => {
+                if way.headers.is_empty() {
+                    way.headers = headers;
+                }
+                way.addresses.extend(address.map(|address| (way.timed.len(), address)));
+                let what = What::Dropped { role: Role::Request, reason, location: None };
+                way.timed.push((time, place, what));
+            }
+        }
+        if let Some(number) = key.number {
+            self.by_number.insert(number, at);
+        }
+        let ways = self.by_key.entry(key.print).or_default();
+        if !ways.contains(&at) {
+            ways.push(at);
+        }
+    }
+
+    /// Takes note of who asks for whom.
+    pub(super) fn hear(&mut self, place: usize, time: u64, neighbour: Neighbour) {
+        while self.neighbours.front().is_some_and(|(first, ..)| time.saturating_sub(*first) > NEWS) {
+            self.neighbours.pop_front();
+        }
+        self.neighbours.push_back((time, place, neighbour));
+    }
+
+    /// The packet that this is of, if it is on its way: the oldest of which this was not seen yet.
+    fn find(&mut self, key: Key, place: usize, sight: &Sight) -> Option<usize> {
+        let (ways, gone) = (&self.ways, self.gone);
+        let may = |at: &usize| {
+            at.checked_sub(gone).and_then(|at| ways.get(at)).is_some_and(|way| fits(way, place, sight))
+        };
+        if let Some(all) = self.by_key.get_mut(&key.print) {
+            all.retain(|at| *at >= gone);
+            if let Some(at) = all.iter().copied().find(may) {
+                return Some(at);
+            }
+        }
+        let number = self.by_number.get(&key.number?).copied()?;
+        // Only pieces are found so, and what they are pieces of.
+        let is_piece = |way: &Way| {
+            let cut = |what: &What| matches!(what, What::Seen(seen) if seen.fragment.is_some());
+            way.timed.iter().any(|(.., what)| cut(what))
+                || matches!(sight, Sight::Seen(seen, _) if seen.fragment.is_some())
+        };
+        let way = number.checked_sub(gone).and_then(|at| ways.get(at))?;
+        is_piece(way).then_some(number)
+    }
+
+    fn begin(&mut self, key: Key, is_wanted: bool) -> Option<usize> {
+        if self.ways.len() >= MOST {
+            self.skipped += u64::from(is_wanted);
+            return None;
+        }
+        self.ways.push_back(Way {
+            key: key.print,
+            identity: None,
+            flow: key.flow,
+            headers: Vec::new(),
+            is_wanted,
+            first: u64::MAX,
+            last: 0,
+            timed: Vec::new(),
+            addresses: Vec::new(),
+            passages: Vec::new(),
+        });
+        Some(self.gone + self.ways.len() - 1)
+    }
+
+    /// When the first of all packets that are on their way was first seen.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.ways.iter().filter(|way| way.is_wanted).map(|way| way.first).min()
+    }
+
+    /// The oldest packet, if there was nothing new of it since a time, or whatever there was.
+    pub(super) fn next(
+        &mut self,
+        before: Option<u64>,
+        rulesets: &[Ruleset],
+        name: &mut dyn FnMut(u64) -> Option<String>,
+    ) -> Option<Packet> {
+        loop {
+            let front = self.ways.front()?;
+            if before.is_some_and(|before| front.last >= before) {
+                return None;
+            }
+            let way = self.ways.pop_front()?;
+            let at = self.gone;
+            self.gone += 1;
+            if let Some(all) = self.by_key.get_mut(&way.key) {
+                all.retain(|one| *one > at);
+                if all.is_empty() {
+                    self.by_key.remove(&way.key);
+                }
+            }
+            if self.ways.is_empty() {
+                self.by_key.clear();
+                self.by_number.clear();
+            }
+            if way.is_wanted {
+                return Some(self.told(way, rulesets, name));
+            }
+        }
+    }
+
+    /// All that is known of a packet, in order.
+    fn told(&self, way: Way, rulesets: &[Ruleset], name: &mut dyn FnMut(u64) -> Option<String>) -> Packet {
+        let Way { flow, headers, mut timed, addresses, mut passages, last, .. } = way;
+        for (at, address) in addresses {
+            if let What::Dropped { location, .. } = &mut timed[at].2 {
+                *location = name(address);
+            }
+        }
+        let first =
+            timed.iter().map(|(time, ..)| *time).chain(passages.iter().map(|(_, time, _)| *time)).min();
+        let begin = timed.iter().map(|(time, ..)| *time).min().or(first).unwrap_or(last);
+        // Who was asked for while it was on its way, or right before.
+        let places: Vec<usize> = timed
+            .iter()
+            .map(|(_, place, _)| *place)
+            .chain(passages.iter().map(|(place, ..)| *place))
+            .collect();
+        let before = if timed.is_empty() { UNSEEN } else { WAITED };
+        let near = begin.saturating_sub(before)..=last;
+        let news =
+            self.neighbours.iter().filter(|(time, place, _)| near.contains(time) && places.contains(place));
+        timed.extend(news.map(|(time, place, one)| (*time, *place, What::Neighbour(*one))));
+        timed.sort_by_key(|(time, ..)| *time);
+        let timed =
+            timed.into_iter().map(|(time, place, what)| Event { place, at: Some(since(begin, time)), what });
+        passages.sort_by_key(|(place, time, _)| (*place, *time));
+        let mut hooks: Vec<(usize, Vec<Visit>)> = Vec::new();
+        for (place, _, passage) in passages {
+            let visits = visits_of(&passage, rulesets.get(place));
+            match hooks.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, all)) => all.extend(visits),
+                None => hooks.push((place, visits)),
+            }
+        }
+        let events = merge(timed.collect(), hooks);
+        let first = events.iter().find_map(|event| match &event.what {
+            What::Seen(seen) => Some(seen.flow),
+            What::Hook(visit) => Some(visit.flow),
+            _ => None,
+        });
+        Packet { begin, flow: first.unwrap_or(flow), headers, events }
+    }
+}
+
+fn visits_of(passage: &Passage, ruleset: Option<&Ruleset>) -> Vec<Visit> {
+    let mut known = |bytes: &[u8]| {
+        // NAT changes it on its way.
+        let print = Print::of(bytes).unwrap_or(passage.print);
+        let Print { flow, ttl, fragment, .. } = print;
+        Some(Known { role: Role::Request, flow, ttl, fragment })
+    };
+    let none = Ruleset { generation: 0, tables: Vec::new() };
+    visits_by(&passage.events, ruleset.unwrap_or(&none), &mut known)
+}
+
+/// Whether something can be of a packet of which other things were seen.
+fn fits(way: &Way, place: usize, sight: &Sight) -> bool {
+    match sight {
+        Sight::Seen(seen, identity) => {
+            let is_piece = seen.fragment.is_some();
+            if !is_piece && way.identity.is_some_and(|known| known != identity.key_through_nat()) {
+                return false;
+            }
+            let sightings = || {
+                way.timed.iter().filter_map(|(_, place, what)| match what {
+                    What::Seen(seen) => Some((*place, seen)),
+                    _ => None,
+                })
+            };
+            let same =
+                |one: &Seen| (one.link, one.sent, one.fragment) == (seen.link, seen.sent, seen.fragment);
+            // What goes out without having been there before begins there.
+            let begins =
+                seen.sent && sightings().next().is_some() && !sightings().any(|(other, _)| other == place);
+            !begins && !sightings().any(|(other, one)| other == place && same(one))
+        }
+        Sight::Rules(passage) => !way.passages.iter().any(|(other, _, one)| {
+            let is_new =
+                (one.first, one.is_bridge, one.input) != (passage.first, passage.is_bridge, passage.input);
+            // What is sent anew from here is another packet.
+            *other == place && !is_new && matches!(one.first, Checkpoint::Reached(_))
+        }),
+        Sight::Dropped { .. } => true,
+    }
+}

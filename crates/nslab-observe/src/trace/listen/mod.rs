@@ -1,0 +1,296 @@
+//! Packets of others, traced.
+//!
+//! A [`Listener`] sees of each packet that a filter takes what [`run`](super::run()) sees of its probe, in all namespaces that it was
+//! given, and gives it as one [`Packet`] when nothing more happens to it. One packet is known at several places by what its headers
+//! have in common, NAT or not, and by what it carries.
+
+mod gather;
+mod passage;
+mod print;
+mod wanted;
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use nslab_decode::{Flow, Identity};
+use nslab_filter::{Ancillary, Filter, VlanTag};
+use nslab_kernel::NamespaceId;
+use nslab_kernel::nftables::Ruleset;
+use nslab_kernel::packet::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, PacketKind};
+
+use self::gather::{Gatherer, Key, Sight};
+use self::passage::{Passage, Passages};
+use self::print::Print;
+use super::recognise::whole;
+use super::rules::Tracer;
+use super::run::{captured, decoded, neighbour, now};
+use super::{DropSource, Event, Place, Seen};
+use crate::Result;
+use crate::capture::{Capture, Counts, Sighting, Source, side_by_side};
+
+pub use wanted::Wanted;
+
+/// Packets are given as soon as this allows.
+const PATIENCE: Duration = Duration::from_millis(10);
+/// What the kernel tells of rules is there at once.
+const SETTLED: Duration = Duration::from_millis(30);
+/// Ethernet's header, in bytes.
+const HEADER: usize = 14;
+
+/// How to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Rules are traced, if the filter says something by which they can be, or [`Self::limit`] is given. It takes `CAP_NET_ADMIN`
+    /// in the namespaces.
+    pub rules: bool,
+    /// Of at most so many packets a second in each namespace rules are traced; 1000 if nothing is said.
+    pub limit: Option<u32>,
+    /// A packet of which there was nothing new for so long has come to its end.
+    pub quiet: Duration,
+    /// At most so many bytes of each packet.
+    pub length: u32,
+    /// Memory for each namespace's packets that wait to be read, in bytes; by default it depends on how many there are.
+    pub memory: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { rules: true, limit: None, quiet: Duration::from_millis(250), length: 512, memory: None }
+    }
+}
+
+/// A packet that was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    /// When it was first seen, in nanoseconds since 1970.
+    pub begin: u64,
+    /// Between whom it was then.
+    pub flow: Flow,
+    /// Its bytes from the IP header on, as far as rules or tracepoints showed them; empty where only interfaces did, which have
+    /// their frames.
+    pub headers: Vec<u8>,
+    /// What happened to it, in this order, by its time since it was first seen. All of it has the role of a request.
+    pub events: Vec<Event>,
+}
+
+/// Sees packets of others.
+pub struct Listener {
+    capture: Capture,
+    filter: Filter,
+    /// By place.
+    tracers: Vec<Result<Tracer, String>>,
+    passages: Vec<Passages>,
+    rulesets: Vec<Ruleset>,
+    ids: Vec<Option<NamespaceId>>,
+    gatherer: Gatherer,
+    quiet: Duration,
+    missed: bool,
+}
+
+impl Listener {
+    /// Prepares everything; nothing is seen before [`Self::start`].
+    pub fn open(places: &[Place], wanted: &Wanted, options: &Options) -> Result<Self> {
+        let capturing = crate::capture::Options {
+            filter: crate::capture::instructions(&wanted.capture),
+            length: options.length,
+            memory: options.memory,
+            patience: Some(PATIENCE),
+        };
+        let sources = places
+            .iter()
+            .map(|place| Ok(Source::all(place.name.clone(), place.namespace.duplicate()?)))
+            .collect::<Result<Vec<_>>>()?;
+        let tuples = wanted.tuples(options);
+        let begin = |place: &Place| match &tuples {
+            Err(why) => Err(why.clone()),
+            Ok(tuples) => Tracer::begin_for(place, tuples),
+        };
+        // Both make the thread wait for the kernel.
+        let (capture, tracers) = std::thread::scope(|scope| {
+            let tracers = scope.spawn(|| side_by_side(places.iter().collect(), begin));
+            (Capture::open(sources, capturing), tracers.join())
+        });
+        let tracers = tracers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(Self {
+            capture: capture?,
+            filter: wanted.filter.clone(),
+            tracers,
+            passages: places.iter().map(|_| Passages::default()).collect(),
+            rulesets: places.iter().map(|place| place.ruleset.clone()).collect(),
+            ids: places.iter().map(|place| place.namespace.id().ok()).collect(),
+            gatherer: Gatherer::default(),
+            quiet: options.quiet,
+            missed: false,
+        })
+    }
+
+    /// Begins: what passes from when this returns is seen.
+    pub fn start(&mut self) -> Result<()> {
+        self.capture.start()
+    }
+
+    /// Why rules are not traced, by place.
+    pub fn untraced(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.tracers
+            .iter()
+            .enumerate()
+            .filter_map(|(place, tracer)| Some((place, tracer.as_ref().err()?.as_str())))
+    }
+
+    /// What became of what the filter took, by place.
+    pub fn counts(&self) -> &[Counts] {
+        self.capture.counts()
+    }
+
+    /// Packets that were not looked at, as too many were on their way.
+    pub fn skipped(&self) -> u64 {
+        self.gatherer.skipped
+    }
+
+    /// Whether the kernel had more to tell of rules than there was room for.
+    pub fn has_missed(&self) -> bool {
+        self.missed
+    }
+
+    /// Waits for something to happen, at most so long, and takes note of it.
+    pub fn turn(&mut self, wait: Duration, drops: &mut dyn DropSource) -> Result<()> {
+        let Self { capture, filter, gatherer, .. } = self;
+        capture.turn(wait, &mut |sighting| {
+            take(sighting, filter, gatherer);
+            ControlFlow::Continue(())
+        })?;
+        self.rest(drops, false);
+        Ok(())
+    }
+
+    /// Ends seeing; what was seen until now is taken note of.
+    pub fn finish(&mut self, drops: &mut dyn DropSource) -> Result<()> {
+        let Self { capture, filter, gatherer, .. } = self;
+        capture.finish(&mut |sighting| {
+            take(sighting, filter, gatherer);
+            ControlFlow::Continue(())
+        })?;
+        self.rest(drops, true);
+        self.capture.count();
+        Ok(())
+    }
+
+    /// The next packet that has come to its end; with `all` also one of which there may be more.
+    pub fn next(&mut self, drops: &mut dyn DropSource, all: bool) -> Option<Packet> {
+        let quiet = u64::try_from((self.quiet + PATIENCE + SETTLED).as_nanos()).unwrap_or(u64::MAX);
+        let before = (!all).then(|| now().saturating_sub(quiet));
+        self.gatherer.next(before, &self.rulesets, &mut |address| drops.function(address))
+    }
+
+    /// When the first of those packets was first seen that have not come to their end, in nanoseconds since 1970.
+    pub fn oldest(&self) -> Option<u64> {
+        self.gatherer.oldest()
+    }
+
+    /// Rules and drops.
+    fn rest(&mut self, drops: &mut dyn DropSource, all: bool) {
+        let (instant, time) = (Instant::now(), now());
+        let mut ended = Vec::new();
+        for (place, tracer) in self.tracers.iter_mut().enumerate() {
+            let Ok(tracer) = tracer else { continue };
+            tracer.read();
+            self.missed |= tracer.missed;
+            let passages = &mut self.passages[place];
+            passages.take(std::mem::take(&mut tracer.events), instant, &mut ended);
+            let before = if all { Some(instant + SETTLED) } else { instant.checked_sub(SETTLED) };
+            if let Some(before) = before {
+                passages.settle(before, &mut ended);
+            }
+            for passage in ended.drain(..) {
+                note(passage, (place, time), &self.filter, &mut self.gatherer);
+            }
+        }
+        let Self { ids, filter, gatherer, .. } = self;
+        drops.drain(&mut |dropped| {
+            let place = ids.iter().position(|id| *id == Some(dropped.namespace));
+            let (Some(place), Some(print)) = (place, Print::of(dropped.packet)) else { return };
+            let sight = Sight::Dropped {
+                reason: dropped.reason.to_owned(),
+                address: dropped.location,
+                headers: dropped.packet.to_vec(),
+            };
+            let is_wanted = is_taken(filter, dropped.packet);
+            gatherer.take(Key::of(&print), (place, dropped.time), sight, is_wanted);
+        });
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Closing makes the kernel wait, for each anew.
+        let tracers = std::mem::take(&mut self.tracers);
+        side_by_side(tracers, drop);
+    }
+}
+
+fn note(passage: Passage, at: (usize, u64), filter: &Filter, gatherer: &mut Gatherer) {
+    let key = Key::of(&passage.print);
+    let is_wanted = is_taken(filter, &passage.headers);
+    gatherer.take(key, at, Sight::Rules(Box::new(passage)), is_wanted);
+}
+
+/// Takes note of a frame.
+fn take(sighting: &Sighting<'_>, filter: &Filter, gatherer: &mut Gatherer) {
+    let raw = &sighting.frame;
+    let decoded = decoded(raw);
+    let is_wanted = matches(filter, raw);
+    if let Some((target, mac)) = neighbour(&decoded) {
+        let sent = raw.kind == PacketKind::Outgoing;
+        let news = super::Neighbour { link: raw.interface, sent, target, mac };
+        gatherer.hear(sighting.place, raw.time, news);
+        // They are seen for others' sake.
+        if !is_wanted {
+            return;
+        }
+    }
+    let Some(identity) = Identity::of(&decoded) else { return };
+    let print = Print::of(raw.bytes.get(raw.network..).unwrap_or_default());
+    let key = print.as_ref().map_or_else(|| Key::other(&identity), Key::of);
+    let seen = Seen {
+        role: super::Role::Request,
+        link: raw.interface,
+        name: sighting.interface.name.clone(),
+        sent: raw.kind == PacketKind::Outgoing,
+        for_others: raw.kind == PacketKind::OtherHost,
+        in_tunnel: false,
+        flow: identity.flow,
+        ttl: print.map_or(0, |print| print.ttl),
+        fragment: identity.fragment,
+        frame: captured(raw),
+    };
+    gatherer.take(key, (sighting.place, raw.time), Sight::Seen(Box::new(seen), identity), is_wanted);
+}
+
+/// Whether a filter takes a frame.
+fn matches(filter: &Filter, raw: &nslab_kernel::packet::Frame<'_>) -> bool {
+    if !matches!(raw.hardware, HARDWARE_ETHERNET | HARDWARE_LOOPBACK) {
+        return is_taken(filter, raw.bytes.get(raw.network..).unwrap_or_default());
+    }
+    let packet_type = match raw.kind {
+        PacketKind::Host => 0,
+        PacketKind::Broadcast => 1,
+        PacketKind::Multicast => 2,
+        PacketKind::OtherHost => 3,
+        PacketKind::Outgoing => 4,
+    };
+    let vlan = raw.vlan.map(|vlan| VlanTag { control: vlan.control, protocol: vlan.protocol });
+    let ancillary =
+        Ancillary { packet_type, interface: raw.interface, protocol: raw.protocol, vlan, mark: 0 };
+    filter.program().matches(&nslab_filter::Frame { bytes: raw.bytes, length: raw.length, ancillary })
+}
+
+/// Whether a filter takes a packet of which there is what stands from its IP header on.
+fn is_taken(filter: &Filter, packet: &[u8]) -> bool {
+    let protocol: u16 = if packet.first().is_some_and(|first| first >> 4 == 6) { 0x86dd } else { 0x0800 };
+    let mut bytes = vec![0; HEADER];
+    bytes[HEADER - 2..].copy_from_slice(&protocol.to_be_bytes());
+    bytes.extend(packet);
+    let length = u32::try_from(whole(packet) + HEADER).unwrap_or(u32::MAX);
+    let ancillary = Ancillary { protocol, ..Ancillary::default() };
+    filter.program().matches(&nslab_filter::Frame { bytes: &bytes, length, ancillary })
+}

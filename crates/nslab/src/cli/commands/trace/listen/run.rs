@@ -1,0 +1,284 @@
+//! From the first packet to the last.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nslab_compare::{Around, Drops, Fate, Passing};
+use nslab_decode::Style;
+use nslab_kernel::NamespaceId;
+use nslab_lab::interrupt::Caught;
+use nslab_observe::trace::DropSource;
+use nslab_observe::trace::listen::{Listener, Packet};
+use nslab_predict::Network;
+
+use super::conversations::Conversations;
+use super::host::Host;
+use super::{json, text};
+use crate::cli::args::Trace;
+use crate::cli::commands::capture::program::Program;
+use crate::cli::commands::capture::text::Teller;
+use crate::cli::commands::trace::record::Recording;
+use crate::cli::commands::{NO, capture};
+use crate::cli::error::CliError;
+use crate::cli::output::Output;
+
+/// Signals and programs are looked for this often where no packets come.
+const GLANCE: Duration = Duration::from_millis(50);
+
+pub(super) struct Running<'a> {
+    args: &'a Trace,
+    output: Output,
+    host: Host,
+    /// By place.
+    ids: Vec<NamespaceId>,
+    /// By place: its place in the snapshot.
+    places: Vec<usize>,
+    listener: Listener,
+    drops: Result<Drops, String>,
+    recording: Option<Recording>,
+    teller: Teller,
+    /// Packets that have come to their end.
+    queue: VecDeque<Packet>,
+    told: u64,
+    different: u64,
+    /// The host is not looked at any more.
+    is_last: bool,
+    conversations: Conversations,
+}
+
+/// Why a round ends.
+enum End {
+    /// The host is to be looked at anew.
+    Renew,
+    /// All is told that is wanted.
+    Over,
+}
+
+impl<'a> Running<'a> {
+    pub(super) fn new(
+        args: &'a Trace,
+        output: Output,
+        (host, ids): (Host, Vec<NamespaceId>),
+        listener: Listener,
+        drops: Result<Drops, String>,
+        recording: Option<Recording>,
+    ) -> Self {
+        let places = host.places(&ids).unwrap_or_default();
+        let teller = Teller::of(Style::default(), true, 0);
+        Self {
+            args,
+            output,
+            host,
+            ids,
+            places,
+            listener,
+            drops,
+            recording,
+            teller,
+            queue: VecDeque::new(),
+            told: 0,
+            different: 0,
+            is_last: false,
+            conversations: Conversations::default(),
+        }
+    }
+
+    pub(super) fn run(mut self, program: Program) -> Result<ExitCode, CliError> {
+        let caught = Caught::new();
+        if let Err(error) = self.listener.start() {
+            program.give_up();
+            return Err(capture::failed(error));
+        }
+        self.tell_ready();
+        let mut program = program.begin()?;
+        let outcome = loop {
+            match self.round(&mut program, &caught) {
+                Ok(End::Renew) => match Host::take() {
+                    Ok((host, _)) => {
+                        // Of namespaces that are gone the last word is what was known of them.
+                        if let Some(places) = host.places(&self.ids) {
+                            (self.host, self.places) = (host, places);
+                        } else {
+                            self.is_last = true;
+                        }
+                    }
+                    Err(error) => break Err(error),
+                },
+                Ok(End::Over) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        program.interrupt();
+        let status = program.end();
+        self.tell_end();
+        let recorded = self.recording.take().map_or(Ok(()), Recording::finish);
+        outcome?;
+        recorded?;
+        if self.args.strict && self.different > 0 {
+            return Ok(NO.into());
+        }
+        Ok(status.unwrap_or(ExitCode::SUCCESS))
+    }
+
+    /// Tells packets as long as what is known of the host is good enough.
+    fn round(&mut self, program: &mut Program, caught: &Caught) -> Result<End, CliError> {
+        let Self {
+            args,
+            output,
+            host,
+            places,
+            listener,
+            drops,
+            recording,
+            teller,
+            queue,
+            told,
+            different,
+            is_last,
+            conversations,
+            ..
+        } = self;
+        let network = Network::of(&host.snapshot);
+        conversations.renew();
+        let mut nothing = ();
+        let drops: &mut dyn DropSource = match drops {
+            Ok(drops) => drops,
+            Err(_) => &mut nothing,
+        };
+        let wait = if program.is_some() { GLANCE / 5 } else { GLANCE };
+        loop {
+            let over = caught.interrupt().has_come() || program.is_over();
+            if over {
+                listener.finish(drops).map_err(capture::failed)?;
+            } else {
+                listener.turn(wait, drops).map_err(capture::failed)?;
+            }
+            let known = queue.len();
+            queue.extend(std::iter::from_fn(|| listener.next(drops, over)));
+            if queue.len() > known {
+                queue.make_contiguous().sort_by_key(|packet| packet.begin);
+            }
+            let oldest = listener.oldest().unwrap_or(u64::MAX);
+            let mut renew = false;
+            let mut text = String::new();
+            // They are told in the order in which they began.
+            while queue.front().is_some_and(|packet| packet.begin <= oldest) {
+                let Some(packet) = queue.pop_front() else { break };
+                let around = Around { snapshot: &host.snapshot, places, has_missed: listener.has_missed() };
+                let foreseen = conversations.foresee(&network, &host.snapshot, places, &packet);
+                let tale = Passing::of(around, &packet, &foreseen);
+                // What came to be meanwhile may explain it.
+                if tale.agrees == Some(false) && !host.is_since(packet.begin) && !*is_last {
+                    queue.push_front(packet);
+                    renew = true;
+                    break;
+                }
+                if output.json {
+                    let line = json::packet((&packet, &tale, &foreseen), &host.snapshot);
+                    text.push_str(&serde_json::to_string(&line).unwrap_or_default());
+                    text.push('\n');
+                } else {
+                    text::packet(
+                        (&packet, &tale, &foreseen),
+                        &host.snapshot,
+                        teller,
+                        &output.style(),
+                        &mut text,
+                    );
+                }
+                if let Some(recording) = recording {
+                    let is_dropped = matches!(tale.fate, Fate::Dropped | Fate::Lost);
+                    recording.add(&packet.events, is_dropped, |place| {
+                        nslab_view::namespace_name(&host.snapshot, places.get(place).copied().unwrap_or(0))
+                    })?;
+                }
+                *told += 1;
+                *different += u64::from(tale.agrees == Some(false));
+                if args.count == Some(*told) {
+                    write(&text);
+                    return Ok(End::Over);
+                }
+            }
+            if !write(&text) {
+                return Ok(End::Over);
+            }
+            if renew && (over || host.may_go()) {
+                *is_last = over;
+                return Ok(End::Renew);
+            }
+            if over && !renew {
+                return Ok(End::Over);
+            }
+        }
+    }
+
+    fn name(&self, place: usize) -> String {
+        nslab_view::namespace_name(&self.host.snapshot, self.places.get(place).copied().unwrap_or(0))
+    }
+
+    fn tell_ready(&self) {
+        let count = self.ids.len();
+        let mut names: Vec<String> = (0..count.min(6)).map(|place| self.name(place)).collect();
+        if count > names.len() {
+            names.push("…".to_owned());
+        }
+        for (why, places) in self.untraced() {
+            self.output.note(&format!("note: no rules are shown of {places}: {why}"));
+        }
+        if let Err(why) = &self.drops {
+            self.output.note(&format!("note: the kernel's reasons for drops are not shown: {why}"));
+        }
+        let s = if count == 1 { "" } else { "s" };
+        self.output.note(&format!("ready: tracing in {count} namespace{s} ({})", names.join(", ")));
+    }
+
+    /// Why rules are not traced, with where.
+    fn untraced(&self) -> BTreeMap<String, String> {
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (place, why) in self.listener.untraced() {
+            all.entry(why.to_owned()).or_default().push(self.name(place));
+        }
+        let count = self.ids.len();
+        let places = |names: Vec<String>| {
+            if names.len() == count { "any namespace".to_owned() } else { names.join(", ") }
+        };
+        all.into_iter().map(|(why, names)| (why, places(names))).collect()
+    }
+
+    fn tell_end(&self) {
+        let no_tracepoints = self.drops.as_ref().err().map(String::as_str);
+        if self.output.json {
+            let counts = (self.told, self.different);
+            let line = json::summary(counts, &self.listener, no_tracepoints, |place| self.name(place));
+            write(&(serde_json::to_string(&line).unwrap_or_default() + "\n"));
+        }
+        let lost: u64 = self.listener.counts().iter().map(|one| one.lost).sum();
+        let (skipped, missed) = (self.listener.skipped(), self.listener.has_missed());
+        let s = |count: u64| if count == 1 { "" } else { "s" };
+        let Self { told, different, .. } = self;
+        let mut lines = vec![format!("{told} packet{} traced, {different} not as predicted", s(*told))];
+        if lost > 0 {
+            let s = s(lost);
+            lines.push(format!("{lost} frame{s} lost by the kernel: what is missing may be among them"));
+        }
+        if skipped > 0 {
+            lines.push(format!("{skipped} packet{} not followed: too many were on their way", s(skipped)));
+        }
+        if missed {
+            lines.push("the kernel told of more rules than there was room for: some are missing".to_owned());
+        }
+        let is_whole = lost == 0 && skipped == 0 && !missed;
+        Output { quiet: self.output.quiet && is_whole, ..self.output }.note(&lines.join("\n"));
+    }
+}
+
+/// Writes what there is; false if nobody reads it any more.
+fn write(text: &str) -> bool {
+    if text.is_empty() {
+        return true;
+    }
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
