@@ -10,8 +10,8 @@ use nslab_types::{IfName, MacAddr};
 
 use crate::address::{self, ChangeAddress};
 use crate::link::{
-    self, Bond, BondMode, Bridge, BridgePort, Encapsulation, Geneve, Ipvlan, IpvlanMode, LinkKind, Macvlan,
-    MacvlanMode, NewLink, SetBridgePort, Tunnel, Vlan, VlanProtocol, Vrf, Vxlan,
+    self, Bond, BondMode, Bridge, BridgePort, Encapsulation, Geneve, Ipvlan, IpvlanMode, IpvlanSiblings,
+    LinkKind, Macvlan, MacvlanMode, NewLink, SetBridgePort, Tunnel, Vlan, VlanProtocol, Vrf, Vxlan,
 };
 use crate::neighbour::{
     self, BridgeVlan, ChangeBridgeVlan, ChangeFdb, ChangeNeighbour, ChangeProxy, fdb, vlan,
@@ -65,8 +65,9 @@ fn kinds() -> Vec<LinkKind> {
             ttl: Some(64),
         }),
         LinkKind::Macvlan(Macvlan { mode: MacvlanMode::Passthru }),
-        LinkKind::Ipvlan(Ipvlan { mode: IpvlanMode::L2 }),
-        LinkKind::Ipvlan(Ipvlan { mode: IpvlanMode::L3s }),
+        LinkKind::Ipvlan(Ipvlan { mode: IpvlanMode::L2, siblings: IpvlanSiblings::Bridge }),
+        LinkKind::Ipvlan(Ipvlan { mode: IpvlanMode::L3s, siblings: IpvlanSiblings::Private }),
+        LinkKind::Ipvlan(Ipvlan { mode: IpvlanMode::L3, siblings: IpvlanSiblings::Vepa }),
         LinkKind::Vlan(Vlan { id: 4094, protocol: VlanProtocol::Dot1Q }),
         LinkKind::Vlan(Vlan { id: 0, protocol: VlanProtocol::Dot1Ad }),
         LinkKind::Vrf(Vrf { table: 70_000 }),

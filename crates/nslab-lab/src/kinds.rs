@@ -60,6 +60,7 @@ pub(crate) fn to_kernel(
                 IpvlanMode::L3 => kernel::IpvlanMode::L3,
                 IpvlanMode::L3s => kernel::IpvlanMode::L3s,
             },
+            siblings: kernel::IpvlanSiblings::Bridge,
         }),
         InterfaceKind::Dummy => LinkKind::Dummy,
         InterfaceKind::Bond { mode, miimon, primary } => LinkKind::Bond(kernel::Bond {

@@ -73,7 +73,7 @@ pub fn ask(
         IpAddr::V4(_) => (MacAddr([0xff; 6]), ARP_SIZE),
         IpAddr::V6(target) => (solicited_node(target), SOLICITATION_SIZE),
     };
-    let question = Frame { source: mac, destination, vlan: None, size };
+    let question = Frame { source: mac, destination, vlan: None, size, target: Some(target) };
     let deaf = look(from).is_some_and(|(state, link)| has(state, link, target));
     // The question teaches bridges the way of the answer.
     let mut taught = None;
@@ -97,7 +97,8 @@ pub fn ask(
         // question names.
         let to =
             look(end.at).and_then(|(state, _)| fixed(state, end.at, source)).filter(|_| source.is_ipv6());
-        let answer = Frame { source: own, destination: to.unwrap_or(mac), vlan: None, size };
+        let answer =
+            Frame { source: own, destination: to.unwrap_or(mac), vlan: None, size, target: Some(source) };
         let mut by_this = learned.clone();
         let back = l2::send(snapshot, wiring, &mut by_this, end.at, answer);
         match back.into_iter().find(|back| back.at == from && back.outcome == Outcome::Taken) {
@@ -133,6 +134,9 @@ fn fixed(state: &State, at: Port, address: IpAddr) -> Option<MacAddr> {
 
 /// What a host says that was asked at one of its interfaces.
 fn says(state: &State, link: &Link, source: IpAddr, target: IpAddr) -> Says {
+    if l2::routes_by_lower(link) {
+        return Says::Nothing;
+    }
     match target {
         IpAddr::V4(_) => says_ipv4(state, link, source, target),
         IpAddr::V6(_) => {

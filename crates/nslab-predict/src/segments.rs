@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use nslab_kernel::link::{Link, LinkKind};
 use nslab_snapshot::{Snapshot, State, Where};
 
-use crate::l2::Port;
+use crate::l2::{self, Port};
 
 /// The broadcast domains of a snapshot.
 #[derive(Debug, Clone)]
@@ -63,8 +63,11 @@ impl Segments {
                 Where::Namespace(namespace) => Some(Port { namespace, link: peer.lower }),
                 Where::Unseen => None,
             });
+            let layer3 = l2::routes_by_lower(link);
             match (&link.kind, peer) {
-                (Some(LinkKind::Veth(_) | LinkKind::Macvlan(_)), Some(peer)) => {
+                (Some(LinkKind::Veth(_) | LinkKind::Macvlan(_) | LinkKind::Ipvlan(_)), Some(peer))
+                    if !layer3 =>
+                {
                     // What goes on in a namespace that could not be read is not known.
                     if snapshot.namespaces.get(peer.namespace).is_none_or(|there| there.state().is_none()) {
                         open.push(at);

@@ -195,8 +195,24 @@ pub enum MacvlanMode {
 /// An ipvlan's settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ipvlan {
-    /// The layer it works at.
+    /// The layer it works at. All that lie on one interface have the same.
     pub mode: IpvlanMode,
+    /// How it deals with its like on the same interface; they all do alike.
+    #[serde(default)]
+    pub siblings: IpvlanSiblings,
+}
+
+/// `IFLA_IPVLAN_FLAGS`: what becomes of packets of one ipvlan for another on the same interface.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IpvlanSiblings {
+    /// They get them.
+    #[default]
+    Bridge,
+    /// They do not get them (`IPVLAN_F_PRIVATE`).
+    Private,
+    /// They go out, and get there if they are sent back from outside (`IPVLAN_F_VEPA`).
+    Vepa,
 }
 
 /// `IFLA_IPVLAN_MODE`.

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::bond;
 use super::kind::{
-    Bridge, Ipvlan, IpvlanMode, LinkKind, Macvlan, MacvlanMode, Tun, TunMode, VethPeer, Vlan, VlanProtocol,
-    Vrf, Vxlan,
+    Bridge, Ipvlan, IpvlanMode, IpvlanSiblings, LinkKind, Macvlan, MacvlanMode, Tun, TunMode, VethPeer, Vlan,
+    VlanProtocol, Vrf, Vxlan,
 };
 use super::tunnel::{self, Encapsulation};
 use crate::abi::*;
@@ -47,6 +47,12 @@ pub(super) fn write_new(message: &mut MessageWriter<'_>, kind: &LinkKind) {
                     IpvlanMode::L3s => 2,
                 };
                 data.u16(IFLA_IPVLAN_MODE, mode);
+                match ipvlan.siblings {
+                    // Kernels before 4.15 do not know the attribute.
+                    IpvlanSiblings::Bridge => {}
+                    IpvlanSiblings::Private => data.u16(IFLA_IPVLAN_FLAGS, IPVLAN_F_PRIVATE),
+                    IpvlanSiblings::Vepa => data.u16(IFLA_IPVLAN_FLAGS, IPVLAN_F_VEPA),
+                }
             }),
             LinkKind::Vlan(vlan) => info.nested(IFLA_INFO_DATA, |data| {
                 data.u16(IFLA_VLAN_ID, vlan.id);
@@ -226,7 +232,16 @@ fn read_ipvlan(data: &Attributes<'_>) -> Option<LinkKind> {
         2 => IpvlanMode::L3s,
         _ => return None,
     };
-    Some(LinkKind::Ipvlan(Ipvlan { mode }))
+    // The kernel allows one of the flags at a time (`ipvlan_nl_validate`, `drivers/net/ipvlan/ipvlan_main.c`).
+    let flags = data.get(IFLA_IPVLAN_FLAGS).and_then(|flags| flags.u16()).unwrap_or(0);
+    let siblings = if flags & IPVLAN_F_PRIVATE != 0 {
+        IpvlanSiblings::Private
+    } else if flags & IPVLAN_F_VEPA != 0 {
+        IpvlanSiblings::Vepa
+    } else {
+        IpvlanSiblings::Bridge
+    };
+    Some(LinkKind::Ipvlan(Ipvlan { mode, siblings }))
 }
 
 fn read_vlan(data: &Attributes<'_>) -> Option<LinkKind> {

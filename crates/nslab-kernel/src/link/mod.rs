@@ -22,8 +22,8 @@ pub(crate) use read::parse;
 pub use read::{find, find_by_name, list};
 
 pub use kind::{
-    Bridge, Ipvlan, IpvlanMode, LinkKind, Macvlan, MacvlanMode, Tun, TunMode, VethPeer, Vlan, VlanProtocol,
-    Vrf, Vxlan,
+    Bridge, Ipvlan, IpvlanMode, IpvlanSiblings, LinkKind, Macvlan, MacvlanMode, Tun, TunMode, VethPeer, Vlan,
+    VlanProtocol, Vrf, Vxlan,
 };
 pub use tunnel::{Encapsulation, Geneve, Tunnel};
 

@@ -3,8 +3,9 @@
 use std::os::fd::{AsFd, AsRawFd};
 
 use nslab_kernel::link::{
-    self, AddressGeneration, AltName, Bridge, BridgePort, DelLink, Ipvlan, IpvlanMode, LinkKind, Macvlan,
-    MacvlanMode, NewLink, SetBridgePort, SetLink, Tun, TunMode, VethPeer, Vlan, VlanProtocol, Vrf, Vxlan,
+    self, AddressGeneration, AltName, Bridge, BridgePort, DelLink, Ipvlan, IpvlanMode, IpvlanSiblings,
+    LinkKind, Macvlan, MacvlanMode, NewLink, SetBridgePort, SetLink, Tun, TunMode, VethPeer, Vlan,
+    VlanProtocol, Vrf, Vxlan,
 };
 use nslab_kernel::netlink::Batch;
 use nslab_kernel::{Error, Namespace, address, nsid, sysctl, tun};
@@ -248,7 +249,10 @@ fn full_kernel_kinds_that_the_kernel_may_lack_work_or_say_what_is_missing() {
             (LinkKind::Dummy, "CONFIG_DUMMY"),
             (LinkKind::Vrf(Vrf { table: 1000 }), "CONFIG_NET_VRF"),
             (LinkKind::Vlan(Vlan { id: 7, protocol: VlanProtocol::Dot1Ad }), "CONFIG_VLAN_8021Q"),
-            (LinkKind::Ipvlan(Ipvlan { mode: IpvlanMode::L3 }), "CONFIG_IPVLAN"),
+            (
+                LinkKind::Ipvlan(Ipvlan { mode: IpvlanMode::L3, siblings: IpvlanSiblings::Bridge }),
+                "CONFIG_IPVLAN",
+            ),
             (LinkKind::Wireguard, "CONFIG_WIREGUARD"),
             (LinkKind::Other("nlmon".to_owned()), "CONFIG_NLMON"),
         ];

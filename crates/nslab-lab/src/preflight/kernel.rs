@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use nslab_kernel::link::{
-    Bond, BondMode, Bridge, DelLink, Encapsulation, Geneve, Ipvlan, IpvlanMode, LinkKind, Macvlan,
-    MacvlanMode, NewLink, Tunnel, Vlan, VlanProtocol, Vrf, Vxlan,
+    Bond, BondMode, Bridge, DelLink, Encapsulation, Geneve, Ipvlan, IpvlanMode, IpvlanSiblings, LinkKind,
+    Macvlan, MacvlanMode, NewLink, Tunnel, Vlan, VlanProtocol, Vrf, Vxlan,
 };
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::build::RuleBuilder;
@@ -140,7 +140,7 @@ fn kinds() -> Vec<LinkKind> {
         tunnel(Encapsulation::Sit),
         LinkKind::Wireguard,
         LinkKind::Macvlan(Macvlan { mode: MacvlanMode::Bridge }),
-        LinkKind::Ipvlan(Ipvlan { mode: IpvlanMode::L2 }),
+        LinkKind::Ipvlan(Ipvlan { mode: IpvlanMode::L2, siblings: IpvlanSiblings::Bridge }),
         LinkKind::Bond(Bond { mode: BondMode::BalanceRr, miimon: 100, primary: None }),
         LinkKind::Vrf(Vrf { table: 100 }),
         LinkKind::Dummy,

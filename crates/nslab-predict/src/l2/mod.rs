@@ -3,6 +3,7 @@
 
 mod bridge;
 mod groups;
+mod ipvlan;
 mod islands;
 mod receive;
 mod transmit;
@@ -10,12 +11,14 @@ mod tunnels;
 mod wiring;
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use nslab_kernel::link::{IfIndex, Link, LinkKind, MacvlanMode};
 use nslab_snapshot::{Snapshot, State};
 use nslab_types::MacAddr;
 use serde::Serialize;
 
+pub(crate) use ipvlan::routes_by_lower;
 pub(crate) use receive::programs;
 pub use tunnels::{Carrier, TunnelEnd};
 pub use wiring::Wiring;
@@ -42,6 +45,10 @@ pub struct Frame {
     pub vlan: Option<u16>,
     /// The bytes of the packet in it, without Ethernet's header and the tag.
     pub size: u32,
+    /// The IP address by which ipvlans tell whose it is: whom the packet is for, or whom ARP asks or tells; none if that is not
+    /// known.
+    #[serde(skip)]
+    pub target: Option<IpAddr>,
 }
 
 impl Frame {
@@ -150,6 +157,8 @@ pub enum Lost {
     NoVlan(u16),
     /// Both ports are isolated.
     Isolated,
+    /// Both are ipvlans on one interface, and private.
+    Private,
     /// The port's STP state is not forwarding.
     Stp(u8),
     /// The bridge knows the destination behind the port by which the frame came.

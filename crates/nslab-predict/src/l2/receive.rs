@@ -69,13 +69,9 @@ impl Walk<'_> {
                 Some((upper, state, link))
             })
             .collect();
-        for (upper, _, link) in &uppers {
-            if matches!(link.kind, Some(LinkKind::Ipvlan(_))) {
-                let what = format!("what the ipvlan {} takes", link.name);
-                let mut passage = passage.clone();
-                passage.doubts.push(Doubt::new(what, "send one and watch it"));
-                self.end(*upper, Outcome::Left(Left::Unseen), &passage);
-            }
+        // Only one kind can have a claim on an interface (`netdev_rx_handler_register`).
+        if let Some(took) = self.ipvlans_take(at, &uppers, passage) {
+            return took;
         }
         let mode = |link: &Link| match &link.kind {
             Some(LinkKind::Macvlan(macvlan)) => Some(macvlan.mode),

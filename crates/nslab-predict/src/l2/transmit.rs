@@ -57,6 +57,7 @@ impl Walk<'_> {
                     self.lower(at, state, link, &passage);
                 }
             }
+            Some(LinkKind::Ipvlan(ipvlan)) => self.ipvlan_sends(at, state, link, *ipvlan, &passage),
             Some(LinkKind::Dummy) => self.lose(at, Lost::Dummy, &passage),
             Some(LinkKind::Tun(_)) => self.end(at, Outcome::Left(Left::Program), &passage),
             Some(LinkKind::Vxlan(_) | LinkKind::Tunnel(_)) => self.through_tunnel(at, state, &passage),
@@ -90,7 +91,7 @@ impl Walk<'_> {
     }
 
     /// Out by the interface below.
-    fn lower(&mut self, at: Port, state: &State, link: &Link, passage: &Passage) {
+    pub(super) fn lower(&mut self, at: Port, state: &State, link: &Link, passage: &Passage) {
         match state.peer(link.index) {
             Some(peer) => match peer.namespace {
                 Where::Namespace(namespace) => {

@@ -187,7 +187,7 @@ impl Walk<'_> {
         let (Some(from), Some(to)) = (link.mac, self.link(at).and_then(|link| link.mac)) else {
             return plain(format!("{name} does not answer for {target}"));
         };
-        let frame = Frame { source: from, destination: to, vlan: None, size: 28 };
+        let frame = Frame { source: from, destination: to, vlan: None, size: 28, target: Some(source) };
         let mut learned = l2::Learned::default();
         let ends = l2::send(self.network.snapshot, &self.network.wiring, &mut learned, owner, frame);
         match self.obstacle(owner, Some(at), &ends) {

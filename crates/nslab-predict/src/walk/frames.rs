@@ -16,7 +16,13 @@ impl Walk<'_> {
     pub(super) fn frame(&mut self, mut run: Run, at: Port, mac: MacAddr, expected: Option<Port>) {
         let Some(link) = self.link(at) else { return };
         let source = link.mac.unwrap_or(MacAddr([0; 6]));
-        let frame = Frame { source, destination: mac, vlan: None, size: run.size() };
+        let frame = Frame {
+            source,
+            destination: mac,
+            vlan: None,
+            size: run.size(),
+            target: Some(run.packet.ip.destination),
+        };
         let (snapshot, wiring) = (self.network.snapshot, &self.network.wiring);
         let ends = match run.turned {
             Some((port, source)) => {

@@ -39,7 +39,11 @@ impl Walk<'_> {
         let mut ports = vec![from];
         ports.extend(self.peer(from));
         if let (Some(source), Some(destination)) = (own.mac, far.mac) {
-            let frame = Frame { source, destination, vlan: None, size: 28 };
+            // That ipvlans may tell whose it is.
+            let mut addresses =
+                self.state(to.namespace).into_iter().flat_map(|state| &state.network.addresses);
+            let target = addresses.find(|own| own.link == to.link).map(|own| own.address.addr());
+            let frame = Frame { source, destination, vlan: None, size: 28, target };
             let mut learned = l2::Learned::default();
             for end in l2::send(self.network.snapshot, &self.network.wiring, &mut learned, from, frame) {
                 ports.extend(end.hops.iter().take(2).map(|hop| hop.at));
@@ -76,6 +80,10 @@ impl Walk<'_> {
             Lost::Isolated => {
                 Some(cause(Code::BridgeIsolated, format!("{name} is isolated, as is the port by which it came"))?.with(port))
             }
+            Lost::Private => cause(
+                Code::BridgeIsolated,
+                format!("{name} gets nothing of other ipvlans on the same interface: they are private"),
+            ),
             Lost::Stp(state) => {
                 // Without carrier a bridge disables its port.
                 if self.link(at).is_some_and(|link| link.up && !link.carrier) {

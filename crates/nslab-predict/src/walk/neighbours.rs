@@ -48,7 +48,9 @@ impl Walk<'_> {
             return self.drop(run, cause);
         }
         if !resolves(link) {
-            return self.frame(run, at, MacAddr([0xff; 6]), None);
+            // Such an ipvlan has no neighbours and sends to its own MAC, which is that of all (`arp_constructor`, `net/ipv4/arp.c`).
+            let mac = link.mac.filter(|_| crate::l2::routes_by_lower(link));
+            return self.frame(run, at, mac.unwrap_or(MacAddr([0xff; 6])), None);
         }
         // Without a local table all that is not known is a broadcast (`__inet_dev_addr_type`, `net/ipv4/fib_frontend.c`).
         if target.is_ipv4() && !state.network.addresses.iter().any(|own| own.address.addr().is_ipv4()) {
@@ -208,6 +210,7 @@ fn resolves(link: &Link) -> bool {
             matches!(tunnel.encapsulation, Encapsulation::Gretap | Encapsulation::Ip6gretap)
         }
         Some(LinkKind::Wireguard | LinkKind::Dummy) => false,
+        Some(LinkKind::Ipvlan(_)) if crate::l2::routes_by_lower(link) => false,
         Some(_) => link.mac.is_some(),
     }
 }

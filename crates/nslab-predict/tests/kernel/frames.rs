@@ -202,7 +202,7 @@ impl Network {
         let namespace = *places.iter().find(|(_, own)| **own == place).unwrap().0;
         let from = Port { namespace, link };
         let source = snapshot.namespaces[namespace].state().unwrap().link(link).unwrap().mac.unwrap();
-        let frame = Frame { source, destination, vlan: None, size };
+        let frame = Frame { source, destination, vlan: None, size, target: None };
         // More than its own MTU an interface is never handed.
         let mtu = snapshot.namespaces[namespace].state().unwrap().link(link).unwrap().mtu;
         if size > mtu {

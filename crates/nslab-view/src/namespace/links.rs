@@ -2,7 +2,7 @@
 
 use nslab_kernel::address::Address;
 use nslab_kernel::link::{
-    Bridge, BridgePort, IpvlanMode, Link, LinkKind, MacvlanMode, TunMode, VlanProtocol, Vxlan,
+    Bridge, BridgePort, IpvlanMode, IpvlanSiblings, Link, LinkKind, MacvlanMode, TunMode, VlanProtocol, Vxlan,
 };
 
 use super::Names;
@@ -79,7 +79,12 @@ fn kind(link: &Link, names: Names<'_>) -> String {
                 IpvlanMode::L3 => "l3",
                 IpvlanMode::L3s => "l3s",
             };
-            format!("mode {mode}")
+            let siblings = match ipvlan.siblings {
+                IpvlanSiblings::Bridge => "",
+                IpvlanSiblings::Private => " private",
+                IpvlanSiblings::Vepa => " vepa",
+            };
+            format!("mode {mode}{siblings}")
         }
         LinkKind::Vrf(vrf) => format!("table {}", vrf.table),
         LinkKind::Tun(tun) => if tun.mode == TunMode::Tap { "type tap" } else { "type tun" }.to_owned(),

@@ -15,6 +15,7 @@ each_user_alone!(
     a_file_is_asked_as_the_host_is,
     options_make_the_packet,
     full_kernel_tunnels,
+    full_kernel_ipvlans,
 );
 
 /// Fails unless the verdict and the code of its cause are these.
@@ -336,4 +337,58 @@ both gre "key 5" "key 6"; ask keys; gone
     }
     assert!(said.contains("below: really no, dropped"), "{said}");
     assert!(said.contains("keys: really no, unknown"), "{said}");
+}
+
+/// Interfaces with one MAC, told apart by their addresses.
+fn full_kernel_ipvlans(session: &Session) {
+    let said = script(
+        session,
+        r#"
+for name in far host one two; do
+    ip netns add $name || exit 1
+    ip netns exec $name sh -c 'for on in /proc/sys/net/ipv6/conf/*/accept_dad; do echo 0 > $on; done'
+    ip -n $name link set lo up
+done
+ip -n host link add eth0 type veth peer name eth0 netns far
+for name in far host; do ip -n $name link set eth0 up; done
+ip -n far address add 10.0.0.9/24 dev eth0
+ip -n far address add fd00::9/64 dev eth0
+ip -n host address add 10.0.0.1/24 dev eth0
+# Asks the kernel whether there are such.
+ip -n host link add probe link eth0 type ipvlan || { echo lacks; exit 0; }
+ip -n host link del probe
+both() {
+    number=0
+    for name in one two; do
+        number=$((number + 1))
+        ip -n host link add iv0 link eth0 netns $name type ipvlan mode $1 || exit 1
+        ip -n $name link set iv0 up
+        ip -n $name address add 10.0.0.1$number/24 dev iv0
+        ip -n $name address add fd00::1$number/64 dev iv0
+    done
+}
+ask() {
+    if nslab ping netns:$2 $3 -c 1 -W 1 > /dev/null; then really=yes; else really=no; fi
+    echo "$1: really $really, $(nslab explain netns:$2 $3 --short | sed 's/ at .*//; s/ to .*//')"
+}
+gone() { for name in one two; do ip -n $name link del iv0; done; }
+both l2
+ask like one 10.0.0.12; ask like6 one fd00::12; ask out one 10.0.0.9; ask in far 10.0.0.12
+ask below one 10.0.0.1; gone
+both "l2 private"; ask private one 10.0.0.12; gone
+both "l2 vepa"; ask vepa one 10.0.0.12; gone
+both l3; ask layer3 one 10.0.0.12; ask "layer3 out" one 10.0.0.9; gone
+both l3s; ask layer3s one 10.0.0.12; gone
+"#,
+    );
+    if said.contains("lacks") {
+        return nslab_testing::kernel_lacks("CONFIG_IPVLAN");
+    }
+    for case in ["like", "like6", "out", "in", "layer3", "layer3s"] {
+        assert!(said.contains(&format!("{case}: really yes, delivered")), "{case}: {said}");
+    }
+    for case in ["below", "private", "vepa"] {
+        assert!(said.contains(&format!("{case}: really no, dropped")), "{case}: {said}");
+    }
+    assert!(said.contains("layer3 out: really yes, unknown"), "{said}");
 }
