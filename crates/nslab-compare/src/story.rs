@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use nslab_observe::trace::{Heard, Kind, Probe, Role, Trace, VisitEnd, What};
-use nslab_predict::{Code, Evidence, Hop, Prediction, Transport, Verdict};
+use nslab_decode::{Frame, Link, Transport, decode};
+use nslab_kernel::nftables::{Family, Hook};
+use nslab_observe::trace::{Captured, Heard, Kind, Probe, Role, Trace, VisitEnd, What};
+use nslab_predict::{Code, Evidence, Hop, Prediction, Verdict, reason};
 use nslab_snapshot::Snapshot;
 use nslab_view::TraceSight as Sight;
 
@@ -73,7 +75,10 @@ impl Story {
             ways.push((Role::Answer, facts.weave(Role::Answer, hops)));
         }
         let is_told = !matches!(trace.heard.first(), None | Some(Heard::Answer { .. }));
-        let is_given_up = verdict == Verdict::Dropped && is_told;
+        // Of a word that nobody counts on nothing was predicted.
+        let is_given_up = verdict == Verdict::Dropped
+            && prediction.error.is_none()
+            && (is_told || facts.tells_of_neighbours());
         let is_owed = prediction.error.is_some() && verdict != Verdict::Delivered && is_told;
         if !is_given_up && (has(Role::Error) || is_owed) {
             let hops = prediction.error.as_deref().unwrap_or(none);
@@ -99,13 +104,10 @@ impl Facts<'_> {
     }
 
     fn weave(&self, role: Role, hops: &[Hop]) -> Vec<Step> {
-        let heard = self.trace.heard.iter().any(|heard| {
-            let is_answer = matches!(heard, Heard::Answer { .. });
-            match role {
-                Role::Request => false,
-                Role::Answer => is_answer,
-                Role::Error => !is_answer,
-            }
+        let heard = self.trace.heard.iter().any(|heard| match role {
+            Role::Request => false,
+            Role::Answer => self.is_answer(heard),
+            Role::Error => !matches!(heard, Heard::Answer { .. }),
         });
         let known = Known {
             snapshot: self.snapshot,
@@ -132,7 +134,8 @@ impl Facts<'_> {
         let passed_input = self.trace.events.iter().any(|event| match &event.what {
             What::Hook(visit) => {
                 visit.role == Role::Request
-                    && visit.hook == Some(nslab_kernel::nftables::Hook::Input)
+                    && visit.family != Family::Bridge
+                    && visit.hook == Some(Hook::Input)
                     && visit.end == VisitEnd::Passed
             }
             _ => false,
@@ -163,12 +166,17 @@ impl Facts<'_> {
     /// What became of it; and whether it arrived without an answer, as it may.
     fn verdict(&self, arrived: bool) -> (Verdict, bool) {
         match self.trace.heard.first() {
-            Some(Heard::Answer { .. }) => return (Verdict::Delivered, false),
+            Some(heard @ Heard::Answer { .. }) if self.is_answer(heard) => {
+                return (Verdict::Delivered, false);
+            }
+            // No word of anybody's, either.
+            Some(Heard::Answer { .. }) => return (Verdict::Dropped, false),
             Some(_) if self.is_given_up() => return (Verdict::Dropped, false),
             Some(_) => return (Verdict::Rejected, false),
             None => {}
         }
-        let may_be_silent = matches!(self.probe.kind, Kind::Udp { .. } | Kind::Other(_));
+        let may_be_silent =
+            matches!(self.probe.kind, Kind::Udp { .. } | Kind::Other(_)) && !self.is_lost_behind_input();
         let has = |role: Role| self.trace.events.iter().any(|event| event.role() == Some(role));
         if arrived && may_be_silent && self.trace.refused.is_none() && !has(Role::Answer) && !has(Role::Error)
         {
@@ -177,17 +185,53 @@ impl Facts<'_> {
         (Verdict::Dropped, false)
     }
 
+    /// Whether it is an answer to a program that asks one address. From another it is none, unless many were asked.
+    fn is_answer(&self, heard: &Heard) -> bool {
+        let Heard::Answer { from } = heard else { return false };
+        let asks_one = matches!(self.prediction.verdict, Verdict::Dropped | Verdict::Rejected);
+        *from == self.probe.destination || !asks_one
+    }
+
+    /// Whether it came to its host, and silence means that it or its answer was lost there or later: the kernel says that nobody
+    /// listens; or that is what was predicted, and nothing else is to be seen of it.
+    fn is_lost_behind_input(&self) -> bool {
+        let says_so = self.trace.events.iter().any(|event| match &event.what {
+            What::Dropped { role: Role::Request, reason, .. } => {
+                reason::by_itself(reason) == Some(Code::NoListener)
+            }
+            _ => false,
+        });
+        let code = self.prediction.cause.as_ref().map(|cause| cause.code);
+        let is_predicted = self.prediction.verdict == Verdict::Dropped
+            && (self.prediction.answer.is_some()
+                || matches!(code, Some(Code::NoListener | Code::ListenerOtherAddress)));
+        says_so || is_predicted
+    }
+
     /// Whether all that the sender heard is that somebody was asked for in vain, which the kernel tells after seconds: that is no
     /// word of anybody's ([`Verdict::Dropped`]). Another packet may have asked before this one.
     fn is_given_up(&self) -> bool {
-        let predicted = self.prediction.verdict == Verdict::Dropped && self.prediction.error.is_none();
+        let predicted = self.prediction.verdict == Verdict::Dropped;
+        let told = self.prediction.told;
         // "Host unreachable", "address unreachable".
         let is_host = |heard: &Heard| match *heard {
             Heard::Error { from, kind, code, .. } if from.is_ipv6() => (kind, code) == (1, 3),
             Heard::Error { kind, code, .. } => (kind, code) == (3, 1),
             Heard::Answer { .. } | Heard::Reset { .. } => false,
         };
-        predicted && self.trace.heard.iter().all(is_host)
+        // A router tells it, too, and then who does is known.
+        let is_foreseen = |heard: &Heard| told.is_none_or(|told| is_told(*heard, told));
+        predicted && self.trace.heard.iter().all(|heard| is_host(heard) && is_foreseen(heard))
+    }
+
+    /// Whether all errors that were seen and that nobody heard say that somebody was asked for in vain. They may be dropped as well.
+    fn tells_of_neighbours(&self) -> bool {
+        let mut errors = self.trace.events.iter().filter_map(|event| match &event.what {
+            What::Seen(seen) if seen.role == Role::Error => Some(seen),
+            _ => None,
+        });
+        let predicted = self.prediction.verdict == Verdict::Dropped;
+        predicted && self.trace.heard.is_empty() && errors.all(|seen| is_of_host(&seen.frame))
     }
 
     fn differences(&self, verdict: Verdict, is_unanswered: bool, ways: &[(Role, Vec<Step>)]) -> Vec<String> {
@@ -326,6 +370,17 @@ fn has(state: &nslab_snapshot::State, address: IpAddr) -> bool {
     state.network.addresses.iter().any(|own| own.address.addr() == address)
 }
 
+/// Whether a frame is the word that a host cannot be reached (RFC 792, RFC 4443).
+fn is_of_host(frame: &Captured) -> bool {
+    let bytes = frame.bytes.get(frame.network..).unwrap_or_default();
+    let decoded = decode(&Frame::new(bytes).on(Link::Ip));
+    match decoded.transport() {
+        Some(Transport::Icmp(icmp)) => (icmp.kind, icmp.code) == (3, 1),
+        Some(Transport::Icmpv6(icmp)) => (icmp.kind, icmp.code) == (1, 3),
+        _ => false,
+    }
+}
+
 /// Whether what was heard is what was predicted.
 fn is_told(heard: Heard, told: nslab_predict::Told) -> bool {
     use nslab_predict::Error;
@@ -351,7 +406,8 @@ pub fn unknown(prediction: &Prediction) -> Option<String> {
 }
 
 /// What a probe of a packet is.
-pub fn kind(transport: Transport) -> Kind {
+pub fn kind(transport: nslab_predict::Transport) -> Kind {
+    use nslab_predict::Transport;
     match transport {
         Transport::Icmp { id, .. } => Kind::Echo { id },
         Transport::Udp { source, destination } => Kind::Udp { source, destination },

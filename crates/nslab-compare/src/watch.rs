@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use nslab_kernel::link::LinkKind;
+use nslab_kernel::nftables::{Table, trace::TraceTable};
 use nslab_kernel::qdisc::QdiscKind;
 use nslab_observe::trace::Options;
 use nslab_predict::{Action, Prediction, Transport};
-use nslab_snapshot::{Snapshot, Where};
+use nslab_snapshot::{Contents, Snapshot, Where};
 
 /// Protocols of IP of tunnels: IPv4 and IPv6 in IP, GRE.
 const TUNNELS: [u8; 3] = [4, 41, 47];
@@ -107,4 +108,17 @@ pub fn has_delays(snapshot: &Snapshot, near: &[usize]) -> bool {
             )
         })
     })
+}
+
+/// Takes the tables of other traces out of a snapshot, which do nothing to packets; by the namespaces' places.
+pub fn take_traces(snapshot: &mut Snapshot) -> Vec<Vec<Table>> {
+    let spaces = snapshot.namespaces.iter_mut();
+    spaces
+        .map(|space| match &mut space.contents {
+            Contents::State(state) => {
+                state.nftables.tables.extract_if(.., |table| TraceTable::is_one(table)).collect()
+            }
+            Contents::Unreadable { .. } => Vec::new(),
+        })
+        .collect()
 }

@@ -14,6 +14,9 @@ pub(crate) use quiet::flow;
 
 use crate::rules;
 
+/// Nothing takes so long but what is sent once more.
+const REPEATED: Duration = Duration::from_millis(900);
+
 /// A step of a packet's way, predicted or seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -382,9 +385,24 @@ impl<'a> Weaver<'a> {
         let link = self.known.state(namespace).and_then(|state| state.link(seen.link));
         seen.for_others
             || seen.in_tunnel
+            || self.is_repeated(number)
+            // Where one piece is lost the others go on.
+            || seen.fragment.is_some_and(|piece| piece.offset > 0)
             || link.is_some_and(|link| {
                 link.master.is_some() || matches!(link.kind, Some(LinkKind::Bridge(_))) && seen.sent
             })
+    }
+
+    /// Whether it is what the kernel sends once more as no answer comes: after a second first (`TCP_TIMEOUT_INIT`,
+    /// `include/net/tcp.h`). What goes round comes again far sooner.
+    fn is_repeated(&self, number: usize) -> bool {
+        let Some((namespace, seen, Some(at))) = self.seen(number) else { return false };
+        (0..number).any(|earlier| {
+            self.seen(earlier).is_some_and(|(other, first, before)| {
+                (other, first.link, first.sent, first.flow) == (namespace, seen.link, seen.sent, seen.flow)
+                    && before.is_some_and(|before| at.saturating_sub(before) >= REPEATED)
+            })
+        })
     }
 
     /// What happens between two interfaces is shown by the one after it.

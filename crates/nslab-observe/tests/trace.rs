@@ -319,5 +319,21 @@ fn what_the_own_kernel_refuses_is_told() {
         let refused = trace(&all, &probe, &Options::default());
         assert_eq!(refused.refused, Some(rustix::io::Errno::MSGSIZE));
         assert!(words(&refused, Role::Request).is_empty());
+        // What may be cut is, by the sender itself.
+        for destination in ["10.0.1.2", "fd01::2"] {
+            let probe = Probe { size: 2000, ..to(destination, Kind::Echo { id: 7 }) };
+            let cut = trace(&all, &probe, &Options::default());
+            assert_eq!(
+                (cut.refused, &cut.heard[..]),
+                (None, &[Heard::Answer { from: from(destination) }][..])
+            );
+        }
+        // A socket that could not connect is ready for all, and tells of no error a second time.
+        let alone = namespaces(1);
+        for destination in ["10.0.1.2", "fd01::2"] {
+            let probe = to(destination, Kind::Tcp { source: 40_003, destination: 80 });
+            let refused = trace(&alone, &probe, &Options::default());
+            assert_eq!((refused.refused, refused.heard), (Some(rustix::io::Errno::NETUNREACH), Vec::new()));
+        }
     });
 }

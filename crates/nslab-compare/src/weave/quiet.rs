@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nslab_decode::{Flow, Points};
 use nslab_kernel::link::IfIndex;
-use nslab_kernel::nftables::Hook;
+use nslab_kernel::nftables::{Family, Hook};
 use nslab_observe::trace::{Role, VisitEnd, What};
 use nslab_predict::{Action, Hop};
 use nslab_view::TraceSight as Sight;
@@ -31,13 +31,14 @@ impl Weaver<'_> {
                 });
                 found.map_or(silent, |(_, at, _)| (Sight::Seen, *at, Some(By::Packets)))
             }
-            Action::Change => self.is_changed(hop),
+            Action::Change => self.is_changed(number, hop),
             Action::Deliver if self.role != Role::Request && self.known.heard => seen(By::Socket),
             Action::Deliver if self.role != Role::Request => (Sight::Missing, None, None),
             Action::Deliver => {
                 let passed = (0..self.own.len()).any(|number| {
                     self.visit(number).is_some_and(|(namespace, visit)| {
                         namespace == hop.namespace
+                            && visit.family != Family::Bridge
                             && visit.hook == Some(Hook::Input)
                             && visit.end == VisitEnd::Passed
                     })
@@ -87,7 +88,7 @@ impl Weaver<'_> {
     }
 
     /// Whether a change of addresses shows in what was seen next.
-    fn is_changed(&self, hop: &Hop) -> (Sight, Option<Duration>, Option<By>) {
+    fn is_changed(&self, number: usize, hop: &Hop) -> (Sight, Option<Duration>, Option<By>) {
         let flows: Vec<Flow> = (0..self.own.len())
             .filter_map(|number| match &self.own[number].1.what {
                 What::Seen(seen) => Some(seen.flow),
@@ -104,7 +105,10 @@ impl Weaver<'_> {
             }
             compared = true;
             if !flows.iter().any(|flow| end(flow, is_source) == after) {
-                return (Sight::Missing, None, None);
+                // Nothing shows it of what ends there.
+                let at_interface = |later: &Hop| matches!(later.action, Action::Send | Action::Receive);
+                let shows = self.hops[number + 1..].iter().any(at_interface);
+                return (if shows { Sight::Missing } else { Sight::Silent }, None, None);
             }
         }
         if compared { (Sight::Seen, None, Some(By::Packets)) } else { (Sight::Silent, None, None) }

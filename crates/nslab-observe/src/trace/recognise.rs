@@ -10,6 +10,9 @@ use nslab_decode::{
 use super::probe::{Kind, NONCE, Probe};
 use super::{Heard, Role};
 
+/// ICMP's type of a redirect (RFC 792), which is no error.
+pub(super) const REDIRECT: u8 = 5;
+
 /// Tells packets of the probe from others.
 #[derive(Debug)]
 pub(super) struct Recogniser<'p> {
@@ -107,6 +110,15 @@ impl<'p> Recogniser<'p> {
         self.frame(&decoded).map(|(known, _)| known)
     }
 
+    /// Whether it is such a packet. Nothing is learned of it: others may have come before it that are yet to be looked at.
+    pub(super) fn knows(&mut self, bytes: &[u8]) -> bool {
+        let before = (self.requests.len(), self.pieces.len());
+        let known = self.bytes(bytes).is_some();
+        self.requests.truncate(before.0);
+        self.pieces.truncate(before.1);
+        known
+    }
+
     fn outer(&mut self, decoded: &Decoded<'_>) -> Option<Known> {
         let mut known = self.network(&decoded.network)?;
         if let Some(identity) = Identity::of(decoded) {
@@ -172,8 +184,11 @@ impl<'p> Recogniser<'p> {
                 }
             }
             Transport::Udp(udp) => {
-                let Kind::Udp { .. } = self.probe.kind else { return None };
-                let is_back = self.requests.contains(&flow(packet).reversed());
+                let Kind::Udp { source, destination } = self.probe.kind else { return None };
+                // Who answers may send back what it got, the number and all.
+                let ends = (packet.source, udp.source_port, udp.destination_port);
+                let is_back = self.requests.contains(&flow(packet).reversed())
+                    || ends == (self.probe.destination, destination, source);
                 if is_back {
                     Some(Role::Answer)
                 } else {
@@ -208,6 +223,10 @@ impl<'p> Recogniser<'p> {
         if let IcmpMessage::Echo { is_reply, payload, .. } = &icmp.message {
             return self.echo(*is_reply, payload.bytes());
         }
+        // A router that knows a better one has sent it on all the same.
+        if icmp.kind == REDIRECT {
+            return None;
+        }
         self.quoted(icmp.quoted()?)
     }
 
@@ -233,7 +252,13 @@ impl<'p> Recogniser<'p> {
             }
             Quoted::Broken(_) => None,
         };
-        about.map(|_| Role::Error)
+        // One about the answer is for whom the answer is from.
+        about.filter(|role| *role == Role::Request).map(|_| Role::Error)
+    }
+
+    /// Whether somebody whom an error is for may be whom the probe is from.
+    pub(super) fn is_sender(&self, to: IpAddr) -> bool {
+        self.requests.is_empty() || self.requests.iter().any(|flow| flow.source == to)
     }
 
     /// The role of a packet of which only the beginning is at hand: eight bytes of what it carries (RFC 792).
@@ -245,6 +270,7 @@ impl<'p> Recogniser<'p> {
     pub(super) fn heard(&self, from: IpAddr, decoded: &Decoded<'_>) -> Option<Heard> {
         let error = |kind, code, mtu| Heard::Error { from, kind, code, mtu };
         match decoded.transport()? {
+            Transport::Icmp(icmp) if icmp.kind == REDIRECT => None,
             Transport::Icmp(icmp) => match &icmp.message {
                 IcmpMessage::Echo { is_reply: true, payload, .. } => {
                     self.echo(true, payload.bytes()).map(|_| Heard::Answer { from })
@@ -295,5 +321,76 @@ pub(super) fn whole(bytes: &[u8]) -> usize {
         Some(4) => word(2),
         Some(6) => word(4) + 40,
         _ => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(source: [u8; 4], destination: [u8; 4], protocol: u8, carried: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(20 + carried.len()).unwrap();
+        let mut bytes = vec![0x45, 0, 0, length, 0, 1, 0, 0, 64, protocol, 0, 0];
+        bytes.extend([source, destination].concat());
+        bytes.extend(carried);
+        bytes
+    }
+
+    fn datagram(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(8 + payload.len()).unwrap();
+        let header = [from, to, length, 0].map(u16::to_be_bytes).concat();
+        [&header, payload].concat()
+    }
+
+    const OWN: [u8; 4] = [10, 0, 0, 1];
+    const OTHER: [u8; 4] = [10, 0, 0, 2];
+
+    fn udp() -> Probe {
+        Probe::new(0, OTHER.into(), Kind::Udp { source: 20_000, destination: 53 })
+    }
+
+    #[test]
+    fn an_answer_that_brings_the_number_back_is_one_whenever_it_is_looked_at() {
+        let probe = udp();
+        let asked = packet(OWN, OTHER, 17, &datagram(20_000, 53, &probe.nonce));
+        let answered = packet(OTHER, OWN, 17, &datagram(53, 20_000, &probe.nonce));
+        for order in [
+            [(&asked, Role::Request), (&answered, Role::Answer)],
+            [(&answered, Role::Answer), (&asked, Role::Request)],
+        ] {
+            let mut recogniser = Recogniser::new(&probe);
+            for (bytes, role) in order {
+                assert_eq!(recogniser.bytes(bytes).map(|known| known.role), Some(role));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_only_asked_for_teaches_nothing() {
+        let probe = udp();
+        let mut recogniser = Recogniser::new(&probe);
+        // NAT made another address of the destination's; nothing but the order tells which way it goes.
+        let asked = packet(OWN, [10, 0, 0, 3], 17, &datagram(20_000, 53, &probe.nonce));
+        let answered = packet([10, 0, 0, 3], OWN, 17, &datagram(53, 20_000, &probe.nonce));
+        assert!(recogniser.knows(&answered) && recogniser.requests.is_empty());
+        assert_eq!(recogniser.bytes(&asked).map(|known| known.role), Some(Role::Request));
+        assert_eq!(recogniser.bytes(&answered).map(|known| known.role), Some(Role::Answer));
+    }
+
+    #[test]
+    fn errors_about_answers_are_for_others() {
+        let probe = udp();
+        let asked = packet(OWN, OTHER, 17, &datagram(20_000, 53, &probe.nonce));
+        let answered = packet(OTHER, OWN, 17, &datagram(53, 20_000, &probe.nonce));
+        let about = |quoted: &[u8]| [&[3, 3, 0, 0, 0, 0, 0, 0], quoted].concat();
+        let mut recogniser = Recogniser::new(&probe);
+        assert!(recogniser.is_sender(OTHER.into()), "nothing is known yet");
+        recogniser.bytes(&asked);
+        let told = recogniser.bytes(&packet(OTHER, OWN, 1, &about(&asked)));
+        assert_eq!(told.map(|known| known.role), Some(Role::Error));
+        assert_eq!(recogniser.bytes(&packet(OWN, OTHER, 1, &about(&answered))), None);
+        let redirect = [&[5, 1, 0, 0, 10, 0, 0, 9], &asked[..]].concat();
+        assert_eq!(recogniser.bytes(&packet(OTHER, OWN, 1, &redirect)), None);
+        assert!(recogniser.is_sender(OWN.into()) && !recogniser.is_sender(OTHER.into()));
     }
 }

@@ -9,7 +9,7 @@ use nslab_kernel::nftables::trace::{
 use nslab_kernel::nftables::trace::{TraceNews, TracePattern, TraceTuple};
 use nslab_kernel::nftables::{Family, Hook, Policy, Ruleset, TransactionError, Verdict};
 
-use super::recognise::{Known, Recogniser};
+use super::recognise::{Known, REDIRECT, Recogniser};
 use super::{Met, Place, Role, Visit, VisitEnd};
 
 /// What traces rules in a namespace.
@@ -79,7 +79,7 @@ fn earliest(ruleset: &Ruleset) -> i32 {
     let chains =
         ruleset.tables.iter().flat_map(|table| &table.chains).filter_map(|chain| chain.base.as_ref());
     let first = chains
-        .filter(|base| matches!(base.hook, Hook::Prerouting | Hook::Output))
+        .filter(|base| matches!(base.hook, Hook::Prerouting | Hook::Input | Hook::Forward | Hook::Output))
         .map(|base| base.priority)
         .min();
     first.map_or(EARLY, |first| first.saturating_sub(1).min(EARLY))
@@ -98,14 +98,18 @@ pub(super) fn visits(
     ruleset: &Ruleset,
     recogniser: &mut Recogniser<'_>,
 ) -> Vec<Visit> {
-    visits_by(events, ruleset, &mut |bytes| recogniser.bytes(bytes))
+    visits_by(events, ruleset, &mut |bytes, marked| {
+        let found = recogniser.bytes(bytes);
+        let sent_to = |error: &Known| recogniser.is_sender(error.flow.destination);
+        found.or_else(|| marked.then(|| error(bytes)).flatten().filter(sent_to))
+    })
 }
 
-/// The same by whatever tells what a packet is by its headers.
+/// The same by whatever tells what a packet is by its headers, and by whether it was just marked as one of those that are meant.
 pub(super) fn visits_by(
     events: &[TraceEvent],
     ruleset: &Ruleset,
-    recognise: &mut dyn FnMut(&[u8]) -> Option<Known>,
+    recognise: &mut dyn FnMut(&[u8], bool) -> Option<Known>,
 ) -> Vec<Visit> {
     let mut all: Vec<Open> = Vec::new();
     // What is known of the packets that the kernel has numbered.
@@ -114,11 +118,9 @@ pub(super) fn visits_by(
         let checkpoint = Checkpoint::of(&event.table, &event.chain);
         if let Some(packet) = &event.packet {
             let bytes = [&packet.network[..], &packet.transport[..]].concat();
-            let found = recognise(&bytes);
-            // Of an error there is less at hand than what it quotes; that it was marked says whose it is.
             let marked = matches!(checkpoint, Some(Checkpoint::Reached(_)))
                 && matches!(event.step, TraceStep::Rule { .. });
-            let found = found.or_else(|| marked.then(|| error(&bytes)).flatten());
+            let found = recognise(&bytes, marked);
             match found {
                 Some(found) => drop(known.insert(event.id, found)),
                 // Numbers come again: that of another packet.
@@ -187,12 +189,13 @@ fn hook_of(event: &TraceEvent, ruleset: &Ruleset) -> Option<Hook> {
     Some(table.chain(&event.chain)?.base.as_ref()?.hook)
 }
 
-/// An ICMP error by its header alone.
+/// An ICMP error by its header alone: of one there is less at hand than what it quotes; that it was marked says whose it is.
 fn error(bytes: &[u8]) -> Option<Known> {
     use nslab_decode::{Flow, Frame, Link, Network, Points, Transport, decode};
     let decoded = decode(&Frame::new(bytes).on(Link::Ip));
     let is_icmp = match decoded.transport()? {
-        Transport::Icmp(_) | Transport::Icmpv6(_) => true,
+        Transport::Icmp(icmp) => icmp.kind != REDIRECT,
+        Transport::Icmpv6(_) => true,
         Transport::Broken(broken) => broken.protocol.starts_with("icmp"),
         _ => false,
     };

@@ -60,6 +60,7 @@ pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn D
     trace.took = begun.elapsed();
     watch.finish()?;
     watch.drain(drops);
+    watch.look_at_drops();
     sender.hear(&watch.recogniser, &mut trace.heard);
     if !matches!(trace.heard.first(), Some(Heard::Answer { .. })) {
         watch.name_functions(drops);
@@ -81,8 +82,19 @@ struct Watch<'p> {
     timed: Vec<(u64, Event)>,
     /// Who was asked for and has not answered: place, interface, address.
     asked: BTreeSet<(usize, u32, IpAddr)>,
+    /// Packets that were dropped.
+    dropped: Vec<Drop>,
     /// Where in the kernel's code packets were dropped, by their places in `timed`.
     addresses: Vec<(usize, u64)>,
+}
+
+/// A packet that was dropped, which is looked at once all are known that passed interfaces before it.
+struct Drop {
+    place: usize,
+    time: u64,
+    packet: Vec<u8>,
+    reason: String,
+    location: Option<u64>,
 }
 
 impl<'p> Watch<'p> {
@@ -123,6 +135,7 @@ impl<'p> Watch<'p> {
             begin: 0,
             timed: Vec::new(),
             asked: BTreeSet::new(),
+            dropped: Vec::new(),
             addresses: Vec::new(),
         })
     }
@@ -156,14 +169,24 @@ impl<'p> Watch<'p> {
     }
 
     fn drain(&mut self, drops: &mut dyn DropSource) {
-        let Self { ids, recogniser, begin, timed, addresses, .. } = self;
-        drops.drain(&mut |dropped| {
-            let place = ids.iter().position(|id| *id == Some(dropped.namespace));
-            let (Some(place), Some(known)) = (place, recogniser.bytes(dropped.packet)) else { return };
-            let what = What::Dropped { role: known.role, reason: dropped.reason.to_owned(), location: None };
-            addresses.extend(dropped.location.map(|address| (timed.len(), address)));
-            timed.push((dropped.time, Event { place, at: Some(since(*begin, dropped.time)), what }));
+        let Self { ids, recogniser, dropped, .. } = self;
+        drops.drain(&mut |one| {
+            let place = ids.iter().position(|id| *id == Some(one.namespace));
+            let Some(place) = place.filter(|_| recogniser.knows(one.packet)) else { return };
+            let (time, location) = (one.time, one.location);
+            let (packet, reason) = (one.packet.to_vec(), one.reason.to_owned());
+            dropped.push(Drop { place, time, packet, reason, location });
         });
+    }
+
+    fn look_at_drops(&mut self) {
+        let Self { dropped, recogniser, begin, timed, addresses, .. } = self;
+        for Drop { place, time, packet, reason, location } in std::mem::take(dropped) {
+            let Some(known) = recogniser.bytes(&packet) else { continue };
+            addresses.extend(location.map(|address| (timed.len(), address)));
+            let what = What::Dropped { role: known.role, reason, location: None };
+            timed.push((time, Event { place, at: Some(since(*begin, time)), what }));
+        }
     }
 
     /// Finds the names of functions, which takes a while: not for what a program got a copy of.

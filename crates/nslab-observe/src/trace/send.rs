@@ -71,9 +71,10 @@ impl<'p> Sender<'p> {
             if let Some(ttl) = probe.ttl {
                 set(fd, (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS), &i32::from(ttl))?;
             }
-            if !is_tcp {
+            // Otherwise the kernel would refuse what it has to cut (`ip6_sk_ignore_df`, `include/net/ip6_route.h`).
+            if !is_tcp && probe.dont_fragment {
                 set(fd, (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER), &libc::IPV6_PMTUDISC_PROBE)?;
-                set(fd, (libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG), &i32::from(probe.dont_fragment))?;
+                set(fd, (libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG), &1_i32)?;
             }
         } else {
             set(fd, (libc::SOL_SOCKET, libc::SO_BROADCAST), &1_i32)?;
@@ -145,7 +146,11 @@ impl<'p> Sender<'p> {
                     self.told = true;
                     Ok(())
                 }
-                begun => begun,
+                // Nothing will be heard of it: not even by this socket, which tells of no error then.
+                begun => {
+                    self.socket = None;
+                    begun
+                }
             };
         }
         let sent = match probe.destination {

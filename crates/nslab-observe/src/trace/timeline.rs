@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nslab_kernel::nftables::Hook;
+use nslab_kernel::nftables::{Family, Hook};
 
 use super::{Event, Visit, What};
 
@@ -17,9 +17,12 @@ pub(super) fn merge(timed: Vec<Event>, visits: Vec<(usize, Vec<Visit>)>) -> Vec<
     let mut serial = 0;
     for (place, visits) in visits {
         let mut least = (0, -1);
+        let mut last = None;
         for visit in visits {
-            let at = position(&timed, place, &visit, least);
+            let follows = last == Some(visit.role);
+            let at = position(&timed, place, &visit, least, follows);
             least = at;
+            last = Some(visit.role);
             serial += 1;
             all.push(((at.0, at.1, serial), Event { place, at: None, what: What::Hook(visit) }));
         }
@@ -29,15 +32,17 @@ pub(super) fn merge(timed: Vec<Event>, visits: Vec<(usize, Vec<Visit>)>) -> Vec<
     all.into_iter().map(|(_, event)| event).collect()
 }
 
-/// Where a hook stands, not before `least`.
-fn position(timed: &[Event], place: usize, visit: &Visit, least: (usize, i8)) -> (usize, i8) {
+/// Where a hook stands, not before `least`, at which the one before it stands; whether it `follows` that, as of the same packet.
+fn position(timed: &[Event], place: usize, visit: &Visit, least: (usize, i8), follows: bool) -> (usize, i8) {
+    // To a bridge's port all is for others.
+    let is_bridge = visit.family == Family::Bridge;
     let find = |link: Option<u32>, sent: bool| {
         let begin = least.0;
         timed.iter().enumerate().skip(begin).find_map(|(number, event)| match &event.what {
             What::Seen(seen)
                 if event.place == place && Some(seen.link) == link && seen.role == visit.role =>
             {
-                (seen.sent == sent && !seen.for_others && !seen.in_tunnel).then_some(number)
+                (seen.sent == sent && (is_bridge || !seen.for_others) && !seen.in_tunnel).then_some(number)
             }
             _ => None,
         })
@@ -56,17 +61,19 @@ fn position(timed: &[Event], place: usize, visit: &Visit, least: (usize, i8)) ->
         _ => None,
     };
     // What was found may be the sighting that an earlier hook stands after already.
-    found.map_or_else(|| fallback(timed, place, visit, least), |found| found.max(least))
+    found.unwrap_or_else(|| fallback(timed, place, visit, least, follows)).max(least)
 }
 
 /// Of what was not seen at its interface: after the last of its kind that was seen in the namespace.
-fn fallback(timed: &[Event], place: usize, visit: &Visit, least: (usize, i8)) -> (usize, i8) {
-    if least != (0, -1) {
+fn fallback(timed: &[Event], place: usize, visit: &Visit, least: (usize, i8), follows: bool) -> (usize, i8) {
+    if follows {
         return least;
     }
     let is_made_here = matches!(visit.hook, Some(Hook::Output));
     let same = |event: &Event| event.place == place && event.role() == Some(visit.role);
-    match timed.iter().position(same) {
+    let after = timed.iter().skip(least.0).position(same).map(|number| least.0 + number);
+    match after {
+        None if least != (0, -1) => least,
         Some(number) if !is_made_here => (number, 1),
         Some(number) => (number, -1),
         // Made and ended here, so that nothing was seen of it. What it answers came before.
@@ -87,7 +94,6 @@ mod tests {
     use std::net::IpAddr;
 
     use nslab_decode::{Flow, Points};
-    use nslab_kernel::nftables::Family;
     use nslab_kernel::packet::PacketKind;
 
     use super::super::{Captured, Role, Seen, VisitEnd};
@@ -182,6 +188,32 @@ mod tests {
     fn what_is_dropped_where_it_is_made_comes_first() {
         let merged = merge(Vec::new(), vec![(0, vec![visit(Hook::Output, None, Some(2))])]);
         assert_eq!(words(&merged), ["0 output"]);
+    }
+
+    #[test]
+    fn bridged_answers_do_not_follow_on_requests() {
+        let answer = |event: Event| {
+            let What::Seen(seen) = event.what else { return event };
+            Event { what: What::Seen(Seen { role: Role::Answer, for_others: true, ..seen }), ..event }
+        };
+        // A bridge in 1; iptables sees what it passes on at the bridge itself, 9, where nothing is seen.
+        let timed = vec![
+            seen(1, 2, false, 1),
+            seen(1, 3, true, 2),
+            seen(2, 2, false, 3),
+            answer(seen(1, 3, false, 4)),
+            answer(seen(1, 2, true, 5)),
+        ];
+        let visits = vec![
+            visit(Hook::Prerouting, Some(9), None),
+            Visit { role: Role::Answer, ..visit(Hook::Prerouting, Some(9), None) },
+            Visit { role: Role::Answer, family: Family::Bridge, ..visit(Hook::Forward, Some(3), Some(2)) },
+        ];
+        let merged = merge(timed, vec![(1, visits)]);
+        assert_eq!(
+            words(&merged),
+            ["1 <2", "1 prerouting", "1 >3", "2 <2", "1 <3", "1 prerouting", "1 forward", "1 >2"]
+        );
     }
 
     #[test]

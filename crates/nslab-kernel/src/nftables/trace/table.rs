@@ -228,7 +228,9 @@ fn table(family: Family, name: &str, rules: Rules<'_>, priority: i32, flags: Tab
         devices: Vec::new(),
         counters: None,
     };
-    for hook in [Hook::Prerouting, Hook::Output] {
+    // Once is enough for the kernel. But what it tells has the packet itself only where a rule is met, else a number of the
+    // packet's, which is another behind a bridge whose frames iptables sees (`nft_trace_init`: the interface is in it).
+    for hook in [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output] {
         let mut chain = Chain::base(format!("reached-{hook}"), base(hook, priority));
         chain.rules = rules(family);
         table.chains.push(chain);
@@ -273,8 +275,8 @@ mod tests {
         let points: Vec<_> =
             table.chains.iter().map(|chain| Checkpoint::of(&table.id, &chain.name)).collect();
         assert_eq!(points[0], Some(Checkpoint::Reached(Hook::Prerouting)));
-        assert_eq!(points[4], Some(Checkpoint::Passed(Hook::Forward)));
-        assert!(points.iter().all(Option::is_some) && points.len() == 7);
+        assert_eq!(points[6], Some(Checkpoint::Passed(Hook::Forward)));
+        assert!(points.iter().all(Option::is_some) && points.len() == 9);
         let other = TableId::new(Family::Inet, "filter");
         assert_eq!(Checkpoint::of(&other, "passed-input"), None);
         assert_eq!(Checkpoint::of(&table.id, "passed-nothing"), None);

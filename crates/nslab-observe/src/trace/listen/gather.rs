@@ -257,7 +257,7 @@ impl Gatherer {
 }
 
 fn visits_of(passage: &Passage, ruleset: Option<&Ruleset>) -> Vec<Visit> {
-    let mut known = |bytes: &[u8]| {
+    let mut known = |bytes: &[u8], _: bool| {
         // NAT changes it on its way.
         let print = Print::of(bytes).unwrap_or(passage.print);
         let Print { flow, ttl, fragment, .. } = print;

@@ -8,7 +8,7 @@ mod tell;
 
 use std::process::ExitCode;
 
-use nslab_compare::{Facts, Story, Waiting};
+use nslab_compare::{Facts, Story, Waiting, take_traces};
 use nslab_kernel::Namespace;
 use nslab_kernel::link::LinkKind;
 use nslab_kernel::nftables::{Table, trace::TraceTable};
@@ -16,7 +16,7 @@ use nslab_lab::rootless;
 use nslab_observe::trace::{self, DropSource, NONCE, Options, Place, Probe};
 use nslab_predict::command::Shell;
 use nslab_predict::{Network, Question, Transport, Verdict, fix, predict};
-use nslab_snapshot::{Contents, Snapshot, State};
+use nslab_snapshot::{Snapshot, State};
 use nslab_view::Explanation;
 
 pub(super) use listen::Line;
@@ -166,19 +166,6 @@ fn port(state: Option<&State>, seed: [u8; NONCE]) -> u16 {
     let count = u32::from(last.saturating_sub(first)) + 1;
     let chance = u32::from_be_bytes([seed[2], seed[3], seed[4], seed[5]]) % count;
     first.saturating_add(u16::try_from(chance).unwrap_or(0))
-}
-
-/// Takes the tables of other traces out of a snapshot, which do nothing to packets; by the namespaces' places.
-fn take_traces(snapshot: &mut Snapshot) -> Vec<Vec<Table>> {
-    let spaces = snapshot.namespaces.iter_mut();
-    spaces
-        .map(|space| match &mut space.contents {
-            Contents::State(state) => {
-                state.nftables.tables.extract_if(.., |table| TraceTable::is_one(table)).collect()
-            }
-            Contents::Unreadable { .. } => Vec::new(),
-        })
-        .collect()
 }
 
 /// Handles on namespaces of the snapshot, as far as they are there still; with their places in it.

@@ -6,7 +6,6 @@ use nslab_kernel::NamespaceId;
 use nslab_kernel::nftables::Table;
 use nslab_snapshot::{Options, Snapshot};
 
-use crate::cli::commands::trace::take_traces;
 use crate::cli::error::CliError;
 
 /// It is not looked at more often than this, nor for more than a tenth of the time, unless that takes very long.
@@ -29,7 +28,7 @@ impl Host {
         let (taken, now) = (Instant::now(), std::time::SystemTime::now());
         let now = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let mut snapshot = Snapshot::take(Options { connections: true })?;
-        let traces = take_traces(&mut snapshot);
+        let traces = nslab_compare::take_traces(&mut snapshot);
         let time = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         Ok((Self { snapshot, time, cost: taken.elapsed(), taken }, traces))
     }
