@@ -242,12 +242,22 @@ impl Built {
         Ok(())
     }
 
-    fn look(&self) -> Result<Taken, Error> {
+    /// It as it is now.
+    pub(crate) fn look(&self) -> Result<Taken, Error> {
+        self.look_with(Options::default())
+    }
+
+    /// It as it is now, with its connections.
+    pub(crate) fn look_closely(&self) -> Result<Taken, Error> {
+        self.look_with(Options { connections: true })
+    }
+
+    fn look_with(&self, options: Options) -> Result<Taken, Error> {
         let named = |(number, space): (usize, &Space)| {
             Ok((Name::Netns(format!("n{number}")), space.namespace.duplicate()?))
         };
         let all: Vec<_> = self.spaces.iter().enumerate().map(named).collect::<nslab_kernel::Result<_>>()?;
-        let snapshot = Snapshot::of(all, Options::default())?;
+        let snapshot = Snapshot::of(all, options)?;
         let place =
             |space: &Space| snapshot.namespaces.iter().position(|other| other.id == space.id).unwrap_or(0);
         let places = self.spaces.iter().map(place).collect();

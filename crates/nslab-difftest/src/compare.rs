@@ -26,6 +26,8 @@ pub enum Finding {
 pub struct Contradiction {
     /// Which part.
     pub part: Part,
+    /// What of it, so that the same elsewhere is known for the same.
+    pub kind: String,
     /// In words.
     pub text: String,
 }
@@ -39,6 +41,10 @@ pub enum Part {
     Told,
     /// The way.
     Way,
+    /// A step of it, or of the answer's or error's, as `nslab trace` tells them.
+    Step,
+    /// Why the kernel threw it away.
+    Reason,
 }
 
 impl Part {
@@ -48,6 +54,8 @@ impl Part {
             Self::Verdict => "verdict",
             Self::Told => "told",
             Self::Way => "way",
+            Self::Step => "step",
+            Self::Reason => "reason",
         }
     }
 }
@@ -70,7 +78,7 @@ pub fn compare(taken: &Taken, probe: &Probe, prediction: &Prediction, observed: 
     if prediction.verdict == Verdict::Unknown {
         return Finding::Unknown(why_unknown(prediction));
     }
-    let contradicts = |part, text| Finding::Contradicts(Contradiction { part, text });
+    let contradicts = |part, text| Finding::Contradicts(Contradiction { part, kind: String::new(), text });
     let verdict = observed.verdict(probe);
     let given_up = verdict == Verdict::Rejected
         && prediction.verdict == Verdict::Dropped
@@ -139,7 +147,7 @@ fn hangs_on_neighbours(prediction: &Prediction) -> bool {
 }
 
 /// Whether a way ends between a route and the MAC of its next hop: what stops it stops the question, which a tunnel carries.
-fn stops_asking(hops: &[Hop]) -> bool {
+pub(crate) fn stops_asking(hops: &[Hop]) -> bool {
     matches!(hops, [.., Hop { action: Action::Route, .. }, Hop { action: Action::Stop, .. }])
 }
 

@@ -9,6 +9,12 @@ pub enum Error {
     /// The network could not be read.
     #[error(transparent)]
     Snapshot(#[from] nslab_snapshot::Error),
+    /// A packet could not be traced.
+    #[error(transparent)]
+    Observe(#[from] nslab_observe::Error),
+    /// Nothing tells of packets that the kernel drops.
+    #[error(transparent)]
+    Tracepoints(#[from] nslab_tracepoints::Unavailable),
     /// A program or socket.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -12,6 +12,7 @@ use clap::Parser;
 use nslab_difftest::generate::Mode;
 use nslab_difftest::report::Report;
 use nslab_difftest::session::{self, Session};
+use nslab_difftest::traced::Level;
 use nslab_difftest::{faults, generate};
 
 /// Holds predictions against the kernel: makes random networks, predicts random packets, and really sends them.
@@ -43,6 +44,22 @@ struct Arguments {
     /// Put one fault of a known kind into each of many healthy networks: the code named must be the fault's.
     #[arg(long)]
     faults: bool,
+    /// Trace packets one after the other as `nslab trace` does, in place of seeing them by the tester's own sockets: each step,
+    /// the place where it ends and what NAT makes of it must be as predicted.
+    #[arg(long, conflicts_with = "wide")]
+    trace: bool,
+    /// Trace without the kernel's tracepoints, as an ordinary user must.
+    #[arg(long, requires = "trace")]
+    no_tracepoints: bool,
+    /// Trace without nftables' word on rules.
+    #[arg(long, requires = "trace")]
+    no_rules: bool,
+    /// Do not look for the smallest network in which something is still wrong.
+    #[arg(long)]
+    no_shrink: bool,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
     /// Write the figures to this file, as JSON.
     #[arg(long)]
     report: Option<PathBuf>,
@@ -69,8 +86,11 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let session = match Session::begin() {
-        Ok(session) => session,
+    let level = Level { rules: !arguments.no_rules, tracepoints: !arguments.no_tracepoints };
+    let session =
+        if arguments.trace { Session::tracing(level) } else { Session::begin().map_err(Into::into) };
+    let session = match session {
+        Ok(session) => session.shrinking(!arguments.no_shrink),
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::from(3);
@@ -92,7 +112,12 @@ fn main() -> ExitCode {
                         session::network(&session, seed, arguments.packets, mode, &mut own)
                     };
                     for text in &found {
-                        println!("{text}");
+                        // What is read by a program is figures alone.
+                        if arguments.json {
+                            eprintln!("{text}");
+                        } else {
+                            println!("{text}");
+                        }
                     }
                     let mut all = report.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     all.add(&own);
@@ -108,14 +133,18 @@ fn main() -> ExitCode {
     });
     let mut report = report.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     report.seconds = begun.elapsed().as_secs_f64();
-    print!("{}", faults::table(&report.faults));
-    println!("{}", report.text());
-    if let Some(path) = &arguments.report {
-        let text = serde_json::to_string_pretty(&report).unwrap_or_default();
-        if let Err(error) = std::fs::write(path, text + "\n") {
-            eprintln!("error: cannot write {}: {error}", path.display());
-            return ExitCode::from(3);
-        }
+    let text = serde_json::to_string_pretty(&report).unwrap_or_default();
+    if arguments.json {
+        println!("{text}");
+    } else {
+        print!("{}", faults::table(&report.faults));
+        println!("{}", report.text());
+    }
+    if let Some(path) = &arguments.report
+        && let Err(error) = std::fs::write(path, text + "\n")
+    {
+        eprintln!("error: cannot write {}: {error}", path.display());
+        return ExitCode::from(3);
     }
     if report.cases == 0 {
         eprintln!("error: nothing was tried");

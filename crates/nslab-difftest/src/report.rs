@@ -39,6 +39,10 @@ pub struct Report {
     pub by_doubt: BTreeMap<String, u64>,
     /// What was wrong, by part.
     pub by_part: BTreeMap<String, u64>,
+    /// What was wrong, by kind.
+    pub by_kind: BTreeMap<String, u64>,
+    /// Steps of packets that were traced, by how they stood to the prediction.
+    pub by_step: BTreeMap<String, u64>,
     /// Faults that were put into a healthy network, by code.
     pub faults: BTreeMap<String, Fault>,
     /// How long it took.
@@ -75,9 +79,17 @@ impl Report {
         if came_again {
             self.wrong += 1;
             *self.by_part.entry(contradiction.part.as_str().into()).or_default() += 1;
+            *self.by_kind.entry(kind.into()).or_default() += 1;
         } else {
             self.passing += 1;
             *self.by_passing.entry(kind.into()).or_default() += 1;
+        }
+    }
+
+    /// Counts steps of packets that were traced.
+    pub fn steps(&mut self, steps: &BTreeMap<String, u64>) {
+        for (step, count) in steps {
+            *self.by_step.entry(step.clone()).or_default() += count;
         }
     }
 
@@ -98,6 +110,8 @@ impl Report {
             (&mut self.by_doubt, &other.by_doubt),
             (&mut self.by_part, &other.by_part),
             (&mut self.by_passing, &other.by_passing),
+            (&mut self.by_kind, &other.by_kind),
+            (&mut self.by_step, &other.by_step),
         ] {
             for (name, count) in others {
                 *own.entry(name.clone()).or_default() += count;

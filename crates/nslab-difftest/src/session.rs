@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use nslab_predict::{Prediction, Verdict};
 
+use crate::build::Built;
 use crate::chance::Chance;
 use crate::compare::{Contradiction, Finding, describe};
 use crate::faults::{self, Fault, Healthy, Mended, Named, mend};
@@ -14,6 +15,7 @@ use crate::network::Network;
 use crate::probe::Probe;
 use crate::report::Report;
 use crate::shrink::shrink;
+use crate::traced::{Level, Tracer};
 use crate::trial::{self, Trial};
 use crate::{Error, generate, sys};
 
@@ -21,13 +23,59 @@ use crate::{Error, generate, sys};
 #[derive(Debug)]
 pub struct Session {
     shown: Mutex<BTreeSet<String>>,
+    /// By what packets are seen; the tester's own sockets if by nothing else.
+    tracer: Option<Tracer>,
+    /// The smallest network is looked for in which something is still wrong.
+    shrinks: bool,
     _clock: sys::Socket,
 }
 
 impl Session {
-    /// Begins one.
+    /// Begins one in which packets are seen by the tester's own sockets.
     pub fn begin() -> std::io::Result<Self> {
-        Ok(Self { shown: Mutex::default(), _clock: sys::Socket::clock()? })
+        Ok(Self { shown: Mutex::default(), tracer: None, shrinks: true, _clock: sys::Socket::clock()? })
+    }
+
+    /// Begins one in which packets are traced as `nslab trace` traces them.
+    pub fn tracing(level: Level) -> Result<Self, Error> {
+        Ok(Self { tracer: Some(Tracer::new(level)?), ..Self::begin()? })
+    }
+
+    /// The same, that looks for the smallest network in which something is still wrong, or does not.
+    #[must_use]
+    pub fn shrinking(self, shrinks: bool) -> Self {
+        Self { shrinks, ..self }
+    }
+
+    /// Makes a network, predicts packets in it, sends them and compares; the network is still there.
+    fn keep(&self, network: &Network, probes: &[Probe]) -> Result<(Built, Trial), Error> {
+        match &self.tracer {
+            Some(tracer) => tracer.keep(network, probes),
+            None => trial::keep(network, probes),
+        }
+    }
+
+    fn shrink(&self, network: &Network, holds: impl Fn(&Network) -> bool) -> Network {
+        if self.shrinks { shrink(network, holds) } else { network.clone() }
+    }
+
+    /// The same, and the network is gone.
+    fn run(&self, network: &Network, probes: &[Probe]) -> Result<Trial, Error> {
+        Ok(self.keep(network, probes)?.1)
+    }
+
+    /// What the kernel contradicts of a packet that is sent alone, each time: what it says of its own (MLD, say) may teach
+    /// neighbours and bridges something between the look and the packet.
+    fn alone(&self, network: &Network, probe: &Probe) -> Option<Contradiction> {
+        self.once_alone(network, probe).and_then(|_| self.once_alone(network, probe))
+    }
+
+    fn once_alone(&self, network: &Network, probe: &Probe) -> Option<Contradiction> {
+        let trial = self.run(network, std::slice::from_ref(probe)).ok()?;
+        match trial.outcomes.into_iter().next() {
+            Some((_, _, Finding::Contradicts(contradiction))) => Some(contradiction),
+            _ => None,
+        }
     }
 
     /// Whether one of its kind was shown already.
@@ -44,13 +92,20 @@ impl Session {
 /// What tells kinds of contradictions apart.
 fn kind(contradiction: &Contradiction, prediction: &Prediction, happened: Verdict) -> String {
     let code = prediction.cause.as_ref().map(|cause| (cause.code, cause.inner));
-    format!("{:?} {:?} {code:?} {happened:?}", contradiction.part, prediction.verdict)
+    let Contradiction { part, kind, .. } = contradiction;
+    format!("{part:?} {kind} {:?} {code:?} {happened:?}", prediction.verdict)
 }
 
 /// Tries packets in the network of a seed; what the kernel contradicts, as text.
 pub fn network(session: &Session, seed: u64, packets: usize, mode: Mode, report: &mut Report) -> Vec<String> {
-    let (network, probes) = generate::any(seed, packets, mode);
-    let trial = match trial::run(&network, &probes) {
+    let (network, mut probes) = generate::any(seed, packets, mode);
+    if session.tracer.is_some() {
+        // `nslab trace` knows no type of service.
+        for probe in &mut probes {
+            probe.tos = 0;
+        }
+    }
+    let trial = match session.run(&network, &probes) {
         Ok(trial) => trial,
         Err(error) => {
             report.failed += 1;
@@ -58,6 +113,7 @@ pub fn network(session: &Session, seed: u64, packets: usize, mode: Mode, report:
         }
     };
     report.networks += 1;
+    report.steps(&trial.steps);
     let mut texts = Vec::new();
     for (number, (prediction, observed, finding)) in trial.outcomes.iter().enumerate() {
         let probe = &probes[number];
@@ -70,41 +126,38 @@ pub fn network(session: &Session, seed: u64, packets: usize, mode: Mode, report:
             continue;
         }
         // Alone, in a network made anew, nothing that others left behind has to do with it.
-        let again = alone(&network, probe);
+        let again = session.alone(&network, probe);
         report.contradiction(contradiction, &kind, again.is_some());
+        if again.is_none() && std::env::var_os("NSLAB_DIFFTEST_SHOW").is_some() {
+            texts
+                .push(format!("seed {seed}, packet {number}, in passing: {probe:?}\n{}", contradiction.text));
+        }
         if let Some(again) = again
             && session.is_new(kind)
         {
             let part = again.part;
-            let small = shrink(&network, |fewer| alone(fewer, probe).is_some_and(|found| found.part == part));
-            texts.push(format!("{}\n{}", again.text, explain(seed, &small, probe)));
+            let small = session.shrink(&network, |fewer| {
+                session.alone(fewer, probe).is_some_and(|found| found.part == part)
+            });
+            let first = again.text.lines().next().unwrap_or_default();
+            texts.push(format!("{first}\n{}", explain(session, seed, &small, probe)));
         }
     }
     texts
 }
 
-/// What the kernel contradicts of a packet that is sent alone, each time: what it says of its own (MLD, say) may teach neighbours
-/// and bridges something between the look and the packet.
-fn alone(network: &Network, probe: &Probe) -> Option<Contradiction> {
-    once_alone(network, probe).and_then(|_| once_alone(network, probe))
-}
-
-fn once_alone(network: &Network, probe: &Probe) -> Option<Contradiction> {
-    let trial = trial::run(network, std::slice::from_ref(probe)).ok()?;
-    match trial.outcomes.into_iter().next() {
-        Some((_, _, Finding::Contradicts(contradiction))) => Some(contradiction),
-        _ => None,
-    }
-}
-
 /// A contradiction, with all that is needed to see it.
-fn explain(seed: u64, network: &Network, probe: &Probe) -> String {
+fn explain(session: &Session, seed: u64, network: &Network, probe: &Probe) -> String {
     let mut text = format!("seed {seed}\n{}", network.script(&[probe.from]));
     let _ = writeln!(text, "# {probe:?}");
-    let Ok(Trial { taken, outcomes }) = trial::run(network, std::slice::from_ref(probe)) else { return text };
+    let Ok(Trial { taken, outcomes, .. }) = session.run(network, std::slice::from_ref(probe)) else {
+        return text;
+    };
     let Some((prediction, observed, finding)) = outcomes.into_iter().next() else { return text };
     if let Finding::Contradicts(contradiction) = finding {
-        let _ = writeln!(text, "# {}", contradiction.text);
+        for line in contradiction.text.lines() {
+            let _ = writeln!(text, "# {line}");
+        }
     }
     let cause = prediction.cause.as_ref().map(|cause| {
         let space = taken.space(cause.namespace).map_or_else(String::new, |space| format!("n{space} "));
@@ -144,7 +197,7 @@ fn explain(seed: u64, network: &Network, probe: &Probe) -> String {
 pub fn fault(session: &Session, seed: u64, report: &mut Report) -> Vec<String> {
     let mut chance = Chance::new(seed);
     let (draft, probe) = generate::healthy(&mut chance);
-    let (faults, mut texts) = match healthy(seed, &mut chance, &draft, &probe, report) {
+    let (faults, mut texts) = match healthy(session, seed, &mut chance, &draft, &probe, report) {
         Ok(found) => found,
         Err(error) => {
             report.failed += 1;
@@ -166,6 +219,7 @@ pub fn fault(session: &Session, seed: u64, report: &mut Report) -> Vec<String> {
 
 /// Tries the network without a fault; the faults to put in, or what is wrong already.
 fn healthy(
+    session: &Session,
     seed: u64,
     chance: &mut Chance,
     draft: &Draft,
@@ -174,18 +228,18 @@ fn healthy(
 ) -> Result<(Vec<Fault>, Vec<String>), Error> {
     let network = draft.clone().network();
     report.networks += 1;
-    let trial = trial::run(&network, std::slice::from_ref(probe))?;
+    let trial = session.run(&network, std::slice::from_ref(probe))?;
     let Some((prediction, observed, finding)) = trial.outcomes.first() else {
         return Ok((Vec::new(), Vec::new()));
     };
     if observed.verdict(probe) != Verdict::Delivered {
         report.failed += 1;
-        return Ok((Vec::new(), vec![format!("not healthy: {}", explain(seed, &network, probe))]));
+        return Ok((Vec::new(), vec![format!("not healthy: {}", explain(session, seed, &network, probe))]));
     }
     report.count(prediction, Verdict::Delivered, finding);
     if let Finding::Contradicts(contradiction) = finding {
         report.contradiction(contradiction, "", true);
-        return Ok((Vec::new(), vec![explain(seed, &network, probe)]));
+        return Ok((Vec::new(), vec![explain(session, seed, &network, probe)]));
     }
     let healthy = Healthy::of(draft, probe, &trial.taken, observed);
     let faults = healthy.map_or_else(Vec::new, |healthy| faults::inject(chance, &healthy));
@@ -200,21 +254,22 @@ fn try_fault(
 ) -> Result<Option<String>, Error> {
     let (network, probe) = (fault.draft.clone().network(), &fault.probe);
     report.networks += 1;
-    let (mut built, trial) = trial::keep(&network, std::slice::from_ref(probe))?;
+    let (mut built, trial) = session.keep(&network, std::slice::from_ref(probe))?;
     let Some((prediction, observed, finding)) = trial.outcomes.first() else { return Ok(None) };
     let verdict = observed.verdict(probe);
     report.count(prediction, verdict, finding);
     report.faults.entry(fault.code.to_string()).or_default().injected += 1;
     if let Finding::Contradicts(contradiction) = finding {
         drop(built);
-        let again = alone(&network, probe);
+        let again = session.alone(&network, probe);
         let kind = kind(contradiction, prediction, verdict);
         report.contradiction(contradiction, &kind, again.is_some());
         let is_new = session.is_new(kind);
         let Some(again) = again.filter(|_| is_new) else { return Ok(None) };
-        let small =
-            shrink(&network, |fewer| alone(fewer, probe).is_some_and(|found| found.part == again.part));
-        return Ok(Some(format!("{}: {}", fault.code, explain(seed, &small, probe))));
+        let small = session.shrink(&network, |fewer| {
+            session.alone(fewer, probe).is_some_and(|found| found.part == again.part)
+        });
+        return Ok(Some(format!("{}: {}", fault.code, explain(session, seed, &small, probe))));
     }
     let own = report.faults.entry(fault.code.to_string()).or_default();
     // There may be a way around it.
@@ -237,14 +292,20 @@ fn try_fault(
     let is_new = |kind: &str| session.is_new(format!("{} {kind}", fault.code));
     if let Some(text) = text.filter(|_| is_new(&kind)) {
         let places = &fault.places;
-        return Ok(Some(format!("{} {text}, {places:?}: {}", fault.code, explain(seed, &network, probe))));
+        return Ok(Some(format!(
+            "{} {text}, {places:?}: {}",
+            fault.code,
+            explain(session, seed, &network, probe)
+        )));
     }
     match mended {
-        Mended::Lost(told) if is_new("fix") => {
-            Ok(Some(format!("{}: a fix did not help: {}{told}", fault.code, explain(seed, &network, probe))))
-        }
+        Mended::Lost(told) if is_new("fix") => Ok(Some(format!(
+            "{}: a fix did not help: {}{told}",
+            fault.code,
+            explain(session, seed, &network, probe)
+        ))),
         Mended::NoFix if !fault.is_for_people() && is_new("no fix") => {
-            Ok(Some(format!("{}: no fix is found: {}", fault.code, explain(seed, &network, probe))))
+            Ok(Some(format!("{}: no fix is found: {}", fault.code, explain(session, seed, &network, probe))))
         }
         _ => Ok(None),
     }

@@ -1,5 +1,7 @@
 //! One network: made, predicted, tried.
 
+use std::collections::BTreeMap;
+
 use nslab_predict::{Network as Looked, Prediction, predict};
 
 use crate::Error;
@@ -16,14 +18,11 @@ pub struct Trial {
     pub taken: Taken,
     /// Of each packet: what was predicted, what happened, and how one stands beside the other.
     pub outcomes: Vec<(Prediction, Observation, Finding)>,
+    /// Of packets that were traced: how many steps stood how to the prediction.
+    pub steps: BTreeMap<String, u64>,
 }
 
-/// Makes a network, predicts packets in it, sends them and compares.
-pub fn run(network: &Network, probes: &[Probe]) -> Result<Trial, Error> {
-    Ok(keep(network, probes)?.1)
-}
-
-/// The same, and the network is still there.
+/// Makes a network, predicts packets in it, sends them and compares; the network is still there.
 pub(crate) fn keep(network: &Network, probes: &[Probe]) -> Result<(Built, Trial), Error> {
     let (mut built, taken) = Built::new(network)?;
     let looked = Looked::of(&taken.snapshot);
@@ -42,5 +41,5 @@ pub(crate) fn keep(network: &Network, probes: &[Probe]) -> Result<(Built, Trial)
             (prediction, observed, finding)
         })
         .collect();
-    Ok((built, Trial { taken, outcomes }))
+    Ok((built, Trial { taken, outcomes, steps: BTreeMap::new() }))
 }

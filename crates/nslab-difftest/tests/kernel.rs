@@ -6,6 +6,7 @@ use nslab_difftest::faults::{Tally, table};
 use nslab_difftest::generate::Mode;
 use nslab_difftest::report::Report;
 use nslab_difftest::session::{self, Session};
+use nslab_difftest::traced::Level;
 use nslab_testing::{Nft, Oracle, privileged};
 
 /// So many networks, so many packets in each.
@@ -18,12 +19,20 @@ fn run(
     count: usize,
     one: impl Fn(&Session, u64, &mut Report) -> Vec<String> + Sync,
 ) -> (Report, Vec<String>) {
-    let session = Session::begin().unwrap();
+    run_in(&Session::begin().unwrap(), first, count, one)
+}
+
+fn run_in(
+    session: &Session,
+    first: u64,
+    count: usize,
+    one: impl Fn(&Session, u64, &mut Report) -> Vec<String> + Sync,
+) -> (Report, Vec<String>) {
     let count = u64::try_from(count).unwrap();
     let half = |odd: u64| {
         let (mut report, mut texts) = (Report::default(), Vec::new());
         for seed in (first..first + count).filter(|seed| seed % 2 == odd) {
-            texts.extend(one(&session, seed, &mut report));
+            texts.extend(one(session, seed, &mut report));
         }
         (report, texts)
     };
@@ -87,5 +96,32 @@ fn the_code_is_that_of_the_fault() {
         assert!(all.cases > 20 && all.unknown * 20 < all.cases && all.mended == all.fixes, "{said}");
         assert!(report.faults.len() > 15, "{said}");
         eprintln!("{}{}", table(&report.faults), report.text());
+    });
+}
+
+/// As `nslab trace` sees them, with the kernel's tracepoints where those may be used. The seeds are of networks in which it was
+/// wrong once.
+#[test]
+fn traces_are_as_predicted() {
+    privileged(|| {
+        let (Some(_), Some(_)) = (Oracle::find(), Nft::find()) else { return };
+        let all = Level { rules: true, tracepoints: true };
+        let session = Session::tracing(all).or_else(|why| {
+            eprintln!("without the kernel's tracepoints: {why}");
+            Session::tracing(Level { tracepoints: false, ..all })
+        });
+        let session = session.unwrap().shrinking(false);
+        let (report, texts) = run_in(&session, 1, 4, |session, seed, report| {
+            session::network(session, seed, 6, Mode::Odd, report)
+        });
+        assert!(texts.is_empty() && report.wrong == 0, "{}\n{}", texts.join("\n"), report.text());
+        assert!(report.cases > 15 && report.unknown * 4 < report.cases, "{}", report.text());
+        let seen = |by: &str| report.by_step.get(by).copied().unwrap_or_default();
+        assert!(
+            seen("seen by packet sockets") > 100 && seen("seen by nft trace") > 20,
+            "{:?}",
+            report.by_step
+        );
+        eprintln!("{}", report.text());
     });
 }
