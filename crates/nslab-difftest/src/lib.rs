@@ -1,7 +1,7 @@
 //! The differential tester: the kernel is the oracle of `nslab-predict`.
 //!
 //! A [random network](generate) is [made](build) out of network namespaces, and read into a snapshot. Random packets are
-//! predicted from it, and then [really sent](observe), or [traced](traced) as `nslab trace` does. What the kernel [contradicts](compare) is [shrunk](shrink) to a network
+//! predicted from it, and then [really sent](observe), or [traced] as `nslab trace` does. What the kernel [contradicts](compare) is [shrunk](shrink) to a network
 //! of a few commands.
 
 pub mod build;
