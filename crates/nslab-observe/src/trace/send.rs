@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nslab_kernel::error::Context;
+use nslab_kernel::netlink::{self, Socket};
+use nslab_kernel::route::Lookup;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, SendFlags, SocketFlags, SocketType, ipproto, sockopt};
@@ -71,10 +73,12 @@ impl<'p> Sender<'p> {
             if let Some(ttl) = probe.ttl {
                 set(fd, (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS), &i32::from(ttl))?;
             }
-            // Otherwise the kernel would refuse what it has to cut (`ip6_sk_ignore_df`, `include/net/ip6_route.h`).
             if !is_tcp && probe.dont_fragment {
                 set(fd, (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER), &libc::IPV6_PMTUDISC_PROBE)?;
                 set(fd, (libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG), &1_i32)?;
+            } else if !is_tcp && self.has_learned() {
+                // Cut as the interface wants it. `PROBE` would have it refused (`ip6_sk_ignore_df`, `include/net/ip6_route.h`).
+                set(fd, (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER), &libc::IPV6_PMTUDISC_OMIT)?;
             }
         } else {
             set(fd, (libc::SOL_SOCKET, libc::SO_BROADCAST), &1_i32)?;
@@ -113,6 +117,20 @@ impl<'p> Sender<'p> {
             self.broken = bound.err();
         }
         Ok(())
+    }
+
+    /// Whether the kernel was told before how large a packet gets through. What a route itself says is to count.
+    fn has_learned(&self) -> bool {
+        let probe = self.probe;
+        let lookup = Lookup {
+            from: probe.source,
+            oif: probe.link,
+            mark: probe.mark,
+            ..Lookup::new(probe.destination)
+        };
+        let mut socket = Socket::open(netlink::Protocol::Route);
+        let learned = socket.as_mut().ok().and_then(|socket| lookup.path_mtu(socket).ok());
+        learned.is_some_and(|path| path.expires.is_some())
     }
 
     fn scope(&self) -> u32 {
