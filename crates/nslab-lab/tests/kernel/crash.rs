@@ -96,19 +96,39 @@ pub(crate) fn steps() -> impl Iterator<Item = usize> {
     (1..).step_by(41 / nslab_testing::times(41))
 }
 
+/// So many labs are killed side by side: what is waited for most is the kernel, until it has taken namespaces away.
+const WORKERS: usize = 4;
+
 /// Kills `command` after as many events as [`steps`] says, each time on a lab that `prepare` made; then `check`s. Returns
 /// how many events there are, as far as was tried.
-fn at_every_step(command: &str, prepare: impl Fn(&Site), check: impl Fn(&Site, usize)) -> usize {
-    for steps in steps() {
-        let site = Site::new();
-        prepare(&site);
-        let killed = kill_after(&site, command, steps);
-        if !killed {
-            return steps - 1;
+fn at_every_step(
+    command: &str,
+    prepare: impl Fn(&Site) + Sync,
+    check: impl Fn(&Site, usize) + Sync,
+) -> usize {
+    let (next, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(steps) = steps().nth(number) else { return };
+            let site = Site::new();
+            prepare(&site);
+            if !kill_after(&site, command, steps) {
+                return;
+            }
+            check(&site, steps);
+            most.fetch_max(steps, Ordering::Relaxed);
         }
-        check(&site, steps);
-    }
-    unreachable!("there is an end to every command")
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+    most.into_inner()
 }
 
 #[test]
