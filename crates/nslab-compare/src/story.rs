@@ -28,6 +28,8 @@ pub struct Story {
     pub evidence: BTreeSet<By>,
     /// It arrived, and nobody needs to answer.
     pub is_unanswered: bool,
+    /// Which of [`Prediction::others`] it took, if not the way that the prediction tells of. What comes back of that is not foretold.
+    pub other: Option<usize>,
 }
 
 /// Where a packet was last seen.
@@ -66,7 +68,8 @@ impl Story {
         let Facts { prediction, trace, .. } = facts;
         let arrived = facts.has_arrived();
         let (verdict, is_unanswered) = facts.verdict(arrived);
-        let mut ways = vec![(Role::Request, facts.request())];
+        let (other, request) = facts.request();
+        let mut ways = vec![(Role::Request, request)];
         let has = |role: Role| trace.events.iter().any(|event| event.role() == Some(role));
         let none: &[Hop] = &[];
         // Of an answer that nobody owed there is nothing to say.
@@ -78,7 +81,7 @@ impl Story {
         // Of a word that nobody counts on nothing was predicted.
         let is_given_up = verdict == Verdict::Dropped
             && prediction.error.is_none()
-            && (is_told || facts.tells_of_neighbours());
+            && (other.is_some() || is_told || facts.tells_of_neighbours());
         let is_owed = prediction.error.is_some() && verdict != Verdict::Delivered && is_told;
         if !is_given_up && (has(Role::Error) || is_owed) {
             let hops = prediction.error.as_deref().unwrap_or(none);
@@ -91,7 +94,7 @@ impl Story {
         let mut evidence: BTreeSet<By> =
             ways.iter().flat_map(|(_, steps)| steps).filter_map(|step| step.by).collect();
         evidence.insert(By::Packets);
-        Self { verdict, ways, differences, end, evidence, is_unanswered }
+        Self { verdict, ways, differences, end, evidence, is_unanswered, other }
     }
 }
 
@@ -121,12 +124,12 @@ impl Facts<'_> {
         weave(known, role, hops, &self.trace.events)
     }
 
-    /// The packet's own way: of several that it may take, that which it took.
-    fn request(&self) -> Vec<Step> {
+    /// The packet's own way: of several that it may take, that which it took, and which of the others that is.
+    fn request(&self) -> (Option<usize>, Vec<Step>) {
         let ways = std::iter::once(&self.prediction.hops).chain(&self.prediction.others);
-        let woven = ways.map(|hops| self.weave(Role::Request, hops));
-        let wrong = |steps: &Vec<Step>| steps.iter().filter(|step| is_difference(step)).count();
-        woven.min_by_key(wrong).unwrap_or_default()
+        let woven = ways.map(|hops| self.weave(Role::Request, hops)).enumerate();
+        let best = woven.min_by_key(|(_, steps)| steps.iter().filter(|step| is_difference(step)).count());
+        best.map(|(number, steps)| (number.checked_sub(1), steps)).unwrap_or_default()
     }
 
     /// Whether it came to a namespace that takes it.

@@ -91,7 +91,10 @@ pub(super) fn finding(
             None => contradicts(Part::Told, "as traced".to_owned(), difference.clone()),
         };
     }
-    if let Some((reason, text)) = reason(facts) {
+    // Of another way the cause is not told.
+    if story.other.is_none()
+        && let Some((reason, text)) = reason(facts)
+    {
         return contradicts(Part::Reason, reason, text);
     }
     match own {
