@@ -256,6 +256,18 @@ impl<'p> Recogniser<'p> {
         about.filter(|role| *role == Role::Request).map(|_| Role::Error)
     }
 
+    /// Whether the sender's socket is told of what is quoted. That of a connection hears of nothing else (`tcp_v4_err`, which looks it
+    /// up by what is quoted); others are not connected.
+    fn told(&self, quoted: &Quoted<'_>) -> Option<Role> {
+        let destination = match quoted {
+            Quoted::Ipv4(packet) => Packet::from(&**packet).destination,
+            Quoted::Ipv6(packet) => Packet::from(&**packet).destination,
+            Quoted::Broken(_) => return None,
+        };
+        let is_its = !matches!(self.probe.kind, Kind::Tcp { .. }) || destination == self.probe.destination;
+        self.quoted(quoted).filter(|_| is_its)
+    }
+
     /// Whether somebody whom an error is for may be whom the probe is from.
     pub(super) fn is_sender(&self, to: IpAddr) -> bool {
         self.requests.is_empty() || self.requests.iter().any(|flow| flow.source == to)
@@ -276,20 +288,20 @@ impl<'p> Recogniser<'p> {
                     self.echo(true, payload.bytes()).map(|_| Heard::Answer { from })
                 }
                 IcmpMessage::Unreachable { mtu, quoted } => {
-                    self.quoted(quoted)?;
+                    self.told(quoted)?;
                     let mtu = (icmp.code == 4).then(|| u32::from(*mtu));
                     Some(error(icmp.kind, icmp.code, mtu))
                 }
-                _ => self.quoted(icmp.quoted()?).map(|_| error(icmp.kind, icmp.code, None)),
+                _ => self.told(icmp.quoted()?).map(|_| error(icmp.kind, icmp.code, None)),
             },
             Transport::Icmpv6(icmp) => match &icmp.message {
                 Icmpv6Message::Echo { is_reply: true, payload, .. } => {
                     self.echo(true, payload.bytes()).map(|_| Heard::Answer { from })
                 }
                 Icmpv6Message::PacketTooBig { mtu, quoted } => {
-                    self.quoted(quoted).map(|_| error(icmp.kind, icmp.code, Some(*mtu)))
+                    self.told(quoted).map(|_| error(icmp.kind, icmp.code, Some(*mtu)))
                 }
-                _ => self.quoted(icmp.quoted()?).map(|_| error(icmp.kind, icmp.code, None)),
+                _ => self.told(icmp.quoted()?).map(|_| error(icmp.kind, icmp.code, None)),
             },
             _ => None,
         }
