@@ -16,6 +16,9 @@ pub struct Flow {
     pub destination: IpAddr,
     /// The interface it came in by; none if it is made in this namespace.
     pub iif: Option<IfIndex>,
+    /// The interface that rules see it come in by, where that is not [`iif`](Self::iif): a way back that is merely looked up behind
+    /// the routing decision begins where the packet goes (`nft_fib4_eval`, `net/ipv4/netfilter/nft_fib_ipv4.c`).
+    pub rules_iif: Option<IfIndex>,
     /// The interface that it is to leave by.
     pub oif: Option<IfIndex>,
     /// The socket is bound to that interface (`SO_BINDTODEVICE`), rather than only this packet sent by it (`IP_PKTINFO`).
@@ -44,6 +47,7 @@ impl Flow {
             source: None,
             destination,
             iif: None,
+            rules_iif: None,
             oif: None,
             bound: true,
             mark: 0,
@@ -95,6 +99,6 @@ impl Flow {
     /// The number of the interface that rules see it come in by: that of `lo` for what is made here
     /// (`LOOPBACK_IFINDEX`).
     pub(super) fn rule_iif(&self) -> IfIndex {
-        self.iif.unwrap_or(1)
+        self.rules_iif.or(self.iif).unwrap_or(1)
     }
 }

@@ -149,7 +149,12 @@ impl Surroundings for Here<'_> {
         // `nft_fib4_eval`: the source plays no part unless it is an address of this namespace.
         let is_own = self.0.network.addresses.iter().any(|own| own.address.addr() == from);
         let oif = strictly(question, to);
-        let flow = Flow { source: is_own.then_some(from), mark, tos: packet.ip.tos, oif, ..Flow::to(to) };
+        // The way back is looked up as that of a packet from where this one goes to (`nft_fib4_eval`, `nft_fib6_flowi_init`).
+        let is_back =
+            !destination && question.context.hook == Hook::Forward && question.flags.contains(FibFlags::IIF);
+        let rules_iif = question.context.output.filter(|_| is_back).map(|device| device.index);
+        let source = is_own.then_some(from);
+        let flow = Flow { source, mark, tos: packet.ip.tos, rules_iif, oif, ..Flow::to(to) };
         let decision = fib::lookup(self.0, &flow);
         let Some(outcome) = decision.only() else { return Err(several(&decision.doubts)) };
         let found: Vec<IfIndex> = match &outcome.verdict {

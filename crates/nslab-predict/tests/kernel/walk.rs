@@ -150,6 +150,24 @@ fn what_firewalls_and_address_translation_make_of_it() {
     });
 }
 
+/// Behind the routing decision `fib saddr . iif` looks for the way of a packet that comes in where this one goes out.
+#[test]
+fn a_way_back_by_rules_for_interfaces() {
+    privileged(|| {
+        let filter = "rt: nft table inet t {; chain c {; type filter hook forward priority 0; fib saddr . iif oif missing drop; }; }";
+        let text = format!("{ROUTED}{BACK}\n{filter}");
+        let Some(made) = Made::new(&text) else { return };
+        for to in ["10.0.2.2", "fd00:2::2"] {
+            assert_eq!(made.code("ann", echo(to)), DELIVERED);
+        }
+        let rules = "rt: rule add pref 200 iif bob prohibit\nrt: -6 rule add pref 200 iif bob prohibit";
+        let Some(made) = Made::new(&format!("{text}\n{rules}")) else { return };
+        for to in ["10.0.2.2", "fd00:2::2"] {
+            assert_eq!(made.code("ann", echo(to)), (Verdict::Dropped, Some(Code::FirewallDrop)));
+        }
+    });
+}
+
 #[test]
 fn on_two_segments_and_through_bridges_and_tunnels() {
     privileged(|| {
