@@ -7,6 +7,7 @@ use std::time::Duration;
 use nslab_compare::{By, Step, Story};
 use nslab_observe::trace::{Heard, Role, Trace};
 use nslab_predict::Verdict;
+use nslab_snapshot::Snapshot;
 use nslab_view::{Explanation, Style, TraceRow, TraceSection, trace_sections};
 
 use crate::cli::output::duration;
@@ -35,7 +36,7 @@ pub(super) fn text(
                     _ => "the error".to_owned(),
                 }),
             };
-            let rows = steps.iter().map(|step| row(step, explanation, &mut last)).collect();
+            let rows = steps.iter().map(|step| row(step, explanation.snapshot, &mut last)).collect();
             TraceSection { title, rows, left }
         })
         .collect();
@@ -62,8 +63,8 @@ pub(super) fn text(
     text
 }
 
-fn row(step: &Step, explanation: &Explanation<'_>, last: &mut Duration) -> TraceRow {
-    let snapshot = explanation.snapshot;
+/// A step as it is shown; `last` is when the one before it was.
+pub(super) fn row(step: &Step, snapshot: &Snapshot, last: &mut Duration) -> TraceRow {
     let namespace = nslab_view::namespace_name(snapshot, step.namespace);
     let since = step.at.map(|at| {
         let since = at.saturating_sub(*last);

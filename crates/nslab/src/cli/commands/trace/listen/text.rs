@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use nslab_compare::{By, Fate, Foreseen, Passing, Step, shown};
+use nslab_compare::{Fate, Foreseen, Passing, shown};
 use nslab_observe::trace::listen::Packet;
 use nslab_snapshot::Snapshot;
-use nslab_view::{Style, TraceRow, TraceSection, trace_steps};
+use nslab_view::{Style, TraceSection, trace_steps};
 
 use super::packet::words;
 use crate::cli::commands::capture::text::Teller;
+use crate::cli::commands::trace::tell::row;
 
 /// Adds a packet with its steps, and what became of it.
 pub(super) fn packet(
@@ -59,27 +60,4 @@ fn end(tale: &Passing, snapshot: &Snapshot) -> String {
         return format!("{word}: {code}at {place}\n  {}\n", end.text);
     }
     format!("{word}: {code}at {place} ({object})\n  {}\n", end.text)
-}
-
-fn row(step: &Step, snapshot: &Snapshot, last: &mut Duration) -> TraceRow {
-    let namespace = nslab_view::namespace_name(snapshot, step.namespace);
-    let since = step.at.map(|at| {
-        let since = at.saturating_sub(*last);
-        *last = at.max(*last);
-        since
-    });
-    TraceRow {
-        sight: step.sight,
-        since,
-        link: step.link.and_then(|link| nslab_view::link_name(snapshot, step.namespace, link)),
-        action: step.action,
-        object: nslab_view::short_object(&step.object, &namespace).to_owned(),
-        // The reason is told below.
-        detail: if step.action == nslab_predict::Action::Stop && step.by != Some(By::Tracepoints) {
-            String::new()
-        } else {
-            step.detail.clone()
-        },
-        namespace,
-    }
 }
