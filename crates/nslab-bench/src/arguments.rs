@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::floor::Tricks;
 use crate::shape::{FatTree, Shape};
 use crate::up::Plan;
-use crate::{barrier, capture, converge, firewall, growth, sandbox, see, start, up};
+use crate::{barrier, capture, converge, firewall, growth, overhead, sandbox, see, start, up};
 
 /// Measures nslab beside the kernel's own floor and beside other tools
 #[derive(Debug, Parser)]
@@ -123,6 +123,12 @@ enum Command {
         #[arg(long, default_value_t = 3.0)]
         seconds: f64,
     },
+    /// Traffic that nobody asked about, while nslab watches for other packets
+    Overhead {
+        /// For so many seconds each
+        #[arg(long, default_value_t = 1.0)]
+        seconds: f64,
+    },
     /// Loads a firewall; the measured half of `firewall`
     #[command(hide = true, name = firewall::LOAD)]
     LoadFirewall {
@@ -179,6 +185,7 @@ impl Arguments {
             Command::Capture { n, pace, seconds } => {
                 capture::run(&n, &pace, seconds, runs.unwrap_or(3), &places, json)
             }
+            Command::Overhead { seconds } => overhead::run(seconds, runs.unwrap_or(7), &places, json),
             Command::LoadFirewall { rules, prefixes } => firewall::load(rules, prefixes),
             Command::Start => start::start(runs.unwrap_or(50), &places, json),
             Command::Barrier => idle_barrier(runs.unwrap_or(50)),

@@ -21,8 +21,8 @@ const LAB: &str = "flood";
 const PAYLOAD: usize = 18;
 /// A pace is kept in steps of this.
 const STEP: Duration = Duration::from_millis(1);
-/// After the last packet, so long is given to whoever was behind.
-const SETTLE: Duration = Duration::from_millis(500);
+/// After the last packet, so long is given to whoever was behind: tcpdump's ring hands a block over after a second at the latest.
+const SETTLE: Duration = Duration::from_millis(1500);
 
 /// A network with a way for packets.
 struct Way {

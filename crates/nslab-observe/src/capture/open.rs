@@ -10,7 +10,8 @@ use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::packet::{PacketSocket, Wanted, program};
 
 use super::interfaces::Interfaces;
-use super::{Options, Source, sizes};
+use super::sizes::Sizes;
+use super::{Options, Source};
 use crate::{Error, Result};
 
 /// So many threads wait for the kernel at once: it makes each wait about 10 ms, whatever the others do.
@@ -47,7 +48,8 @@ impl Live {
 
 /// Sets up sockets in namespaces, of which there will be `count` in all. Nothing is captured yet.
 pub fn open(sources: Vec<Source>, options: &Options, count: usize) -> Result<Vec<Opened>> {
-    let opened = side_by_side(sources, |source| Opened::new(source, options, count));
+    let sizes = Sizes::new(options, count);
+    let opened = side_by_side(sources, |source| Opened::new(source, options, &sizes));
     opened.into_iter().collect()
 }
 
@@ -89,17 +91,22 @@ pub(crate) fn side_by_side<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> 
 }
 
 impl Opened {
-    fn new(source: Source, options: &Options, count: usize) -> Result<Self> {
-        let size = sizes::ring(options, count);
+    fn new(source: Source, options: &Options, sizes: &Sizes<'_>) -> Result<Self> {
         let Source { name, namespace, interfaces: wanted } = source;
-        let live = namespace.run(|| {
-            let links = Socket::open(Protocol::Route)?;
+        let opened = namespace.run(|| {
+            let mut links = Socket::open(Protocol::Route)?;
             // Before they are listed, so that nothing is missed.
             let monitor = LinkMonitor::open()?;
-            Ok::<_, nslab_kernel::Error>(Live { socket: PacketSocket::open(size)?, monitor, links })
+            let interfaces = link::list(&mut links)?;
+            let size = sizes.ring(interfaces.len());
+            Ok::<_, nslab_kernel::Error>((
+                Live { socket: PacketSocket::open(size)?, monitor, links },
+                interfaces,
+                size,
+            ))
         })?;
-        let mut live = live?;
-        let interfaces = Interfaces::of(&link::list(&mut live.links)?);
+        let (live, interfaces, size) = opened?;
+        let interfaces = Interfaces::of(&interfaces);
         let wanted = (!wanted.is_empty()).then(|| wanted.into_iter().map(|name| (name, None)).collect());
         let mut opened =
             Self { name, live: Some(live), interfaces, wanted, patience: size.patience, left: None };

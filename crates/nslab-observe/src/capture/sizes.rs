@@ -1,5 +1,6 @@
 //! How large rings are.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nslab_kernel::packet::RingSize;
@@ -11,22 +12,66 @@ const MIB: u64 = 1 << 20;
 const TOGETHER: u64 = 640 * MIB;
 const LEAST: u64 = 2 * MIB;
 const MOST: u64 = 32 * MIB;
+/// As much more is for those through which more goes than through others: namespaces with many interfaces.
+const SPARE: u64 = 128 * MIB;
+/// So much of it for each interface beyond what a host has.
+const EACH: u64 = 256 << 10;
+const FEW: usize = 8;
 /// The largest packet that segmentation offload makes (64 KiB, `GSO_LEGACY_MAX_SIZE`) fits a few times.
 const BLOCK: u64 = 256 << 10;
 /// A ring has at least so many blocks: one is read while others are filled.
 const BLOCKS: u64 = 4;
 
-/// The ring of each of `count` namespaces.
-pub(super) fn ring(options: &Options, count: usize) -> RingSize {
-    let count = (count as u64).max(1);
-    // Of what is free, most is left to others.
-    let most = (free() / 4 / count).clamp(LEAST / 2, MOST);
-    let bytes = options.memory.unwrap_or_else(|| (TOGETHER / count).clamp(LEAST, MOST).min(most));
-    let blocks = (bytes / BLOCK).clamp(BLOCKS, 1 << 14);
-    // Every ring has a timer of this period, which costs something also where nothing passes.
-    let patience = Duration::from_millis(if count <= 64 { 20 } else { 60 });
-    #[allow(clippy::cast_possible_truncation, reason = "below 2¹⁵ and 2¹⁹")]
-    RingSize { block: BLOCK as u32, blocks: blocks as u32, patience: options.patience.unwrap_or(patience) }
+/// The rings of so many namespaces.
+#[derive(Debug)]
+pub(super) struct Sizes<'o> {
+    options: &'o Options,
+    count: u64,
+    /// What one ring may take of what is free.
+    most: u64,
+    /// What is left for switches and the like.
+    spare: AtomicU64,
+}
+
+impl<'o> Sizes<'o> {
+    pub(super) fn new(options: &'o Options, count: usize) -> Self {
+        Self::within(options, count, free())
+    }
+
+    /// Where so many bytes are free: most of them are left to others.
+    fn within(options: &'o Options, count: usize, free: u64) -> Self {
+        let count = (count as u64).max(1);
+        let most = (free / 4 / count).clamp(LEAST / 2, MOST);
+        Self { options, count, most, spare: AtomicU64::new(SPARE.min(free / 8)) }
+    }
+
+    /// The ring of a namespace that has so many interfaces.
+    pub(super) fn ring(&self, interfaces: usize) -> RingSize {
+        let bytes = self.options.memory.unwrap_or_else(|| {
+            let share = (TOGETHER / self.count).clamp(LEAST, MOST).min(self.most);
+            share + self.spare(MOST.saturating_sub(share), interfaces)
+        });
+        let blocks = (bytes / BLOCK).clamp(BLOCKS, 1 << 14);
+        // Every ring has a timer of this period, which costs something also where nothing passes.
+        let patience = Duration::from_millis(if self.count <= 64 { 20 } else { 60 });
+        #[allow(clippy::cast_possible_truncation, reason = "below 2¹⁵ and 2¹⁹")]
+        RingSize {
+            block: BLOCK as u32,
+            blocks: blocks as u32,
+            patience: self.options.patience.unwrap_or(patience),
+        }
+    }
+
+    /// Takes of what is spare what a namespace with so many interfaces should have, at most `most`.
+    fn spare(&self, most: u64, interfaces: usize) -> u64 {
+        let wanted = (interfaces.saturating_sub(FEW) as u64).saturating_mul(EACH).min(most);
+        if wanted == 0 {
+            return 0;
+        }
+        let take = |left: u64| Some(left - wanted.min(left));
+        let left = self.spare.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or(0);
+        wanted.min(left)
+    }
 }
 
 /// What is free of the machine's memory, in bytes.
@@ -41,15 +86,32 @@ fn free() -> u64 {
 mod tests {
     use super::*;
 
+    fn bytes(size: RingSize) -> u64 {
+        u64::from(size.block) * u64::from(size.blocks)
+    }
+
     #[test]
     fn rings_are_smaller_where_there_are_many() {
-        let bytes = |count, memory| {
-            let size = ring(&Options { memory, ..Options::default() }, count);
-            u64::from(size.block) * u64::from(size.blocks)
-        };
-        assert!(bytes(1, None) <= MOST && bytes(1, None) >= bytes(300, None));
-        assert!(bytes(300, None) >= LEAST / 2 && bytes(100_000, None) >= BLOCK * BLOCKS);
-        assert_eq!(bytes(7, Some(8 * MIB)), 8 * MIB);
-        assert_eq!(bytes(7, Some(1)), BLOCK * BLOCKS);
+        let of = |count, memory| bytes(Sizes::new(&Options { memory, ..Options::default() }, count).ring(2));
+        assert!(of(1, None) <= MOST && of(1, None) >= of(300, None));
+        assert!(of(300, None) >= LEAST / 2 && of(100_000, None) >= BLOCK * BLOCKS);
+        assert_eq!(of(7, Some(8 * MIB)), 8 * MIB);
+        assert_eq!(of(7, Some(1)), BLOCK * BLOCKS);
+    }
+
+    #[test]
+    fn a_switch_of_many_ports_has_more_room_than_its_hosts_and_all_together_have_no_more_than_there_is() {
+        let options = Options::default();
+        let sizes = Sizes::within(&options, 301, 16 << 30);
+        let (host, switch) = (bytes(sizes.ring(2)), bytes(sizes.ring(301)));
+        assert_eq!((host, switch), (TOGETHER / 301 / BLOCK * BLOCK, MOST));
+        let switches: u64 = (0..300).map(|_| bytes(sizes.ring(1000))).sum();
+        assert!(switches <= TOGETHER + SPARE, "{switches}");
+        assert_eq!(bytes(sizes.ring(1000)), host, "nothing is spare any more");
+        // What was asked for is kept to, and a small machine has nothing to spare.
+        let options = Options { memory: Some(MIB), ..Options::default() };
+        assert_eq!(bytes(Sizes::within(&options, 1, 16 << 30).ring(1000)), MIB);
+        let options = Options::default();
+        assert!(bytes(Sizes::within(&options, 301, 64 * MIB).ring(1000)) <= LEAST / 2 + 8 * MIB);
     }
 }
