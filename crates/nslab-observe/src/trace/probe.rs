@@ -13,6 +13,8 @@ pub const NONCE: usize = 8;
 const IPV4: u32 = 20;
 const IPV6: u32 = 40;
 const TRANSPORT: u32 = 8;
+/// That IPv6's fragment header follows (`IPPROTO_FRAGMENT`).
+const FRAGMENT: u8 = 44;
 /// ICMP's and `ICMPv6`'s protocol numbers.
 pub(super) const ICMP: u8 = 1;
 pub(super) const ICMPV6: u8 = 58;
@@ -145,6 +147,11 @@ impl Probe {
         let inner = if ipv6 { TRANSPORT + 6 } else { TRANSPORT + 9 };
         let about =
             |offset: u32, bytes: Vec<u8>| of(icmp, vec![(inner, vec![protocol]), (quoted + offset, bytes)]);
+        // Of IPv6 a fragment says so in a header of its own, of 8 bytes (RFC 8200, section 4.5), which names what follows it.
+        let about_fragment = |offset: u32, bytes: Vec<u8>| {
+            let says = vec![(inner, vec![FRAGMENT]), (quoted, vec![protocol]), (quoted + 8 + offset, bytes)];
+            ipv6.then(|| of(icmp, says))
+        };
         match self.kind {
             Kind::Tcp { .. } => {
                 let first = self.sequence();
@@ -163,16 +170,20 @@ impl Probe {
                     of(protocol, vec![(self.nonce_at(), nonce.clone())]),
                     // What answers need not carry the number.
                     of(protocol, vec![(2, source.clone())]),
-                    about(self.nonce_at(), nonce),
+                    about(self.nonce_at(), nonce.clone()),
                     about(2, source),
                 ];
+                all.extend(about_fragment(self.nonce_at(), nonce));
                 let ports = options.ports.iter().map(|port| port.to_be_bytes().to_vec());
                 all.extend(ports.map(|port| of(protocol, vec![(0, port)])));
                 all
             }
             Kind::Echo { .. } | Kind::Other(_) => {
                 let nonce = self.nonce.to_vec();
-                vec![of(protocol, vec![(self.nonce_at(), nonce.clone())]), about(self.nonce_at(), nonce)]
+                let probe = of(protocol, vec![(self.nonce_at(), nonce.clone())]);
+                let mut all = vec![probe, about(self.nonce_at(), nonce.clone())];
+                all.extend(about_fragment(self.nonce_at(), nonce));
+                all
             }
         }
     }

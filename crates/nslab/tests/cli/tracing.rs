@@ -212,7 +212,10 @@ fn nat_bridges_and_ipv6(session: &Session) {
 
 fn fragments_and_path_mtu(session: &Session) {
     let lab = session.up("
-nodes: {a: {}, r: {forward: true}, b: {}}
+nodes:
+  a: {}
+  r: {forward: true, nft: \"table inet t { chain out { type filter hook output priority 0; meta mark 1 counter; }; }\"}
+  b: {}
 links:
   - [a:eth0 10.0.0.1/24 fd00::1/64, r:a 10.0.0.254/24 fd00::ff/64]
   - [r:b 10.0.1.254/24 fd01::ff/64, b:eth0 10.0.1.2/24 fd01::2/64, {mtu: 1300}]
@@ -230,6 +233,10 @@ links:
     );
     assert!(steps(&report, "seen").contains(&"error a deliver".to_owned()), "{report:#}");
     agrees(&trace(session, &format!("{lab}/a fd01::2 --size 1400")), "rejected", Some("MTU_EXCEEDED"));
+    // The error quotes the first fragment, with the header that says so.
+    let report =
+        agrees(&trace(session, &format!("{lab}/a fd09::9 --size 2000")), "rejected", Some("NO_ROUTE"));
+    assert!(steps(&report, "seen").contains(&"error r filter".to_owned()), "{report:#}");
     // Where the kernel says so itself, that is told, too.
     let report = agrees(&trace(session, &format!("{lab}/a 10.9.9.9")), "rejected", Some("NO_ROUTE"));
     if report["no_tracepoints"].is_null() {
