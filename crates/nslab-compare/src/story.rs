@@ -22,6 +22,9 @@ pub struct Story {
     pub ways: Vec<(Role, Vec<Step>)>,
     /// In what the prediction was wrong, sentences.
     pub differences: Vec<String>,
+    /// Steps that were predicted are missing, and may be among what was lost on its way to the trace: whether all was as predicted
+    /// is not known.
+    pub is_partial: bool,
     /// Where it ended, if that is not where it was predicted to.
     pub end: Option<End>,
     /// By what it was seen.
@@ -88,17 +91,24 @@ impl Story {
             ways.push((Role::Error, facts.weave(Role::Error, hops)));
         }
         let differences = facts.differences(verdict, is_unanswered, &ways);
+        let mut steps = ways.iter().flat_map(|(_, steps)| steps);
+        let is_partial = facts.is_lossy() && steps.any(|step| step.sight == Sight::Missing);
         let end = (verdict != Verdict::Delivered
             && (!differences.is_empty() || prediction.verdict == Verdict::Unknown))
             .then(|| facts.end());
         let mut evidence: BTreeSet<By> =
             ways.iter().flat_map(|(_, steps)| steps).filter_map(|step| step.by).collect();
         evidence.insert(By::Packets);
-        Self { verdict, ways, differences, end, evidence, is_unanswered, other }
+        Self { verdict, ways, differences, is_partial, end, evidence, is_unanswered, other }
     }
 }
 
 impl Facts<'_> {
+    /// Whether something was lost on its way to the trace, so that nothing can be missed.
+    fn is_lossy(&self) -> bool {
+        self.trace.lost > 0 || self.trace.missed
+    }
+
     /// Where rules are traced.
     fn traced(&self) -> Vec<usize> {
         let untraced = |number: usize| self.trace.untraced.iter().any(|(place, _)| *place == number);
@@ -257,7 +267,9 @@ impl Facts<'_> {
                 Role::Error => "the error: ",
             };
             // One leads to the next.
-            if let Some(step) = steps.iter().find(|step| is_difference(step)) {
+            let counts =
+                |step: &&Step| is_difference(step) && !(self.is_lossy() && step.sight == Sight::Missing);
+            if let Some(step) = steps.iter().find(counts) {
                 all.push(format!("{whose}{}", difference(self.snapshot, step)));
             }
         }

@@ -19,8 +19,12 @@ const EACH: u64 = 256 << 10;
 const FEW: usize = 8;
 /// The largest packet that segmentation offload makes (64 KiB, `GSO_LEGACY_MAX_SIZE`) fits a few times.
 const BLOCK: u64 = 256 << 10;
+/// No block is smaller: several frames of usual length fit.
+const SMALLEST_BLOCK: u64 = 16 << 10;
 /// A ring has at least so many blocks: one is read while others are filled.
 const BLOCKS: u64 = 4;
+/// And so many, where frames are short. Few packets fill blocks as well, each its own once the ring's patience is over.
+const MANY_BLOCKS: u64 = 64;
 
 /// The rings of so many namespaces.
 #[derive(Debug)]
@@ -51,12 +55,13 @@ impl<'o> Sizes<'o> {
             let share = (TOGETHER / self.count).clamp(LEAST, MOST).min(self.most);
             share + self.spare(MOST.saturating_sub(share), interfaces)
         });
-        let blocks = (bytes / BLOCK).clamp(BLOCKS, 1 << 14);
+        let block = block(bytes, self.options.length);
+        let blocks = (bytes / block).clamp(BLOCKS, 1 << 14);
         // Every ring has a timer of this period, which costs something also where nothing passes.
         let patience = Duration::from_millis(if self.count <= 64 { 20 } else { 60 });
         #[allow(clippy::cast_possible_truncation, reason = "below 2¹⁵ and 2¹⁹")]
         RingSize {
-            block: BLOCK as u32,
+            block: block as u32,
             blocks: blocks as u32,
             patience: self.options.patience.unwrap_or(patience),
         }
@@ -72,6 +77,13 @@ impl<'o> Sizes<'o> {
         let left = self.spare.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or(0);
         wanted.min(left)
     }
+}
+
+/// The bytes of a block in a ring of `bytes`, for frames cut to `length`.
+fn block(bytes: u64, length: u32) -> u64 {
+    let least = (u64::from(length) * 4).next_power_of_two().clamp(SMALLEST_BLOCK, BLOCK);
+    let wanted = (bytes / MANY_BLOCKS).max(1);
+    (1 << wanted.ilog2()).clamp(least, BLOCK)
 }
 
 /// What is free of the machine's memory, in bytes.
@@ -113,5 +125,21 @@ mod tests {
         assert_eq!(bytes(Sizes::within(&options, 1, 16 << 30).ring(1000)), MIB);
         let options = Options::default();
         assert!(bytes(Sizes::within(&options, 301, 64 * MIB).ring(1000)) <= LEAST / 2 + 8 * MIB);
+    }
+
+    #[test]
+    fn short_frames_have_many_blocks() {
+        let size = |memory, length| {
+            let options = Options { memory: Some(memory), length, ..Options::default() };
+            let size = Sizes::new(&options, 1).ring(1);
+            (size.block, size.blocks)
+        };
+        assert_eq!(size(MIB, 2048), (16 << 10, 64));
+        assert_eq!(size(4 * MIB, 96), (64 << 10, 64));
+        assert_eq!(size(32 * MIB, 96), (256 << 10, 128));
+        // As many as there is room for, where frames are long.
+        assert_eq!(size(MIB, 9000), (64 << 10, 16));
+        assert_eq!(size(MIB, Options::default().length), (256 << 10, 4));
+        assert_eq!(size(1, 96), (16 << 10, 4));
     }
 }

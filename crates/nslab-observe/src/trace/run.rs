@@ -25,6 +25,9 @@ const TICK: Duration = Duration::from_millis(1);
 const SETTLE: Duration = Duration::from_millis(15);
 /// Few packets pass the filter.
 const MEMORY: u64 = 1 << 20;
+/// As long as frames are at least kept, for neighbours and errors; and what tunnels and headers add to the probe.
+const SHORT: u32 = 2048;
+const HEADERS: u32 = 512;
 
 /// Sends a probe and sees what becomes of it.
 pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn DropSource) -> Result<Trace> {
@@ -105,9 +108,9 @@ impl<'p> Watch<'p> {
             Filter::parse(&text, &NameTable::builtin()).map(|filter| crate::capture::instructions(&filter));
         let capturing = crate::capture::Options {
             filter: filter.unwrap_or_default(),
+            length: probe.size.saturating_add(HEADERS).max(SHORT),
             memory: Some(MEMORY),
             patience: Some(TICK),
-            ..crate::capture::Options::default()
         };
         let sources = places
             .iter()

@@ -115,7 +115,9 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
         prediction: &prediction,
         fix: fix.as_ref(),
     };
-    let agrees = (prediction.verdict != Verdict::Unknown).then_some(story.differences.is_empty());
+    let is_known =
+        prediction.verdict != Verdict::Unknown && !(story.is_partial && story.differences.is_empty());
+    let agrees = is_known.then_some(story.differences.is_empty());
     if let Some(recording) = recording {
         let mut recording = recording;
         recording.add(&seen.events, story.verdict == Verdict::Dropped, |place| {

@@ -47,7 +47,8 @@ pub(super) fn text(
     if let Some(why) = nslab_compare::unknown(explanation.prediction) {
         text += &format!("the prediction was `unknown`: {why}\n");
     } else if story.differences.is_empty() {
-        text += &format!("as predicted{}\n", time(story, trace));
+        let far = if story.is_partial { ", as far as was seen" } else { "" };
+        text += &format!("as predicted{far}{}\n", time(story, trace));
     } else {
         text += &format!("not as predicted ({}):\n", nslab_view::verdict_word(predicted));
         for difference in &story.differences {
