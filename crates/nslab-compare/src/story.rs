@@ -13,6 +13,9 @@ use nslab_view::TraceSight as Sight;
 use crate::rules;
 use crate::weave::{By, Known, Step, flow, weave};
 
+#[cfg(test)]
+mod tests;
+
 /// What became of the packet, beside what was predicted.
 #[derive(Debug)]
 pub struct Story {

@@ -9,6 +9,7 @@ mod passage;
 mod print;
 mod wanted;
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -85,6 +86,10 @@ pub struct Listener {
     gatherer: Gatherer,
     quiet: Duration,
     missed: bool,
+    /// When was read what the kernel had to tell, of the last [`SETTLED`].
+    reads: VecDeque<(Instant, u64)>,
+    /// What happened until then, in nanoseconds since 1970, is known; however long ago that is, as whoever asks may have been busy.
+    known: u64,
 }
 
 impl Listener {
@@ -121,6 +126,8 @@ impl Listener {
             gatherer: Gatherer::default(),
             quiet: options.quiet,
             missed: false,
+            reads: VecDeque::new(),
+            known: 0,
         })
     }
 
@@ -177,8 +184,8 @@ impl Listener {
 
     /// The next packet that has come to its end; with `all` also one of which there may be more.
     pub fn next(&mut self, drops: &mut dyn DropSource, all: bool) -> Option<Packet> {
-        let quiet = u64::try_from((self.quiet + PATIENCE + SETTLED).as_nanos()).unwrap_or(u64::MAX);
-        let before = (!all).then(|| now().saturating_sub(quiet));
+        let quiet = u64::try_from((self.quiet + PATIENCE).as_nanos()).unwrap_or(u64::MAX);
+        let before = (!all).then(|| self.known.saturating_sub(quiet));
         self.gatherer.next(before, &self.rulesets, &mut |address| drops.function(address))
     }
 
@@ -191,19 +198,27 @@ impl Listener {
     fn rest(&mut self, drops: &mut dyn DropSource, all: bool) {
         let (instant, time) = (Instant::now(), now());
         let mut ended = Vec::new();
+        let settled = instant.checked_sub(SETTLED);
         for (place, tracer) in self.tracers.iter_mut().enumerate() {
             let Ok(tracer) = tracer else { continue };
             tracer.read();
             self.missed |= tracer.missed;
             let passages = &mut self.passages[place];
             passages.take(std::mem::take(&mut tracer.events), instant, &mut ended);
-            let before = if all { Some(instant + SETTLED) } else { instant.checked_sub(SETTLED) };
+            let before = if all { Some(instant + SETTLED) } else { settled };
             if let Some(before) = before {
                 passages.settle(before, &mut ended);
             }
             for passage in ended.drain(..) {
                 note(passage, (place, time), &self.filter, &mut self.gatherer);
             }
+        }
+        self.reads.push_back((instant, time));
+        while let Some(&(_, read)) =
+            self.reads.front().filter(|(read, _)| settled.is_some_and(|end| *read < end))
+        {
+            self.known = read;
+            self.reads.pop_front();
         }
         let Self { ids, filter, gatherer, .. } = self;
         drops.drain(&mut |dropped| {

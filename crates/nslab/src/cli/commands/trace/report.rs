@@ -21,7 +21,7 @@ pub(in crate::cli) struct Report {
     verdict: String,
     /// Why it did not arrive; null if it did
     cause: Option<Cause>,
-    /// Whether all was as predicted; null if nothing was predicted
+    /// Whether all was as predicted; null if nothing was predicted, or steps are missing that may have been lost
     agrees: Option<bool>,
     /// In what the prediction was wrong, sentences
     differences: Vec<String>,
