@@ -4,6 +4,7 @@
 //! seen, is missing, or was not foreseen. It is what `nslab trace` prints, and by what the differential tester finds traces
 //! and predictions at odds. [`Passing::of`] does the same with a packet of others.
 
+mod counts;
 mod drops;
 mod passing;
 mod rules;
@@ -11,6 +12,7 @@ mod story;
 mod watch;
 mod weave;
 
+pub use counts::{Count, counted};
 pub use drops::Drops;
 pub use passing::{Around, Fate, Foreseen, Passing};
 pub use story::{End, Facts, Story, kind, shown, unknown};

@@ -10,6 +10,7 @@ use nslab_predict::{Code, Evidence, Hop, Prediction, Verdict, reason};
 use nslab_snapshot::Snapshot;
 use nslab_view::TraceSight as Sight;
 
+use crate::counts::{self, Count};
 use crate::rules;
 use crate::weave::{By, Known, Step, flow, weave};
 
@@ -32,6 +33,8 @@ pub struct Story {
     pub end: Option<End>,
     /// By what it was seen.
     pub evidence: BTreeSet<By>,
+    /// What the kernel counted, by this packet or by others, if it did not arrive.
+    pub counts: Vec<Count>,
     /// It arrived, and nobody needs to answer.
     pub is_unanswered: bool,
     /// Which of [`Prediction::others`] it took, if not the way that the prediction tells of. What comes back of that is not foretold.
@@ -99,10 +102,18 @@ impl Story {
         let end = (verdict != Verdict::Delivered
             && (!differences.is_empty() || prediction.verdict == Verdict::Unknown))
             .then(|| facts.end());
+        let mut counts = Vec::new();
+        if verdict != Verdict::Delivered {
+            let blamed = prediction.cause.as_ref().filter(|_| end.is_none());
+            counts = counts::counts(facts, blamed);
+            if let Some(cause) = blamed {
+                counts::show(facts.snapshot, &counts, cause, &mut ways);
+            }
+        }
         let mut evidence: BTreeSet<By> =
             ways.iter().flat_map(|(_, steps)| steps).filter_map(|step| step.by).collect();
         evidence.insert(By::Packets);
-        Self { verdict, ways, differences, is_partial, end, evidence, is_unanswered, other }
+        Self { verdict, ways, differences, is_partial, end, evidence, counts, is_unanswered, other }
     }
 }
 

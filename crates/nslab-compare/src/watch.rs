@@ -93,6 +93,7 @@ pub fn options(snapshot: &Snapshot, near: &[usize], prediction: &Prediction, wai
         tunnels: if has_tunnels { TUNNELS.to_vec() } else { Vec::new() },
         ports: answer_ports(prediction),
         rules: true,
+        counters: Vec::new(),
     }
 }
 

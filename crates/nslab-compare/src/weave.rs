@@ -47,6 +47,8 @@ pub enum By {
     Rules,
     /// Packet sockets.
     Packets,
+    /// What the kernel counts.
+    Counters,
     /// The socket that sent it.
     Socket,
 }
@@ -58,6 +60,7 @@ impl By {
             Self::Tracepoints => "kernel tracepoints",
             Self::Rules => "nft trace",
             Self::Packets => "packet sockets",
+            Self::Counters => "counters",
             Self::Socket => "the sender's socket",
         }
     }

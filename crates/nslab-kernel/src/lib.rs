@@ -18,6 +18,7 @@ mod abi;
 pub mod address;
 pub mod bpf;
 pub mod conntrack;
+pub mod counters;
 pub mod error;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;

@@ -6,6 +6,7 @@
 
 mod code;
 pub mod command;
+pub mod counter;
 pub mod doctor;
 mod doubt;
 pub mod fib;

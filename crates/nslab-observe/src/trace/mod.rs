@@ -21,6 +21,7 @@
 //! # Ok(()) }
 //! ```
 
+mod count;
 mod hear;
 pub mod listen;
 mod probe;
@@ -41,6 +42,7 @@ use nslab_kernel::{Namespace, NamespaceId};
 use nslab_types::MacAddr;
 use rustix::io::Errno;
 
+pub use count::Grown;
 pub use probe::{Kind, NONCE, Probe};
 pub use run::run;
 
@@ -79,6 +81,8 @@ pub struct Options {
     pub ports: Vec<u16>,
     /// Rules are traced as well. It takes `CAP_NET_ADMIN` in the namespaces.
     pub rules: bool,
+    /// Of these places is read what the kernel counts, before the probe is sent and, unless it is answered, after that.
+    pub counters: Vec<usize>,
 }
 
 impl Default for Options {
@@ -90,6 +94,7 @@ impl Default for Options {
             tunnels: Vec::new(),
             ports: Vec::new(),
             rules: true,
+            counters: Vec::new(),
         }
     }
 }
@@ -105,6 +110,8 @@ pub struct Trace {
     pub heard: Vec<Heard>,
     /// Why rules could not be traced, by place.
     pub untraced: Vec<(usize, String)>,
+    /// What the kernel counted meanwhile, where that was asked for, if no answer was heard.
+    pub counters: Vec<Grown>,
     /// Packets that packet sockets lost because there was no room for them.
     pub lost: u64,
     /// The kernel told of more rules than there was room for.

@@ -10,6 +10,7 @@ use nslab_filter::{Filter, NameTable};
 use nslab_kernel::NamespaceId;
 use nslab_kernel::packet::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, PacketKind};
 
+use super::count::{self, Before};
 use super::probe::Probe;
 use super::recognise::Recogniser;
 use super::rules::{Tracer, visits};
@@ -61,6 +62,9 @@ pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn D
         }
     }
     trace.took = begun.elapsed();
+    if !matches!(trace.heard.first(), Some(Heard::Answer { .. })) {
+        trace.counters = count::grown(std::mem::take(&mut watch.before));
+    }
     watch.finish()?;
     watch.drain(drops);
     watch.look_at_drops();
@@ -78,6 +82,8 @@ struct Watch<'p> {
     /// By place.
     tracers: Vec<Result<Tracer, String>>,
     ids: Vec<Option<NamespaceId>>,
+    /// What was counted before, by place.
+    before: Vec<Option<Before>>,
     recogniser: Recogniser<'p>,
     /// When the probe was sent, in nanoseconds since 1970.
     begin: u64,
@@ -117,22 +123,26 @@ impl<'p> Watch<'p> {
             .map(|place| Ok(Source::all(place.name.clone(), place.namespace.duplicate()?)))
             .collect::<Result<Vec<_>>>()?;
         let patterns = probe.patterns(options);
-        let begin = |place: &Place| {
-            if options.rules {
+        let begin = |number: usize| {
+            let place = &places[number];
+            let tracer = if options.rules {
                 Tracer::begin(place, &patterns)
             } else {
                 Err("it was not asked for".to_owned())
-            }
+            };
+            (tracer, options.counters.contains(&number).then(|| Before::read(place)).flatten())
         };
         // Both make the thread wait for the kernel.
         let (capture, tracers) = std::thread::scope(|scope| {
-            let tracers = scope.spawn(|| side_by_side(places.iter().collect(), begin));
+            let tracers = scope.spawn(|| side_by_side((0..places.len()).collect(), begin));
             (Capture::open(sources, capturing), tracers.join())
         });
         let tracers = tracers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let (tracers, before) = tracers.into_iter().unzip();
         Ok(Self {
             capture: capture?,
             tracers,
+            before,
             ids: places.iter().map(|place| place.namespace.id().ok()).collect(),
             recogniser: Recogniser::new(probe),
             begin: 0,

@@ -115,7 +115,7 @@ pub enum Command {
     ///
     /// The packet is known by a number that it carries, so that NAT, fragments and tunnels do not hide it. Packet sockets see it at
     /// every interface, a table of nftables of its own has the kernel tell of each rule, and every step stands beside the prediction of
-    /// `explain`: the same, or different. Where they differ, there is something that nslab does not model, or a fault of nslab's. What
+    /// `explain`: the same, or different. What the kernel counts of packets that come to nothing is read before and after. Where they differ, there is something that nslab does not model, or a fault of nslab's. What
     /// is made for this goes with the program, however it ends; nothing of what becomes of packets is changed.
     ///
     /// A probe of TCP is a connection that is reset as soon as it is made; one of UDP has 8 bytes, which a program may or may not

@@ -10,6 +10,7 @@ mod capturing;
 mod causes;
 mod commands;
 mod containers;
+mod counting;
 mod dropping;
 mod edits;
 mod examples;

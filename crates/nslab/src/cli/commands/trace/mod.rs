@@ -82,6 +82,7 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
     let waiting = Waiting { limit: args.wait, ..Waiting::default() };
     let options = Options {
         rules: !args.no_rules,
+        counters: nslab_compare::counted(&numbers, &prediction),
         ..nslab_compare::options(&places.snapshot, &near, &prediction, waiting)
     };
     let mut drops = match loading {

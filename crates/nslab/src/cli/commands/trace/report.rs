@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nslab_compare::{End, Step, Story};
+use nslab_compare::{Count, End, Step, Story};
 use nslab_observe::trace::{Heard, Role, Trace};
 use nslab_predict::Code;
 use nslab_snapshot::Snapshot;
@@ -26,8 +26,10 @@ pub(in crate::cli) struct Report {
     /// In what the prediction was wrong, sentences
     differences: Vec<String>,
     /// By what the packet was seen
-    #[schemars(extend("items" = {"enum": ["kernel tracepoints", "nft trace", "packet sockets", "the sender's socket"]}))]
+    #[schemars(extend("items" = {"enum": ["kernel tracepoints", "nft trace", "packet sockets", "counters", "the sender's socket"]}))]
     evidence: Vec<&'static str>,
+    /// What the kernel counted meanwhile, if the packet did not arrive
+    counters: Vec<Counted>,
     /// Why the kernel's tracepoints were not used; null if they were
     no_tracepoints: Option<String>,
     /// Namespaces in which rules could not be traced, and why
@@ -79,6 +81,24 @@ pub(in crate::cli::commands) struct Untraced {
     pub(super) ns: String,
     /// Why
     pub(super) why: String,
+}
+
+/// A counter of the kernel's that grew: by this packet or by others, as all of the namespace are counted.
+#[derive(Serialize, JsonSchema)]
+struct Counted {
+    /// The namespace
+    ns: String,
+    /// The interface that counts; null if a protocol does
+    link: Option<String>,
+    /// Its name: that of `nstat`, or the member of `struct rtnl_link_stats64`
+    counter: &'static str,
+    /// By how much
+    by: u64,
+    /// By which causes it can have grown, the most likely one first
+    #[schemars(extend("items" = {"enum": Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>()}))]
+    causes: Vec<&'static str>,
+    /// It is where the packet was predicted to stop, and by what makes it grow
+    backs: bool,
 }
 
 /// A step on a way.
@@ -147,6 +167,20 @@ impl Cause {
     }
 }
 
+impl Counted {
+    fn of(count: &Count, snapshot: &Snapshot) -> Self {
+        let link = count.counter.link();
+        Self {
+            ns: nslab_view::namespace_name(snapshot, count.namespace),
+            link: link.and_then(|link| nslab_view::link_name(snapshot, count.namespace, link)),
+            counter: count.counter.name(),
+            by: count.by,
+            causes: count.causes().iter().map(|code| code.as_str()).collect(),
+            backs: count.backs,
+        }
+    }
+}
+
 impl Done {
     pub(super) fn of(step: &Step, snapshot: &Snapshot) -> Self {
         Self {
@@ -199,6 +233,7 @@ impl Report {
             agrees,
             differences: story.differences.clone(),
             evidence: story.evidence.iter().map(|by| by.as_str()).collect(),
+            counters: story.counts.iter().map(|count| Counted::of(count, snapshot)).collect(),
             no_tracepoints,
             untraced: trace
                 .untraced

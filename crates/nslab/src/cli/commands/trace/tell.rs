@@ -57,6 +57,7 @@ pub(super) fn text(
         text += "  that is something which nslab does not model, or which changed meanwhile, or a fault of nslab's\n";
     }
     text += &evidence(story, trace, places, |place| nslab_view::namespace_name(snapshot, place));
+    text += &counters(story, snapshot);
     // They would say more of where it ended.
     if let Some(why) = no_tracepoints.filter(|_| story.end.is_some()) {
         text += &format!("kernel tracepoints are not used: {why}\n");
@@ -79,7 +80,9 @@ pub(super) fn row(step: &Step, snapshot: &Snapshot, last: &mut Duration) -> Trac
         action: step.action,
         object: nslab_view::short_object(&step.object, &namespace).to_owned(),
         // The reason is told below.
-        detail: if step.action == nslab_predict::Action::Stop && step.by != Some(By::Tracepoints) {
+        detail: if step.action == nslab_predict::Action::Stop
+            && !matches!(step.by, Some(By::Tracepoints | By::Counters))
+        {
             String::new()
         } else {
             step.detail.clone()
@@ -121,6 +124,25 @@ fn time(story: &Story, trace: &Trace) -> String {
         (Some(last), Some(_)) => format!("; the sender heard of it after {}", duration(last)),
         _ => String::new(),
     }
+}
+
+/// What the kernel counted besides, which need not be the packet.
+fn counters(story: &Story, snapshot: &Snapshot) -> String {
+    let mut namespaces: Vec<(usize, Vec<String>)> = Vec::new();
+    for count in story.counts.iter().filter(|count| !count.backs) {
+        let causes: Vec<&str> = count.causes().iter().map(|code| code.as_str()).collect();
+        let meaning = if causes.is_empty() { String::new() } else { format!(" ({})", causes.join(", ")) };
+        let text = count.text(snapshot) + &meaning;
+        match namespaces.iter_mut().find(|(namespace, _)| *namespace == count.namespace) {
+            Some((_, texts)) => texts.push(text),
+            None => namespaces.push((count.namespace, vec![text])),
+        }
+    }
+    let lines = namespaces.into_iter().map(|(namespace, texts)| {
+        let name = nslab_view::namespace_name(snapshot, namespace);
+        format!("counters in {name} that grew, by this packet or others: {}\n", texts.join("; "))
+    });
+    lines.collect()
 }
 
 /// By what it was seen, and what could not be.
