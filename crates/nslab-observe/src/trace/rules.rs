@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::trace::{
-    Checkpoint, EARLY, TraceEvent, TraceMonitor, TraceOptions, TraceStep, TraceTable,
+    Checkpoint, EARLY, TraceEvent, TraceHooks, TraceMonitor, TraceOptions, TraceStep, TraceTable,
 };
 use nslab_kernel::nftables::trace::{TraceNews, TracePattern, TraceTuple};
 use nslab_kernel::nftables::{Family, Hook, Policy, Ruleset, TransactionError, Verdict};
@@ -24,23 +24,28 @@ pub(super) struct Tracer {
 impl Tracer {
     /// Sets it up. The error is a sentence's part.
     pub(super) fn begin(place: &Place, patterns: &[TracePattern]) -> Result<Self, String> {
-        Self::with(place, |socket, options| TraceTable::install(socket, patterns, options))
+        let bridge = if place.has_bridges { TraceHooks::ALL } else { TraceHooks::default() };
+        let options = TraceOptions { bridge, ..TraceOptions::default() };
+        Self::with(place, options, |socket, options| TraceTable::install(socket, patterns, options))
     }
 
-    /// The same for packets by their ends.
+    /// The same for packets by their ends, at the cost of others that pass only at hooks that have rules.
     pub(super) fn begin_for(place: &Place, tuples: &[TraceTuple]) -> Result<Self, String> {
-        Self::with(place, |socket, options| TraceTable::install_for(socket, tuples, options))
+        let options = TraceOptions {
+            // Where rules of IP see a bridge's frames, their way does not begin where that of packets does.
+            hooks: if place.has_bridges { TraceHooks::ALL } else { hooks(&place.ruleset, false) },
+            bridge: hooks(&place.ruleset, true),
+            ..TraceOptions::default()
+        };
+        Self::with(place, options, |socket, options| TraceTable::install_for(socket, tuples, options))
     }
 
     fn with(
         place: &Place,
+        options: TraceOptions,
         install: impl FnOnce(Socket, TraceOptions) -> Result<TraceTable, TransactionError> + Send,
     ) -> Result<Self, String> {
-        let options = TraceOptions {
-            bridge: place.has_bridges,
-            priority: earliest(&place.ruleset),
-            ..TraceOptions::default()
-        };
+        let options = TraceOptions { priority: earliest(&place.ruleset), ..options };
         let begin = || {
             let monitor = TraceMonitor::open().map_err(|error| error.to_string())?;
             let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| error.to_string())?;
@@ -72,6 +77,18 @@ impl Tracer {
         self.missed |= read.is_err();
         self.events.len() > before
     }
+}
+
+/// The hooks at which a namespace has chains: of bridges, or of packets.
+fn hooks(ruleset: &Ruleset, bridge: bool) -> TraceHooks {
+    let is_meant = |family| match family {
+        Family::Bridge => bridge,
+        Family::Ip | Family::Ip6 | Family::Inet => !bridge,
+        _ => false,
+    };
+    let tables =
+        ruleset.tables.iter().filter(|table| is_meant(table.id.family) && !TraceTable::is_one(table));
+    tables.flat_map(|table| &table.chains).filter_map(|chain| Some(chain.base.as_ref()?.hook)).collect()
 }
 
 /// Before all rules of a namespace that see packets come or go, but no later than usual.

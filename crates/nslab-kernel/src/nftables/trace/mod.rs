@@ -28,5 +28,5 @@ mod tuple;
 pub(crate) use event::parse;
 pub use event::{TraceConnection, TraceEvent, TracePacket, TraceStep};
 pub use monitor::{TraceMonitor, TraceNews};
-pub use table::{Checkpoint, EARLY, TraceOptions, TracePattern, TraceTable};
+pub use table::{Checkpoint, EARLY, TraceHooks, TraceOptions, TracePattern, TraceTable};
 pub use tuple::TraceTuple;

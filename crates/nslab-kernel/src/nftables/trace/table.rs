@@ -35,11 +35,45 @@ pub struct TracePattern {
     pub bytes: Vec<(u32, Vec<u8>)>,
 }
 
+/// The hooks at which packets are told of, beside those where they come to be traced, and where they are for the namespace itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TraceHooks(u8);
+
+impl TraceHooks {
+    /// Every hook.
+    pub const ALL: Self = Self(0b1_1111);
+
+    fn bit(hook: Hook) -> u8 {
+        HOOKS.iter().position(|&one| one == hook).map_or(0, |at| 1 << at)
+    }
+
+    /// Whether it is among them.
+    pub fn contains(self, hook: Hook) -> bool {
+        self.0 & Self::bit(hook) != 0
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl FromIterator<Hook> for TraceHooks {
+    /// Of the hooks that packets of IP and frames of bridges pass; others are left out.
+    fn from_iter<T: IntoIterator<Item = Hook>>(hooks: T) -> Self {
+        Self(hooks.into_iter().fold(0, |all, hook| all | Self::bit(hook)))
+    }
+}
+
 /// How to trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceOptions {
-    /// The namespace has bridges, whose rules see packets, too.
-    pub bridge: bool,
+    /// The hooks of packets. Those that have rules are enough to hear of all rules; with the others one hears as well which ways
+    /// packets went. Each costs all packets of the namespace some time.
+    pub hooks: TraceHooks,
+    /// The same of the frames that bridges of the namespace pass on, whose rules see packets, too. If there are none, frames are
+    /// not traced.
+    pub bridge: TraceHooks,
     /// The priority at which packets are marked; rules of a lower one are not traced.
     pub priority: i32,
     /// The kernel is to take the table away when the socket closes, however the process ends (Linux 5.12). Where it
@@ -49,7 +83,7 @@ pub struct TraceOptions {
 
 impl Default for TraceOptions {
     fn default() -> Self {
-        Self { bridge: false, priority: EARLY, owned: true }
+        Self { hooks: TraceHooks::ALL, bridge: TraceHooks::default(), priority: EARLY, owned: true }
     }
 }
 
@@ -116,9 +150,9 @@ impl TraceTable {
     fn with(mut socket: Socket, rules: Rules<'_>, options: TraceOptions) -> Result<Self, TransactionError> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}", std::process::id());
-        let mut families = vec![Family::Inet];
-        if options.bridge {
-            families.push(Family::Bridge);
+        let mut families = vec![(Family::Inet, options.hooks)];
+        if !options.bridge.is_empty() {
+            families.push((Family::Bridge, options.bridge));
         }
         loop {
             let flags = if options.owned { TableFlags::OWNER } else { TableFlags::empty() };
@@ -202,15 +236,15 @@ fn is_not_supported(error: &TransactionError) -> bool {
 fn make(
     socket: &mut Socket,
     name: &str,
-    families: &[Family],
+    families: &[(Family, TraceHooks)],
     rules: Rules<'_>,
     priority: i32,
     flags: TableFlags,
 ) -> Result<Vec<TableId>, TransactionError> {
     let mut transaction = Transaction::new();
     let mut ids = Vec::new();
-    for &family in families {
-        let table = table(family, name, rules, priority, flags);
+    for &(family, hooks) in families {
+        let table = table(family, hooks, name, rules, priority, flags);
         transaction.load(&table);
         ids.push(table.id);
     }
@@ -218,7 +252,14 @@ fn make(
     Ok(ids)
 }
 
-fn table(family: Family, name: &str, rules: Rules<'_>, priority: i32, flags: TableFlags) -> Table {
+fn table(
+    family: Family,
+    hooks: TraceHooks,
+    name: &str,
+    rules: Rules<'_>,
+    priority: i32,
+    flags: TableFlags,
+) -> Table {
     let mut table = Table { flags, ..Table::new(family, name) };
     let base = |hook, priority| BaseChain {
         kind: ChainKind::Filter,
@@ -230,12 +271,15 @@ fn table(family: Family, name: &str, rules: Rules<'_>, priority: i32, flags: Tab
     };
     // Once is enough for the kernel. But what it tells has the packet itself only where a rule is met, else a number of the
     // packet's, which is another behind a bridge whose frames iptables sees (`nft_trace_init`: the interface is in it).
-    for hook in [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output] {
+    // At two, packets come to be traced; at one, they have come to whom they are for.
+    let is_needed = |hook| matches!(hook, Hook::Prerouting | Hook::Input | Hook::Output);
+    let reached = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output].into_iter();
+    for hook in reached.filter(|&hook| is_needed(hook) || hooks.contains(hook)) {
         let mut chain = Chain::base(format!("reached-{hook}"), base(hook, priority));
         chain.rules = rules(family);
         table.chains.push(chain);
     }
-    for hook in HOOKS {
+    for hook in HOOKS.into_iter().filter(|&hook| hook == Hook::Input || hooks.contains(hook)) {
         table.chains.push(Chain::base(format!("passed-{hook}"), base(hook, LATE)));
     }
     table
@@ -265,15 +309,27 @@ mod tests {
     #[test]
     fn chains_say_where_they_stand() {
         let pattern = TracePattern { ipv6: false, protocol: 1, bytes: vec![(8, vec![1; 40])] };
-        let table = table(
-            Family::Inet,
-            "nslab-trace-7-0",
-            &|family| vec![rule(family, &pattern)],
-            EARLY,
-            TableFlags::OWNER,
-        );
-        let points: Vec<_> =
-            table.chains.iter().map(|chain| Checkpoint::of(&table.id, &chain.name)).collect();
+        let made = |hooks| {
+            table(
+                Family::Inet,
+                hooks,
+                "nslab-trace-7-0",
+                &|family| vec![rule(family, &pattern)],
+                EARLY,
+                TableFlags::OWNER,
+            )
+        };
+        let points = |table: &Table| -> Vec<_> {
+            table.chains.iter().map(|chain| Checkpoint::of(&table.id, &chain.name)).collect()
+        };
+        // Where packets begin and end is told also where there are no rules.
+        let few = points(&made([Hook::Forward, Hook::Ingress].into_iter().collect()));
+        let few: Vec<_> = few.into_iter().flatten().collect();
+        let (reached, passed) = (Checkpoint::Reached, Checkpoint::Passed);
+        let expected = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output].map(reached);
+        assert_eq!(few, [&expected[..], &[passed(Hook::Input), passed(Hook::Forward)]].concat());
+        let table = made(TraceHooks::ALL);
+        let points = points(&table);
         assert_eq!(points[0], Some(Checkpoint::Reached(Hook::Prerouting)));
         assert_eq!(points[6], Some(Checkpoint::Passed(Hook::Forward)));
         assert!(points.iter().all(Option::is_some) && points.len() == 9);

@@ -10,7 +10,8 @@ use nslab_kernel::Namespace;
 use nslab_kernel::link::SetLink;
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::trace::{
-    Checkpoint, TraceEvent, TraceMonitor, TraceNews, TraceOptions, TracePattern, TraceStep, TraceTable,
+    Checkpoint, TraceEvent, TraceHooks, TraceMonitor, TraceNews, TraceOptions, TracePattern, TraceStep,
+    TraceTable,
 };
 use nslab_kernel::nftables::{CtState, Hook, Policy, Ruleset, Verdict};
 use nslab_testing::{Nft, privileged};
@@ -223,7 +224,7 @@ fn the_rules_are_afterwards_as_they_were() {
         nft.apply(&lab.namespace, RULES);
         let before = nft.list(&lab.namespace);
         for owned in [true, false] {
-            let options = TraceOptions { owned, bridge: true, ..TraceOptions::default() };
+            let options = TraceOptions { owned, bridge: TraceHooks::ALL, ..TraceOptions::default() };
             let table = install(&lab.namespace, options);
             let during = nft.list(&lab.namespace);
             assert!(during.contains("nslab-trace-") && during.contains("meta nftrace set 1"), "{during}");
