@@ -11,12 +11,22 @@ use nslab_observe::ping::{Event, Outcome, PingOptions, Probe, ping};
 use nslab_testing::privileged;
 use support::{ETH0, apply, host_v4, host_v6, neighbours, star};
 
-fn matrix(namespaces: &[Namespace], hosts: usize, v6: bool) -> (Vec<Probe>, Vec<Outcome>) {
+/// Waits only for answers that do not come.
+fn patient() -> PingOptions {
+    PingOptions { timeout: Duration::from_secs(20), ..PingOptions::default() }
+}
+
+fn matrix(
+    namespaces: &[Namespace],
+    hosts: usize,
+    v6: bool,
+    options: &PingOptions,
+) -> (Vec<Probe>, Vec<Outcome>) {
     let addresses: Vec<_> =
         (0..hosts).map(|host| (host, if v6 { host_v6(host) } else { host_v4(host) })).collect();
     let probes = Probe::every_pair(&addresses);
     let mut finished = vec![false; probes.len()];
-    let outcomes = ping(namespaces, &probes, &PingOptions::default(), &mut |event| {
+    let outcomes = ping(namespaces, &probes, options, &mut |event| {
         if let Event::Finished { probe } = event {
             assert!(!std::mem::replace(&mut finished[probe], true), "finished twice");
         }
@@ -31,11 +41,11 @@ fn every_pair_of_thirty_hosts_answers_and_no_trace_is_left() {
     privileged(|| {
         let all = star(30);
         // One entry that was there before stays.
-        let kept = PingOptions::default();
+        let kept = patient();
         ping(&all, &[Probe::new(0, host_v4(1))], &kept, &mut |_| {}).unwrap();
         assert_eq!((neighbours(&all[0]), neighbours(&all[1])), (1, 1));
         for v6 in [false, true] {
-            let (probes, outcomes) = matrix(&all, 30, v6);
+            let (probes, outcomes) = matrix(&all, 30, v6, &patient());
             assert_eq!(probes.len(), 870);
             for (probe, outcome) in probes.iter().zip(&outcomes) {
                 assert_eq!((outcome.sent, outcome.received()), (1, 1), "{probe:?}: {outcome:?}");
@@ -56,7 +66,7 @@ fn hosts_that_are_cut_off_cost_one_timeout() {
             apply(&all[24], &[&down]);
         }
         let start = Instant::now();
-        let (probes, outcomes) = matrix(&all, 24, false);
+        let (probes, outcomes) = matrix(&all, 24, false, &PingOptions::default());
         // A generous bound: one after the other they would take over four minutes.
         assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
         for (probe, outcome) in probes.iter().zip(&outcomes) {
@@ -71,7 +81,8 @@ fn two_matrices_at_once_keep_apart() {
     privileged(|| {
         let all = star(14);
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..2).map(|_| scope.spawn(|| matrix(&all, 14, false))).collect();
+            let threads: Vec<_> =
+                (0..2).map(|_| scope.spawn(|| matrix(&all, 14, false, &patient()))).collect();
             for thread in threads {
                 let (_, outcomes) = thread.join().unwrap();
                 assert!(outcomes.iter().all(|outcome| outcome.received() == 1 && outcome.duplicates == 0));

@@ -151,6 +151,16 @@ pub(super) fn visits_by(
             None => hook_of(event, ruleset),
         };
         let family = if event.table.family == Family::Bridge { Family::Bridge } else { Family::Inet };
+        // Of a chain without rules some kernels (6.1) tell two things, its end and its policy, of which the first has the packet.
+        if matches!(checkpoint, Some(Checkpoint::Passed(_)))
+            && event.packet.is_none()
+            && all.iter().rfind(|open| open.id == event.id).is_some_and(|open| {
+                let Visit { family: before, hook: there, end, .. } = &open.visit;
+                (*before, *there, *end) == (family, hook, VisitEnd::Passed)
+            })
+        {
+            continue;
+        }
         let ends = event.packet.as_ref().map(|packet| (packet.input, packet.output));
         let same = |open: &Open| {
             let visit = &open.visit;
@@ -301,6 +311,20 @@ mod tests {
         );
         assert_eq!((seen[1].hook, seen[1].steps.len()), (Some(Hook::Postrouting), 0));
         assert_eq!((seen[0].role, seen[0].input, seen[0].output), (Role::Request, Some(3), Some(4)));
+    }
+
+    #[test]
+    fn the_end_of_a_chain_and_its_policy_are_one_visit() {
+        let probe = probe();
+        let passed = |step, packet| event("nslab-trace-1-0", "passed-output", step, packet);
+        let events = [
+            passed(TraceStep::Return { handle: None }, Some(packet(&probe))),
+            passed(TraceStep::Policy(Policy::Accept), None),
+            event("nslab-trace-1-0", "passed-postrouting", TraceStep::Policy(Policy::Accept), None),
+        ];
+        let seen = visits(&events, &ruleset(), &mut Recogniser::new(&probe));
+        let seen: Vec<_> = seen.iter().map(|visit| (visit.hook, visit.end)).collect();
+        assert_eq!(seen, [Hook::Output, Hook::Postrouting].map(|hook| (Some(hook), VisitEnd::Passed)));
     }
 
     #[test]
