@@ -94,6 +94,7 @@ pub fn options(snapshot: &Snapshot, near: &[usize], prediction: &Prediction, wai
         ports: answer_ports(prediction),
         rules: true,
         counters: Vec::new(),
+        connect: false,
     }
 }
 

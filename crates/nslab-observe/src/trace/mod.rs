@@ -21,6 +21,7 @@
 //! # Ok(()) }
 //! ```
 
+mod connection;
 mod count;
 mod hear;
 pub mod listen;
@@ -42,6 +43,7 @@ use nslab_kernel::{Namespace, NamespaceId};
 use nslab_types::MacAddr;
 use rustix::io::Errno;
 
+pub use connection::{Connection, ConnectionEnd, Passage, Segment};
 pub use count::Grown;
 pub use probe::{Kind, NONCE, Probe};
 pub use run::run;
@@ -83,6 +85,8 @@ pub struct Options {
     pub rules: bool,
     /// Of these places is read what the kernel counts, before the probe is sent and, unless it is answered, after that.
     pub counters: Vec<usize>,
+    /// A TCP connection that is made is closed, and what comes of it watched, rather than reset.
+    pub connect: bool,
 }
 
 impl Default for Options {
@@ -95,6 +99,7 @@ impl Default for Options {
             ports: Vec::new(),
             rules: true,
             counters: Vec::new(),
+            connect: false,
         }
     }
 }
@@ -112,6 +117,8 @@ pub struct Trace {
     pub untraced: Vec<(usize, String)>,
     /// What the kernel counted meanwhile, where that was asked for, if no answer was heard.
     pub counters: Vec<Grown>,
+    /// What became of the TCP connection, if it was made and is not to be reset.
+    pub connection: Option<Connection>,
     /// Packets that packet sockets lost because there was no room for them.
     pub lost: u64,
     /// The kernel told of more rules than there was room for.

@@ -63,7 +63,7 @@ pub enum Kind {
         destination: u16,
     },
     /// A connection's first segment, which the kernel sends for a program that connects. Once it is answered, the
-    /// connection is reset.
+    /// connection is reset, unless it is to be [closed](Options::connect).
     Tcp {
         /// From which port.
         source: u16,
@@ -220,6 +220,12 @@ impl Probe {
                 parts.push(format!("tcp port {source}"));
                 parts.push(format!("({})", word("tcp", TCP, 4, first)));
                 parts.push(format!("({})", word("tcp", TCP, 8, first.wrapping_add(1))));
+                if options.connect {
+                    // It is closed behind that.
+                    for (offset, after) in [(4, 1), (4, 2), (8, 2)] {
+                        parts.push(format!("({})", word("tcp", TCP, offset, first.wrapping_add(after))));
+                    }
+                }
             }
             Kind::Other(number) => {
                 parts.push(format!("{} proto {number}", if ipv6 { "ip6" } else { "ip" }));
@@ -268,8 +274,13 @@ mod tests {
             Kind::Tcp { source: 40000, destination: 80 },
             Kind::Other(47),
         ];
-        let options =
-            Options { vxlan: vec![4789], tunnels: vec![4, 41, 47], ports: vec![5353], ..Options::default() };
+        let options = Options {
+            vxlan: vec![4789],
+            tunnels: vec![4, 41, 47],
+            ports: vec![5353],
+            connect: true,
+            ..Options::default()
+        };
         for kind in kinds {
             for destination in ["10.0.0.1", "fd00::1"] {
                 let probe = Probe::new(0, destination.parse().unwrap(), kind);

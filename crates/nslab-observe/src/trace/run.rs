@@ -10,13 +10,14 @@ use nslab_filter::{Filter, NameTable};
 use nslab_kernel::NamespaceId;
 use nslab_kernel::packet::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, PacketKind};
 
+use super::connection::{Closing, Collector};
 use super::count::{self, Before};
 use super::probe::Probe;
 use super::recognise::Recogniser;
 use super::rules::{Tracer, visits};
 use super::send::Sender;
 use super::timeline::{merge, since};
-use super::{Captured, DropSource, Event, Heard, Neighbour, Options, Place, Seen, Trace, What};
+use super::{Captured, DropSource, Event, Heard, Neighbour, Options, Place, Role, Seen, Trace, What};
 use crate::capture::{Capture, Sighting, Source, side_by_side};
 use crate::{Error, Result};
 
@@ -36,7 +37,7 @@ pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn D
     let sender = places.get(probe.place);
     let sender =
         sender.ok_or(Error::NoSuchNamespace { probe: 0, source_index: probe.place, namespaces: count })?;
-    let mut sender = sender.namespace.run(|| Sender::open(probe))??;
+    let mut sender = sender.namespace.run(|| Sender::open(probe, options.connect))??;
     let mut watch = Watch::open(places, probe, options)?;
     watch.capture.start()?;
     let begun = Instant::now();
@@ -61,6 +62,8 @@ pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn D
             break;
         }
     }
+    let closing = sender.made().map(|made| Closing::begin(made, begun.elapsed()));
+    let closing = closing.map(|closing| watch.close(closing, options)).transpose()?;
     trace.took = begun.elapsed();
     if !matches!(trace.heard.first(), Some(Heard::Answer { .. })) {
         trace.counters = count::grown(std::mem::take(&mut watch.before));
@@ -72,7 +75,14 @@ pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn D
     if !matches!(trace.heard.first(), Some(Heard::Answer { .. })) {
         watch.name_functions(drops);
     }
+    if let (Some(closing), Some(collector)) = (closing, watch.collector.take()) {
+        trace.connection = Some(closing.conclude(collector, trace.took));
+    }
     watch.conclude(places, &mut trace);
+    if trace.connection.is_some() {
+        // A reset of what was made is told of there.
+        trace.events.retain(|event| event.role() != Some(Role::Error));
+    }
     Ok(trace)
 }
 
@@ -85,6 +95,8 @@ struct Watch<'p> {
     /// What was counted before, by place.
     before: Vec<Option<Before>>,
     recogniser: Recogniser<'p>,
+    /// What follows on the probe and its answer, where that is of interest.
+    collector: Option<Collector>,
     /// When the probe was sent, in nanoseconds since 1970.
     begin: u64,
     /// With the times, since 1970.
@@ -145,6 +157,7 @@ impl<'p> Watch<'p> {
             before,
             ids: places.iter().map(|place| place.namespace.id().ok()).collect(),
             recogniser: Recogniser::new(probe),
+            collector: options.connect.then(|| Collector::new(probe.sequence(), probe.place)),
             begin: 0,
             timed: Vec::new(),
             asked: BTreeSet::new(),
@@ -155,24 +168,47 @@ impl<'p> Watch<'p> {
 
     /// Waits a little, and takes what has come; whether anything has.
     fn turn(&mut self) -> Result<bool> {
-        let Self { capture, recogniser, begin, timed, asked, .. } = self;
+        let Self { capture, recogniser, collector, begin, timed, asked, .. } = self;
         let before = timed.len();
+        let mut any = false;
         capture.turn(TICK, &mut |sighting| {
-            take(sighting, recogniser, *begin, timed, asked);
+            if collector.as_mut().is_some_and(|one| one.takes(sighting, *begin)) {
+                any = true;
+            } else {
+                take(sighting, recogniser, *begin, timed, asked);
+            }
             ControlFlow::Continue(())
         })?;
-        let mut any = timed.len() > before;
+        any |= timed.len() > before;
         for tracer in self.tracers.iter_mut().flatten() {
             any |= tracer.read();
         }
         Ok(any)
     }
 
+    /// Waits until a connection has ended, or nothing more comes.
+    fn close(&mut self, mut closing: Closing, options: &Options) -> Result<Closing> {
+        let begun = Instant::now();
+        let mut last = begun;
+        loop {
+            let any = self.turn()?;
+            if any | closing.hear() {
+                last = Instant::now();
+            }
+            let is_over = self.collector.as_ref().is_none_or(|collector| closing.is_over(collector));
+            if is_over || last.elapsed() >= options.quiet || begun.elapsed() >= options.limit {
+                return Ok(closing);
+            }
+        }
+    }
+
     /// What passed until now is still in the kernel's hands.
     fn finish(&mut self) -> Result<()> {
-        let Self { capture, recogniser, begin, timed, asked, .. } = self;
+        let Self { capture, recogniser, collector, begin, timed, asked, .. } = self;
         capture.finish(&mut |sighting| {
-            take(sighting, recogniser, *begin, timed, asked);
+            if !collector.as_mut().is_some_and(|one| one.takes(sighting, *begin)) {
+                take(sighting, recogniser, *begin, timed, asked);
+            }
             ControlFlow::Continue(())
         })?;
         for tracer in self.tracers.iter_mut().flatten() {

@@ -34,11 +34,22 @@ pub(super) struct Sender<'p> {
     /// It cannot be from the address that is wanted.
     broken: Option<Errno>,
     told: bool,
+    /// A connection is not to be reset.
+    keeps: bool,
+    /// One that was made and is kept.
+    made: Option<Made>,
+}
+
+/// A connection that was made.
+pub(super) struct Made {
+    pub(super) socket: OwnedFd,
+    /// The other end has reset it already; its socket says so once.
+    pub(super) is_reset: bool,
 }
 
 impl<'p> Sender<'p> {
-    /// Prepares it in the namespace that the calling thread is in.
-    pub(super) fn open(probe: &'p Probe) -> Result<Self> {
+    /// Prepares it in the namespace that the calling thread is in. Of TCP, `keeps` says not to reset a connection that is made.
+    pub(super) fn open(probe: &'p Probe, keeps: bool) -> Result<Self> {
         let ipv6 = probe.destination.is_ipv6();
         let domain = if ipv6 { AddressFamily::INET6 } else { AddressFamily::INET };
         let (kind, protocol) = match probe.kind {
@@ -54,8 +65,15 @@ impl<'p> Sender<'p> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = rustix::net::socket_with(domain, kind, flags, protocol)
             .context(|| "open a socket for the probe")?;
-        let mut sender =
-            Self { probe, socket: Some(socket), ear: Ear::open(ipv6)?, broken: None, told: false };
+        let mut sender = Self {
+            probe,
+            socket: Some(socket),
+            ear: Ear::open(ipv6)?,
+            broken: None,
+            told: false,
+            keeps,
+            made: None,
+        };
         sender.configure().context(|| "set up a socket for the probe")?;
         Ok(sender)
     }
@@ -91,8 +109,10 @@ impl<'p> Sender<'p> {
             }
         }
         if is_tcp {
-            // Closing it ends the connection at once.
-            sockopt::set_socket_linger(fd, Some(Duration::ZERO))?;
+            if !self.keeps {
+                // Closing it ends the connection at once.
+                sockopt::set_socket_linger(fd, Some(Duration::ZERO))?;
+            }
             // The first sequence number is ours (`do_tcp_setsockopt`, `net/ipv4/tcp.c`).
             let sequence = probe.sequence();
             set(fd, (libc::IPPROTO_TCP, libc::TCP_REPAIR), &1_i32)?;
@@ -182,6 +202,11 @@ impl<'p> Sender<'p> {
         sent.map(drop)
     }
 
+    /// The connection, once it is made and if it is kept.
+    pub(super) fn made(&mut self) -> Option<Made> {
+        self.made.take()
+    }
+
     /// What the sender has heard since it was last asked.
     pub(super) fn hear(&mut self, recogniser: &Recogniser<'_>, heard: &mut Vec<Heard>) {
         self.ear.hear(recogniser, heard);
@@ -208,13 +233,19 @@ impl<'p> Sender<'p> {
                 if !matches!(poll(&mut fds, Some(&now)), Ok(1)) {
                     return;
                 }
-                match sockopt::socket_error(socket) {
-                    Ok(Ok(())) => heard.push(Heard::Answer { from }),
+                let told = sockopt::socket_error(socket);
+                // Told once; an established connection is reset by closing it, unless it is kept.
+                let socket = self.socket.take();
+                match told {
+                    // One that is reset at once was made all the same: before that it is a refusal (`tcp_reset`, `net/ipv4/tcp_input.c`).
+                    Ok(made @ (Ok(()) | Err(Errno::CONNRESET | Errno::PIPE))) => {
+                        heard.push(Heard::Answer { from });
+                        let socket = socket.filter(|_| self.keeps);
+                        self.made = socket.map(|socket| Made { socket, is_reset: made.is_err() });
+                    }
                     Ok(Err(Errno::CONNREFUSED)) => heard.push(Heard::Reset { from }),
                     _ => {}
                 }
-                // Told once; an established connection is reset by closing it.
-                self.socket = None;
             }
             Kind::Echo { .. } | Kind::Other(_) => {}
         }

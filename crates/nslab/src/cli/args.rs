@@ -118,7 +118,7 @@ pub enum Command {
     /// `explain`: the same, or different. What the kernel counts of packets that come to nothing is read before and after. Where they differ, there is something that nslab does not model, or a fault of nslab's. What
     /// is made for this goes with the program, however it ends; nothing of what becomes of packets is changed.
     ///
-    /// A probe of TCP is a connection that is reset as soon as it is made; one of UDP has 8 bytes, which a program may or may not
+    /// A probe of TCP is a connection that is reset as soon as it is made, or with --connect closed as a program closes it; one of UDP has 8 bytes, which a program may or may not
     /// answer: if it does not, the packet is delivered all the same.
     ///
     /// With --listen nothing is sent: packets of others for which a filter holds are traced in the same way, until Ctrl-C, after -c
@@ -128,7 +128,7 @@ pub enum Command {
         override_usage = "nslab trace [OPTIONS] <SRC> <DST[:PORT/PROTO]>\n       nslab trace [OPTIONS] --listen <EXPR> [TARGET]... [-- <CMD>...]",
         after_help = "Exit status: 0 it was delivered, 1 it was not, or with --strict not as predicted; 2 bad input, 3 this machine cannot. With \
                             --listen: 0, or CMD's own.\n\nExamples:\n  \
-                            nslab trace red blue\n  nslab trace client web:443/tcp\n  nslab trace red 10.0.0.3 --size 1472 --df\n  \
+                            nslab trace red blue\n  nslab trace client web:443/tcp\n  nslab trace client web:443/tcp --connect\n  nslab trace red 10.0.0.3 --size 1472 --df\n  \
                             nslab trace container:app 'pid:4711:53/udp' --strict\n  nslab trace red blue --json | jq -r '.differences[]'\n  \
                             nslab trace red blue --pcapng way.pcapng\n  \
                             nslab trace --listen 'tcp port 443 and host web' -c 10\n  \

@@ -9,6 +9,7 @@ mod benching;
 mod capturing;
 mod causes;
 mod commands;
+mod connecting;
 mod containers;
 mod counting;
 mod dropping;

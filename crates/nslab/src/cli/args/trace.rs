@@ -69,6 +69,10 @@ pub struct Trace {
     /// Exit status 1 also if the packet was delivered, but not as predicted; with --listen, if any packet was not as predicted
     #[arg(long)]
     pub strict: bool,
+    /// Of TCP: make a whole connection and close it, rather than reset it once it is made, and show its other segments as well; exit status
+    /// 1 also if it is reset, or nobody acknowledges its end
+    #[arg(long, conflicts_with = "listen")]
+    pub connect: bool,
     /// Do not trace rules: nothing is made in any namespace
     #[arg(long)]
     pub no_rules: bool,

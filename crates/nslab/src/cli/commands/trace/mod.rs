@@ -1,5 +1,6 @@
 //! `nslab trace`.
 
+mod connection;
 mod drops;
 mod listen;
 mod record;
@@ -83,6 +84,7 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
     let options = Options {
         rules: !args.no_rules,
         counters: nslab_compare::counted(&numbers, &prediction),
+        connect: args.connect,
         ..nslab_compare::options(&places.snapshot, &near, &prediction, waiting)
     };
     let mut drops = match loading {
@@ -121,7 +123,7 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
     let agrees = is_known.then_some(story.differences.is_empty());
     if let Some(recording) = recording {
         let mut recording = recording;
-        recording.add(&seen.events, story.verdict == Verdict::Dropped, |place| {
+        recording.add(&seen, story.verdict == Verdict::Dropped, |place| {
             nslab_view::namespace_name(&places.snapshot, numbers.get(place).copied().unwrap_or(0))
         })?;
         recording.finish()?;
@@ -138,7 +140,9 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
             &output.style(),
         ));
     }
-    let fails = story.verdict != Verdict::Delivered || args.strict && !story.differences.is_empty();
+    let fails = story.verdict != Verdict::Delivered
+        || seen.connection.as_ref().is_some_and(connection::fails)
+        || args.strict && !story.differences.is_empty();
     Ok(if fails { NO.into() } else { DONE })
 }
 
@@ -150,6 +154,10 @@ fn sizes(
 ) -> Result<(), CliError> {
     use crate::cli::service::Service;
     match (service, args.size) {
+        (Service::Echo | Service::Udp(_) | Service::Other(_), _) if args.connect => {
+            return Err(CliError::bad_input("--connect is for TCP only: nothing else makes connections")
+                .hint("name a port, as in `nslab trace red blue:80/tcp --connect`"));
+        }
         (Service::Tcp(_), Some(_)) => {
             return Err(CliError::bad_input("--size is not for TCP: the kernel makes the segment"));
         }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use nslab_kernel::link::IfIndex;
 use nslab_kernel::packet::{Frame, PacketKind};
 use nslab_observe::pcapng::{Direction, Interface, Names, Recorder, Rotation, Section, Sighted};
-use nslab_observe::trace::{Captured, Event, What};
+use nslab_observe::trace::{Captured, Event, Trace, What};
 
 use crate::cli::commands::capture::record::cannot_write;
 use crate::cli::commands::capture::view::View;
@@ -48,26 +49,52 @@ impl Wanted {
 }
 
 impl Recording {
-    /// Writes the sightings of one packet. The last one of what was dropped has that verdict.
+    /// Writes the sightings of one packet, and of the rest of its connection. The last one of what was dropped has that verdict.
     pub(super) fn add(
+        &mut self,
+        trace: &Trace,
+        is_dropped: bool,
+        name: impl Fn(usize) -> String,
+    ) -> Result<(), CliError> {
+        let rest = trace.connection.iter().flat_map(|connection| &connection.segments);
+        let mut rest: Vec<_> = rest
+            .flat_map(|segment| &segment.seen)
+            .map(|one| Sight {
+                place: one.place,
+                link: one.link,
+                name: &one.name,
+                frame: &one.frame,
+                for_others: false,
+            })
+            .collect();
+        rest.sort_by_key(|sight| sight.frame.time);
+        let sightings: Vec<_> = sights(&trace.events).chain(rest).collect();
+        self.write(&sightings, is_dropped, name)
+    }
+
+    /// Writes the sightings of one packet of others in the same way.
+    pub(super) fn add_events(
         &mut self,
         events: &[Event],
         is_dropped: bool,
         name: impl Fn(usize) -> String,
     ) -> Result<(), CliError> {
-        let sightings: Vec<_> = events
-            .iter()
-            .filter_map(|event| match &event.what {
-                What::Seen(seen) => Some((event.place, seen)),
-                _ => None,
-            })
-            .collect();
-        let last = sightings.iter().rposition(|(_, seen)| !seen.for_others);
-        for (number, (place, seen)) in sightings.iter().enumerate() {
-            let raw = frame(&seen.frame, seen.link);
+        self.write(&sights(events).collect::<Vec<_>>(), is_dropped, name)
+    }
+
+    fn write(
+        &mut self,
+        sightings: &[Sight<'_>],
+        is_dropped: bool,
+        name: impl Fn(usize) -> String,
+    ) -> Result<(), CliError> {
+        let last = sightings.iter().rposition(|sight| !sight.for_others);
+        for (number, sight) in sightings.iter().enumerate() {
+            let Sight { place, link, name: interface, .. } = *sight;
+            let raw = frame(sight.frame, link);
             let view = View::of(&raw, false);
             let sighted = Sighted {
-                place: (*place, seen.link),
+                place: (place, link),
                 link_type: view.link_type,
                 time: raw.time,
                 length: view.length,
@@ -85,8 +112,8 @@ impl Recording {
             let describe = || Interface {
                 link_type: view.link_type,
                 snap_length: 0,
-                name: format!("{}@{}", seen.name, name(*place)),
-                description: format!("interface {} of {}", seen.name, name(*place)),
+                name: format!("{}@{}", interface, name(place)),
+                description: format!("interface {} of {}", interface, name(place)),
                 mac: None,
                 filter: None,
             };
@@ -99,6 +126,28 @@ impl Recording {
     pub(super) fn finish(self) -> Result<(), CliError> {
         self.recorder.finish().map(drop).map_err(|error| cannot_write(&self.path, &error))
     }
+}
+
+/// A packet at an interface.
+struct Sight<'a> {
+    place: usize,
+    link: IfIndex,
+    name: &'a str,
+    frame: &'a Captured,
+    for_others: bool,
+}
+
+fn sights(events: &[Event]) -> impl Iterator<Item = Sight<'_>> {
+    events.iter().filter_map(|event| match &event.what {
+        What::Seen(seen) => Some(Sight {
+            place: event.place,
+            link: seen.link,
+            name: &seen.name,
+            frame: &seen.frame,
+            for_others: seen.for_others,
+        }),
+        _ => None,
+    })
 }
 
 /// A frame of an interface as a packet socket gave it.

@@ -38,6 +38,8 @@ pub(in crate::cli) struct Report {
     steps: Vec<At>,
     /// What its sender heard, in this order
     heard: Vec<Told>,
+    /// What became of the TCP connection, with --connect; null if it was not made
+    connection: Option<super::connection::Report>,
     /// Packets that were lost on their way to nslab, so that they may have been anywhere
     lost: u64,
     /// The kernel told of more rules than there was room for
@@ -245,6 +247,10 @@ impl Report {
                 .collect(),
             steps: steps.collect(),
             heard: trace.heard.iter().map(|heard| told(*heard)).collect(),
+            connection: trace
+                .connection
+                .as_ref()
+                .map(|connection| super::connection::Report::of(connection, places, snapshot)),
             lost: trace.lost,
             missed: trace.missed,
             took: seconds(trace.took),
@@ -263,6 +269,6 @@ fn told(heard: Heard) -> Told {
     }
 }
 
-fn seconds(time: Duration) -> f64 {
+pub(super) fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e9).round() / 1e9
 }

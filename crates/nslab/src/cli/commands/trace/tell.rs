@@ -23,7 +23,7 @@ pub(super) fn text(
 ) -> String {
     let snapshot = explanation.snapshot;
     let mut last = Duration::ZERO;
-    let sections: Vec<TraceSection> = story
+    let mut sections: Vec<TraceSection> = story
         .ways
         .iter()
         .map(|(role, steps)| {
@@ -40,9 +40,16 @@ pub(super) fn text(
             TraceSection { title, rows, left }
         })
         .collect();
+    if let Some(connection) = &trace.connection {
+        let section = super::connection::section(connection, places, snapshot, &mut last);
+        sections.extend((!section.rows.is_empty()).then_some(section));
+    }
     let mut text = nslab_view::explanation_headline(explanation, style) + "\n\n";
     text += &trace_sections(&sections, style);
     text += &verdict(story, explanation, style);
+    if let Some(connection) = &trace.connection {
+        text += &super::connection::end(connection);
+    }
     let predicted = explanation.prediction.verdict;
     if let Some(why) = nslab_compare::unknown(explanation.prediction) {
         text += &format!("the prediction was `unknown`: {why}\n");

@@ -190,7 +190,7 @@ impl<'a> Running<'a> {
                 }
                 if let Some(recording) = recording {
                     let is_dropped = matches!(tale.fate, Fate::Dropped | Fate::Lost);
-                    recording.add(&packet.events, is_dropped, |place| {
+                    recording.add_events(&packet.events, is_dropped, |place| {
                         nslab_view::namespace_name(&host.snapshot, places.get(place).copied().unwrap_or(0))
                     })?;
                 }
