@@ -12,7 +12,7 @@ use nslab_kernel::packet::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, PacketKind};
 
 use super::connection::{Closing, Collector};
 use super::count::{self, Before};
-use super::probe::Probe;
+use super::probe::{Kind, Probe};
 use super::recognise::Recogniser;
 use super::rules::{Tracer, visits};
 use super::send::Sender;
@@ -38,6 +38,7 @@ pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn D
     let sender =
         sender.ok_or(Error::NoSuchNamespace { probe: 0, source_index: probe.place, namespaces: count })?;
     let mut sender = sender.namespace.run(|| Sender::open(probe, options.connect))??;
+    let is_tcp = matches!(probe.kind, Kind::Tcp { .. });
     let mut watch = Watch::open(places, probe, options)?;
     watch.capture.start()?;
     let begun = Instant::now();
@@ -79,8 +80,8 @@ pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn D
         trace.connection = Some(closing.conclude(collector, trace.took));
     }
     watch.conclude(places, &mut trace);
-    if trace.connection.is_some() {
-        // A reset of what was made is told of there.
+    if is_tcp && matches!(trace.heard.first(), Some(Heard::Answer { .. })) {
+        // A reset of what was made says nothing of the probe and its answer.
         trace.events.retain(|event| event.role() != Some(Role::Error));
     }
     Ok(trace)
@@ -95,7 +96,7 @@ struct Watch<'p> {
     /// What was counted before, by place.
     before: Vec<Option<Before>>,
     recogniser: Recogniser<'p>,
-    /// What follows on the probe and its answer, where that is of interest.
+    /// What follows on the probe and its answer, if it is TCP.
     collector: Option<Collector>,
     /// When the probe was sent, in nanoseconds since 1970.
     begin: u64,
@@ -120,6 +121,7 @@ struct Drop {
 
 impl<'p> Watch<'p> {
     fn open(places: &[Place], probe: &'p Probe, options: &Options) -> Result<Self> {
+        let is_tcp = matches!(probe.kind, Kind::Tcp { .. });
         let text = probe.filter(options);
         // A filter of ours is always one; if it were not, all would be looked at.
         let filter =
@@ -157,7 +159,7 @@ impl<'p> Watch<'p> {
             before,
             ids: places.iter().map(|place| place.namespace.id().ok()).collect(),
             recogniser: Recogniser::new(probe),
-            collector: options.connect.then(|| Collector::new(probe.sequence(), probe.place)),
+            collector: is_tcp.then(|| Collector::new(probe.sequence(), probe.place)),
             begin: 0,
             timed: Vec::new(),
             asked: BTreeSet::new(),

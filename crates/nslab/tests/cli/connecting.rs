@@ -105,6 +105,14 @@ fn each_end_of_a_connection_is_told(session: &Session) {
     assert_eq!((report["verdict"].as_str(), report["agrees"].as_bool()), (Some("delivered"), Some(true)));
     let (run, report) = connect(session, &lab, "10.0.0.2:84/tcp");
     assert_eq!((run.code, report["connection"]["end"].as_str()), (Some(0), Some("half open")), "{report:#}");
+    // Who makes a connection and resets it at once has answered all the same.
+    let run = session.run(["trace", "--json", &red, "10.0.0.2:83/tcp"]).ok();
+    let report: Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(
+        (report["verdict"].as_str(), report["agrees"].as_bool()),
+        (Some("delivered"), Some(true)),
+        "{report:#}"
+    );
     // To itself, by lo.
     let run = session.run(["trace", "--json", &blue, "127.0.0.1:81/tcp", "--connect"]).ok();
     let report: Value = serde_json::from_str(&run).unwrap();
