@@ -1,7 +1,8 @@
 //! However it ends: the file can be read, and nothing is left.
 
-use std::io::Read;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -41,20 +42,22 @@ fn a_reader_that_goes_away(session: &Session) {
     let red = format!("{lab}/red");
     for arguments in [&["capture", "--lab", &lab, "-w", "-"][..], &["capture", "--lab", &lab]] {
         let mut running = crate::support::Running::start(session.command(arguments));
+        let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("ready: ") {
+            assert!(stderr.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+        }
         let mut stdout = running.child.stdout.take().unwrap();
         session.ok(["ping", &red, "blue", "-c1"]);
-        let mut one = [0];
-        // Text comes with the first packet, which may have been before it was ready.
-        while stdout.read(&mut one).unwrap() == 0 {}
+        stdout.read_exact(&mut [0]).unwrap();
         drop(stdout);
-        let mut stderr = running.child.stderr.take().unwrap();
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        // It finds out when it writes.
+        let end = Instant::now() + Duration::from_secs(100);
         while running.child.try_wait().unwrap().is_none() {
-            assert!(std::time::Instant::now() < end);
+            assert!(Instant::now() < end);
             session.ok(["ping", &red, "blue", "-c1"]);
         }
         assert_eq!(running.end().code(), Some(0));
-        let mut said = String::new();
         stderr.read_to_string(&mut said).unwrap();
         assert!(said.contains(" captured\n") && !said.contains("nslab:"), "{said}");
     }
