@@ -31,7 +31,8 @@ pub fn causes(reason: &str) -> &'static [Code] {
             Code::RouteThrow,
             Code::LinkDown,
         ],
-        "IP_INHDR" => &[Code::TtlExpired],
+        // The other is of IPv6 with a loopback address (`ip6_rcv_core`).
+        "IP_INHDR" => &[Code::TtlExpired, Code::Martian],
         "PKT_TOO_BIG" => &[Code::MtuExceeded, Code::PmtuBlackhole, Code::MtuMismatch],
         "NO_SOCKET" | "IP_NOPROTO" => &[Code::NoListener, Code::ListenerOtherAddress],
         // Whatever keeps the question, or the answer to it, from getting there.

@@ -67,7 +67,13 @@ fn position(timed: &[Event], place: usize, visit: &Visit, least: (usize, i8), fo
 /// Of what was not seen at its interface: after the last of its kind that was seen in the namespace.
 fn fallback(timed: &[Event], place: usize, visit: &Visit, least: (usize, i8), follows: bool) -> (usize, i8) {
     if follows {
-        return least;
+        // What a bridge's own interface sends is a frame on the bridge only then.
+        let is_sent = |event: &Event| {
+            event.place == place
+                && matches!(&event.what, What::Seen(seen) if seen.sent && seen.role == visit.role)
+        };
+        let is_own = visit.family == Family::Bridge && least.1 < 0 && timed.get(least.0).is_some_and(is_sent);
+        return if is_own { (least.0, 1) } else { least };
     }
     let is_made_here = matches!(visit.hook, Some(Hook::Output));
     let same = |event: &Event| event.place == place && event.role() == Some(visit.role);
@@ -213,6 +219,23 @@ mod tests {
         assert_eq!(
             words(&merged),
             ["1 <2", "1 prerouting", "1 >3", "2 <2", "1 <3", "1 prerouting", "1 forward", "1 >2"]
+        );
+    }
+
+    #[test]
+    fn what_a_bridge_sends_itself_is_on_the_bridge_after_that() {
+        // Routed to a bridge, 9, and dropped on its way to port 3.
+        let timed = vec![seen(0, 2, false, 1), seen(0, 9, true, 2)];
+        let visits = vec![
+            visit(Hook::Prerouting, Some(2), None),
+            visit(Hook::Postrouting, None, Some(9)),
+            Visit { family: Family::Bridge, ..visit(Hook::Output, None, Some(3)) },
+            Visit { family: Family::Bridge, ..visit(Hook::Postrouting, None, Some(3)) },
+        ];
+        let merged = merge(timed, vec![(0, visits)]);
+        assert_eq!(
+            words(&merged),
+            ["0 <2", "0 prerouting", "0 postrouting", "0 >9", "0 output", "0 postrouting"]
         );
     }
 
