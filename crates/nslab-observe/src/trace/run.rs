@@ -132,10 +132,6 @@ impl<'p> Watch<'p> {
             memory: Some(MEMORY),
             patience: Some(TICK),
         };
-        let sources = places
-            .iter()
-            .map(|place| Ok(Source::all(place.name.clone(), place.namespace.duplicate()?)))
-            .collect::<Result<Vec<_>>>()?;
         let patterns = probe.patterns(options);
         let begin = |number: usize| {
             let place = &places[number];
@@ -146,15 +142,10 @@ impl<'p> Watch<'p> {
             };
             (tracer, options.counters.contains(&number).then(|| Before::read(place)).flatten())
         };
-        // Both make the thread wait for the kernel.
-        let (capture, tracers) = std::thread::scope(|scope| {
-            let tracers = scope.spawn(|| side_by_side((0..places.len()).collect(), begin));
-            (Capture::open(sources, capturing), tracers.join())
-        });
-        let tracers = tracers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let (tracers, before) = tracers.into_iter().unzip();
+        let (capture, opened) = eyes(places, capturing, begin)?;
+        let (tracers, before) = opened.into_iter().unzip();
         Ok(Self {
-            capture: capture?,
+            capture,
             tracers,
             before,
             ids: places.iter().map(|place| place.namespace.id().ok()).collect(),
@@ -282,6 +273,25 @@ impl<'p> Watch<'p> {
     }
 }
 
+/// Opens a capture in all places, and what else looks in each, by its number.
+pub(super) fn eyes<T: Send>(
+    places: &[Place],
+    capturing: crate::capture::Options,
+    begin: impl Fn(usize) -> T + Send + Sync,
+) -> Result<(Capture, Vec<T>)> {
+    let sources = places
+        .iter()
+        .map(|place| Ok(Source::all(place.name.clone(), place.namespace.duplicate()?)))
+        .collect::<Result<Vec<_>>>()?;
+    // Both make the thread wait for the kernel.
+    let (capture, tracers) = std::thread::scope(|scope| {
+        let tracers = scope.spawn(|| side_by_side((0..places.len()).collect(), begin));
+        (Capture::open(sources, capturing), tracers.join())
+    });
+    let tracers = tracers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    Ok((capture?, tracers))
+}
+
 /// Notes a frame if it is of the probe's, or about neighbours.
 fn take(
     sighting: &Sighting<'_>,
@@ -332,12 +342,7 @@ pub(super) fn decoded<'a>(raw: &nslab_kernel::packet::Frame<'a>) -> Decoded<'a> 
         bytes,
         length: (raw.length as usize).saturating_sub(before).max(bytes.len()),
         link,
-        vlan: raw.vlan.map(|vlan| Tag {
-            protocol: vlan.protocol,
-            priority: (vlan.control >> 13) as u8,
-            drop_eligible: vlan.control & 0x1000 != 0,
-            id: vlan.control & 0xfff,
-        }),
+        vlan: raw.vlan.map(|vlan| Tag::of_tci(vlan.protocol, vlan.control)),
         partial_checksum: raw.checksum_pending,
     })
 }

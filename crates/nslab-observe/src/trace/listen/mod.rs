@@ -24,10 +24,10 @@ use self::passage::{Passage, Passages};
 use self::print::Print;
 use super::recognise::whole;
 use super::rules::Tracer;
-use super::run::{captured, decoded, neighbour, now};
+use super::run::{captured, decoded, eyes, neighbour, now};
 use super::{DropSource, Event, Place, Seen};
 use crate::Result;
-use crate::capture::{Capture, Counts, Sighting, Source, side_by_side};
+use crate::capture::{Capture, Counts, Sighting, side_by_side};
 
 pub use wanted::Wanted;
 
@@ -74,6 +74,13 @@ pub struct Packet {
     pub events: Vec<Event>,
 }
 
+impl Packet {
+    /// How long it was by its own header, in bytes from there on; 0 where there are no [headers](Self::headers).
+    pub fn length(&self) -> usize {
+        whole(&self.headers)
+    }
+}
+
 /// Sees packets of others.
 pub struct Listener {
     capture: Capture,
@@ -101,23 +108,14 @@ impl Listener {
             memory: options.memory,
             patience: Some(PATIENCE),
         };
-        let sources = places
-            .iter()
-            .map(|place| Ok(Source::all(place.name.clone(), place.namespace.duplicate()?)))
-            .collect::<Result<Vec<_>>>()?;
         let tuples = wanted.tuples(options);
-        let begin = |place: &Place| match &tuples {
+        let begin = |number: usize| match &tuples {
             Err(why) => Err(why.clone()),
-            Ok(tuples) => Tracer::begin_for(place, tuples),
+            Ok(tuples) => Tracer::begin_for(&places[number], tuples),
         };
-        // Both make the thread wait for the kernel.
-        let (capture, tracers) = std::thread::scope(|scope| {
-            let tracers = scope.spawn(|| side_by_side(places.iter().collect(), begin));
-            (Capture::open(sources, capturing), tracers.join())
-        });
-        let tracers = tracers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let (capture, tracers) = eyes(places, capturing, begin)?;
         Ok(Self {
-            capture: capture?,
+            capture,
             filter: wanted.filter.clone(),
             tracers,
             passages: places.iter().map(|_| Passages::default()).collect(),

@@ -42,13 +42,7 @@ impl<'a> View<'a> {
             bytes,
             length: (length as usize).max(bytes.len()),
             link,
-            vlan: raw.vlan.map(|vlan| Tag {
-                protocol: vlan.protocol,
-                // The highest three bits, the next, and the rest (IEEE 802.1Q).
-                priority: (vlan.control >> 13) as u8,
-                drop_eligible: vlan.control & 0x1000 != 0,
-                id: vlan.control & 0xfff,
-            }),
+            vlan: raw.vlan.map(|vlan| Tag::of_tci(vlan.protocol, vlan.control)),
             partial_checksum: raw.checksum_pending,
         });
         let mut view = Self { link_type, length, frame, raw, cooked: [0; 20], tag: [0; 4] };

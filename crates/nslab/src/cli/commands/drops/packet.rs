@@ -47,13 +47,7 @@ impl<'a> View<'a> {
             bytes,
             length: self.length().max(bytes.len()),
             link,
-            vlan: self.event.tag.map(|tag| Tag {
-                protocol: tag.protocol,
-                // The highest three bits, the next, and the rest (IEEE 802.1Q).
-                priority: (tag.control >> 13) as u8,
-                drop_eligible: tag.control & 0x1000 != 0,
-                id: tag.control & 0xfff,
-            }),
+            vlan: self.event.tag.map(|tag| Tag::of_tci(tag.protocol, tag.control)),
             partial_checksum: self.event.checksum_pending,
         }))
     }

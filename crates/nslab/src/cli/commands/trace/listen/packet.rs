@@ -81,9 +81,9 @@ pub(super) fn with_decoded<T>(
         return work(view.decoded().as_ref(), (protocol, length));
     }
     let bytes = &packet.headers[..];
-    let decoded = nslab_decode::decode(&Frame::new(bytes).of_length(whole(bytes)).on(Link::Ip));
+    let decoded = nslab_decode::decode(&Frame::new(bytes).of_length(packet.length()).on(Link::Ip));
     let protocol = if bytes.first().is_some_and(|first| first >> 4 == 6) { 0x86dd } else { 0x0800 };
-    work(Some(&decoded), (protocol, u32::try_from(whole(bytes)).unwrap_or(u32::MAX)))
+    work(Some(&decoded), (protocol, u32::try_from(packet.length()).unwrap_or(u32::MAX)))
 }
 
 /// As predictions have it; none of what is no IP.
@@ -104,17 +104,6 @@ pub(super) fn question(decoded: &Decoded<'_>, headers: &[u8]) -> Option<nslab_pr
         }
     }
     Some(asked)
-}
-
-/// How long a packet is by its own header.
-fn whole(bytes: &[u8]) -> usize {
-    let word =
-        |at: usize| bytes.get(at..at + 2).map_or(0, |two| usize::from(u16::from_be_bytes([two[0], two[1]])));
-    match bytes.first().map(|first| first >> 4) {
-        Some(4) => word(2),
-        Some(6) => word(4) + 40,
-        _ => bytes.len(),
-    }
 }
 
 /// Adds it in words, as it was first.
