@@ -40,6 +40,13 @@ impl Drops {
         Ok(())
     }
 
+    /// Watches one no longer, which may go.
+    pub fn unwatch(&mut self, namespace: NamespaceId) {
+        let Ok(inode) = u32::try_from(namespace.inode) else { return };
+        self.points.unwatch(inode);
+        self.namespaces.remove(&inode);
+    }
+
     /// Watches none any more, and forgets what it has seen.
     pub fn clear(&mut self) {
         for (inode, _) in self.namespaces.drain() {

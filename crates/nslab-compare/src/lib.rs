@@ -17,4 +17,4 @@ pub use drops::Drops;
 pub use passing::{Around, Fate, Foreseen, Passing};
 pub use story::{End, Facts, Story, kind, shown, unknown};
 pub use watch::{Waiting, has_delays, near, options, take_traces};
-pub use weave::{By, Step};
+pub use weave::{By, Only, Step};

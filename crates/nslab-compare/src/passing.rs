@@ -11,7 +11,7 @@ use nslab_view::TraceSight as Sight;
 
 use crate::rules;
 use crate::story::{End, difference, is_difference, place};
-use crate::weave::{By, Known, Step, flow, weave};
+use crate::weave::{By, Known, Only, Step, flow, weave};
 
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,8 @@ pub struct Around<'a> {
     pub snapshot: &'a Snapshot,
     /// For each place of the trace its place in the snapshot.
     pub places: &'a [usize],
+    /// Of namespaces where it is not looked at all interfaces: at which it is.
+    pub only: &'a Only,
     /// Some news of rules were lost, so that nothing can be missed.
     pub has_missed: bool,
 }
@@ -84,6 +86,7 @@ impl Passing {
         let known = Known {
             snapshot: around.snapshot,
             places: around.places,
+            only: around.only,
             traced: &traced,
             answered: false,
             made: true,
@@ -217,7 +220,9 @@ impl Around<'_> {
             return (Fate::Lost, Some(end));
         };
         let namespace = self.namespace(place);
-        if last.sent && !self.is_seen_behind(namespace, last) {
+        // It may have gone on by an interface at which nobody looks.
+        let is_unseen = !last.sent && self.only.contains_key(&namespace);
+        if is_unseen || last.sent && !self.is_seen_behind(namespace, last) {
             return (Fate::Left, None);
         }
         let did = if last.sent { "goes out" } else { "comes in" };
@@ -231,7 +236,10 @@ impl Around<'_> {
     fn is_seen_behind(&self, namespace: usize, seen: &Seen) -> bool {
         let Some(state) = self.snapshot.namespaces[namespace].state() else { return false };
         state.peers.iter().any(|peer| {
-            let watched = |other: &usize| self.places.contains(other);
+            let watched = |other: &usize| {
+                let among = |links: &Vec<u32>| links.contains(&peer.lower);
+                self.places.contains(other) && self.only.get(other).is_none_or(among)
+            };
             peer.link == seen.link && matches!(&peer.namespace, Where::Namespace(other) if watched(other))
         })
     }

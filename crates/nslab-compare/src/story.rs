@@ -12,7 +12,7 @@ use nslab_view::TraceSight as Sight;
 
 use crate::counts::{self, Count};
 use crate::rules;
-use crate::weave::{By, Known, Step, flow, weave};
+use crate::weave::{By, Known, Only, Step, flow, weave};
 
 #[cfg(test)]
 mod tests;
@@ -139,6 +139,7 @@ impl Facts<'_> {
         let known = Known {
             snapshot: self.snapshot,
             places: self.places,
+            only: &Only::new(),
             traced: &self.traced(),
             answered: self.trace.events.iter().any(|event| event.role() == Some(Role::Answer)),
             made: self.trace.events.iter().any(|event| event.role() == Some(role)),

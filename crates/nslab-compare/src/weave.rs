@@ -66,12 +66,17 @@ impl By {
     }
 }
 
+/// Interfaces at which alone it is looked, by the places of their namespaces in the snapshot.
+pub type Only = std::collections::BTreeMap<usize, Vec<IfIndex>>;
+
 /// What is known beside events.
 #[derive(Clone, Copy)]
 pub(crate) struct Known<'a> {
     pub(crate) snapshot: &'a Snapshot,
     /// For each place of the trace its place in the snapshot.
     pub(crate) places: &'a [usize],
+    /// Of namespaces where it is not looked at all interfaces: at which it is.
+    pub(crate) only: &'a Only,
     /// Places of the snapshot where rules are traced.
     pub(crate) traced: &'a [usize],
     /// The packet came to be.
@@ -89,8 +94,15 @@ impl<'a> Known<'a> {
         self.snapshot.namespaces.get(namespace)?.state()
     }
 
+    /// Whether whatever passes an interface of a namespace is seen.
     fn is_watched(&self, namespace: usize) -> bool {
-        self.places.contains(&namespace)
+        self.places.contains(&namespace) && !self.only.contains_key(&namespace)
+    }
+
+    /// Whether what passes an interface is seen.
+    fn is_seen_at(&self, namespace: usize, link: Option<IfIndex>) -> bool {
+        let among = |links: &Vec<IfIndex>| link.is_some_and(|link| links.contains(&link));
+        self.places.contains(&namespace) && self.only.get(&namespace).is_none_or(among)
     }
 }
 
@@ -197,8 +209,8 @@ impl<'a> Weaver<'a> {
         if sent && is_lo && all.into_iter().any(|number| is_it(&number, false)) {
             return self.push(hop, Sight::Seen, None, Some(By::Packets));
         }
-        let sight = if self.known.is_watched(hop.namespace) { Sight::Missing } else { Sight::Silent };
-        self.push(hop, sight, None, None);
+        let is_seen = self.known.is_seen_at(hop.namespace, hop.link);
+        self.push(hop, if is_seen { Sight::Missing } else { Sight::Silent }, None, None);
     }
 
     /// Other fragments of what was seen.
@@ -301,8 +313,12 @@ impl<'a> Weaver<'a> {
         }
         // That nothing more is seen shows it, where more would be seen.
         let more = (self.next..self.own.len()).any(|number| !self.is_excused(number));
-        let ended = !more && !self.known.heard && self.known.is_watched(hop.namespace);
-        self.push(hop, if ended { Sight::Seen } else { Sight::Missing }, None, ended.then_some(By::Packets));
+        let (sight, by) = match (more || self.known.heard, self.known.is_watched(hop.namespace)) {
+            (true, _) => (Sight::Missing, None),
+            (false, true) => (Sight::Seen, Some(By::Packets)),
+            (false, false) => (Sight::Silent, None),
+        };
+        self.push(hop, sight, None, by);
     }
 
     /// Takes note of what the kernel's tracepoints say of its end in a namespace.

@@ -106,7 +106,10 @@ impl Weaver<'_> {
             compared = true;
             if !flows.iter().any(|flow| end(flow, is_source) == after) {
                 // Nothing shows it of what ends there.
-                let at_interface = |later: &Hop| matches!(later.action, Action::Send | Action::Receive);
+                let at_interface = |later: &Hop| {
+                    matches!(later.action, Action::Send | Action::Receive)
+                        && self.known.is_seen_at(later.namespace, later.link)
+                };
                 let shows = self.hops[number + 1..].iter().any(at_interface);
                 return (if shows { Sight::Missing } else { Sight::Silent }, None, None);
             }

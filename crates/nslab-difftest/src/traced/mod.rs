@@ -156,6 +156,7 @@ fn places(built: &Built, taken: &Taken, near: &[usize]) -> Result<Vec<Place>, Er
             namespace: space.namespace.duplicate()?,
             ruleset: state.nftables.clone(),
             has_bridges: state.network.links.iter().any(is_bridge),
+            interfaces: Vec::new(),
         });
     }
     Ok(places)

@@ -59,12 +59,14 @@ pub struct Place {
     pub ruleset: Ruleset,
     /// It has bridges, whose rules see packets, too.
     pub has_bridges: bool,
+    /// The interfaces at which it is looked, by their names; all if there is none here.
+    pub interfaces: Vec<String>,
 }
 
 impl Place {
     /// One without bridges.
     pub fn new(name: impl Into<String>, namespace: Namespace, ruleset: Ruleset) -> Self {
-        Self { name: name.into(), namespace, ruleset, has_bridges: false }
+        Self { name: name.into(), namespace, ruleset, has_bridges: false, interfaces: Vec::new() }
     }
 }
 

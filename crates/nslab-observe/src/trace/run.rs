@@ -281,7 +281,10 @@ pub(super) fn eyes<T: Send>(
 ) -> Result<(Capture, Vec<T>)> {
     let sources = places
         .iter()
-        .map(|place| Ok(Source::all(place.name.clone(), place.namespace.duplicate()?)))
+        .map(|place| {
+            let (name, interfaces) = (place.name.clone(), place.interfaces.clone());
+            Ok(Source { name, namespace: place.namespace.duplicate()?, interfaces })
+        })
         .collect::<Result<Vec<_>>>()?;
     // Both make the thread wait for the kernel.
     let (capture, tracers) = std::thread::scope(|scope| {

@@ -7,6 +7,7 @@
 mod gather;
 mod passage;
 mod print;
+mod spot;
 mod wanted;
 
 use std::collections::VecDeque;
@@ -15,19 +16,20 @@ use std::time::{Duration, Instant};
 
 use nslab_decode::{Flow, Identity};
 use nslab_filter::{Ancillary, Filter, VlanTag};
-use nslab_kernel::NamespaceId;
 use nslab_kernel::nftables::Ruleset;
+use nslab_kernel::nftables::trace::TraceTuple;
 use nslab_kernel::packet::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, PacketKind};
 
 use self::gather::{Gatherer, Key, Sight};
-use self::passage::{Passage, Passages};
+use self::passage::Passage;
 use self::print::Print;
+use self::spot::Spot;
 use super::recognise::whole;
 use super::rules::Tracer;
 use super::run::{captured, decoded, eyes, neighbour, now};
 use super::{DropSource, Event, Place, Seen};
 use crate::Result;
-use crate::capture::{Capture, Counts, Sighting, side_by_side};
+use crate::capture::{self, Capture, Counts, Opened, Sighting, side_by_side};
 
 pub use wanted::Wanted;
 
@@ -85,11 +87,11 @@ impl Packet {
 pub struct Listener {
     capture: Capture,
     filter: Filter,
+    /// The packets of which rules are traced, or why none are.
+    tuples: Result<Vec<TraceTuple>, String>,
     /// By place.
-    tracers: Vec<Result<Tracer, String>>,
-    passages: Vec<Passages>,
+    spots: Vec<Spot>,
     rulesets: Vec<Ruleset>,
-    ids: Vec<Option<NamespaceId>>,
     gatherer: Gatherer,
     quiet: Duration,
     missed: bool,
@@ -114,13 +116,13 @@ impl Listener {
             Ok(tuples) => Tracer::begin_for(&places[number], tuples),
         };
         let (capture, tracers) = eyes(places, capturing, begin)?;
+        let spots = places.iter().zip(tracers).map(|(place, tracer)| Spot::of(place, tracer));
         Ok(Self {
             capture,
             filter: wanted.filter.clone(),
-            tracers,
-            passages: places.iter().map(|_| Passages::default()).collect(),
+            spots: spots.collect(),
+            tuples,
             rulesets: places.iter().map(|place| place.ruleset.clone()).collect(),
-            ids: places.iter().map(|place| place.namespace.id().ok()).collect(),
             gatherer: Gatherer::default(),
             quiet: options.quiet,
             missed: false,
@@ -134,12 +136,58 @@ impl Listener {
         self.capture.start()
     }
 
+    /// How it is captured: for [opening](capture::open) what is to [join](Self::join).
+    pub fn capturing(&self) -> &capture::Options {
+        self.capture.options()
+    }
+
+    /// Takes in a namespace while this runs, which was [opened](capture::open) as this [captures](Self::capturing); returns its place.
+    pub fn join(&mut self, opened: Opened, place: &Place) -> Result<usize> {
+        let tracer = match &self.tuples {
+            Err(why) => Err(why.clone()),
+            Ok(tuples) => Tracer::begin_for(place, tuples),
+        };
+        let number = self.capture.join(opened)?;
+        self.spots.push(Spot::of(place, tracer));
+        self.rulesets.push(place.ruleset.clone());
+        Ok(number)
+    }
+
+    /// Leaves a namespace, which is given back in time; what was seen there until now is taken note of.
+    pub fn leave(&mut self, place: usize) -> Result<()> {
+        let mut ended = Vec::new();
+        if let Some(spot) = self.spots.get_mut(place) {
+            spot.leave(&mut ended);
+        }
+        let time = now();
+        for passage in ended {
+            self.note(passage, (place, time));
+        }
+        self.capture.leave(place)
+    }
+
+    /// Tells the rules that a namespace has now: by them chains are known that packets meet.
+    pub fn know(&mut self, place: usize, ruleset: &Ruleset) {
+        if let Some(known) = self.rulesets.get_mut(place)
+            && known.generation != ruleset.generation
+        {
+            known.clone_from(ruleset);
+        }
+    }
+
+    /// What happened to namespaces and interfaces since this was last asked.
+    pub fn events(&mut self) -> Vec<capture::Event> {
+        self.capture.events()
+    }
+
+    /// Whether nothing can come any more: all namespaces were left, or the interfaces at which it is looked are gone.
+    pub fn is_over(&self) -> bool {
+        self.capture.is_over()
+    }
+
     /// Why rules are not traced, by place.
     pub fn untraced(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.tracers
-            .iter()
-            .enumerate()
-            .filter_map(|(place, tracer)| Some((place, tracer.as_ref().err()?.as_str())))
+        self.spots.iter().enumerate().filter_map(|(place, spot)| Some((place, spot.untraced()?)))
     }
 
     /// What became of what the filter took, by place.
@@ -195,20 +243,13 @@ impl Listener {
     /// Rules and drops.
     fn rest(&mut self, drops: &mut dyn DropSource, all: bool) {
         let (instant, time) = (Instant::now(), now());
-        let mut ended = Vec::new();
         let settled = instant.checked_sub(SETTLED);
-        for (place, tracer) in self.tracers.iter_mut().enumerate() {
-            let Ok(tracer) = tracer else { continue };
-            tracer.read();
-            self.missed |= tracer.missed;
-            let passages = &mut self.passages[place];
-            passages.take(std::mem::take(&mut tracer.events), instant, &mut ended);
-            let before = if all { Some(instant + SETTLED) } else { settled };
-            if let Some(before) = before {
-                passages.settle(before, &mut ended);
-            }
+        let before = if all { Some(instant + SETTLED) } else { settled };
+        let mut ended = Vec::new();
+        for place in 0..self.spots.len() {
+            self.missed |= self.spots[place].read(instant, before, &mut ended);
             for passage in ended.drain(..) {
-                note(passage, (place, time), &self.filter, &mut self.gatherer);
+                self.note(passage, (place, time));
             }
         }
         self.reads.push_back((instant, time));
@@ -218,33 +259,39 @@ impl Listener {
             self.known = read;
             self.reads.pop_front();
         }
-        let Self { ids, filter, gatherer, .. } = self;
+        let Self { spots, filter, gatherer, .. } = self;
         drops.drain(&mut |dropped| {
-            let place = ids.iter().position(|id| *id == Some(dropped.namespace));
+            let place = spots.iter().position(|spot| spot.id == Some(dropped.namespace));
             let (Some(place), Some(print)) = (place, Print::of(dropped.packet)) else { return };
             let sight = Sight::Dropped {
                 reason: dropped.reason.to_owned(),
                 address: dropped.location,
                 headers: dropped.packet.to_vec(),
             };
-            let is_wanted = is_taken(filter, dropped.packet);
+            // At which interface it was is not told.
+            let is_wanted = spots[place].interfaces.is_empty() && is_taken(filter, dropped.packet);
             gatherer.take(Key::of(&print), (place, dropped.time), sight, is_wanted);
         });
+    }
+
+    fn note(&mut self, passage: Passage, (place, time): (usize, u64)) {
+        let chosen = &self.spots[place].interfaces;
+        let is_chosen = |link: u32| {
+            let mut known = self.capture.interfaces(place).filter(|one| one.index == link);
+            known.any(|one| chosen.iter().any(|name| one.answers_to(name)))
+        };
+        let is_wanted =
+            (chosen.is_empty() || passage.links().any(is_chosen)) && is_taken(&self.filter, &passage.headers);
+        let key = Key::of(&passage.print);
+        self.gatherer.take(key, (place, time), Sight::Rules(Box::new(passage)), is_wanted);
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         // Closing makes the kernel wait, for each anew.
-        let tracers = std::mem::take(&mut self.tracers);
-        side_by_side(tracers, drop);
+        side_by_side(std::mem::take(&mut self.spots), drop);
     }
-}
-
-fn note(passage: Passage, at: (usize, u64), filter: &Filter, gatherer: &mut Gatherer) {
-    let key = Key::of(&passage.print);
-    let is_wanted = is_taken(filter, &passage.headers);
-    gatherer.take(key, at, Sight::Rules(Box::new(passage)), is_wanted);
 }
 
 /// Takes note of a frame.

@@ -23,6 +23,14 @@ pub(super) struct Passage {
     pub(super) events: Vec<TraceEvent>,
 }
 
+impl Passage {
+    /// The interfaces that it came in by, or is to leave by.
+    pub(super) fn links(&self) -> impl Iterator<Item = u32> {
+        let packets = self.events.iter().filter_map(|event| event.packet.as_ref());
+        packets.flat_map(|packet| [packet.input, packet.output]).flatten()
+    }
+}
+
 /// Sorts what is told in a namespace by packet.
 #[derive(Debug, Default)]
 pub(super) struct Passages {
@@ -40,6 +48,18 @@ impl Passages {
                 matches!((checkpoint, &event.step), (Some(Checkpoint::Reached(_)), TraceStep::Rule { .. }));
             if let (Some(first), Some(packet), true) = (checkpoint, &event.packet, begins) {
                 let headers = [&packet.network[..], &packet.transport[..]].concat();
+                // Who else traces has a table of the same kind: it is told of the same packet at the same hook.
+                let is_told = |at: usize| {
+                    let passage = &self.open[at].2;
+                    let same = |known: &TraceEvent| {
+                        known.table != event.table
+                            && Checkpoint::of(&known.table, &known.chain) == Some(first)
+                    };
+                    passage.headers == headers && passage.events.iter().any(same)
+                };
+                if at.is_some_and(is_told) {
+                    continue;
+                }
                 if let Some(at) = at {
                     ended.push(self.open.remove(at).2);
                 }
@@ -57,6 +77,11 @@ impl Passages {
                 self.open[at].2.events.push(event);
             }
         }
+    }
+
+    /// Gives all that there are.
+    pub(super) fn all(&mut self, ended: &mut Vec<Passage>) {
+        ended.extend(self.open.drain(..).map(|(.., passage)| passage));
     }
 
     /// Gives those of which nothing more was told since then.
@@ -111,5 +136,22 @@ mod tests {
         passages.settle(now + Duration::from_millis(1), &mut ended);
         assert_eq!((ended.len(), ended[1].first), (2, Checkpoint::Reached(Hook::Output)));
         assert_ne!(ended[0].print.key, ended[1].print.key);
+    }
+
+    #[test]
+    fn who_else_traces_does_not_make_two_of_one() {
+        let go_on = || TraceStep::Rule { handle: 1, verdict: Verdict::Continue };
+        let mut passages = Passages::default();
+        let mut ended = Vec::new();
+        let now = Instant::now();
+        let events = vec![
+            event("nslab-trace-2-0", "reached-prerouting", go_on(), Some(1)),
+            event("nslab-trace-1-0", "reached-prerouting", go_on(), Some(1)),
+            event("nslab-trace-1-0", "passed-input", TraceStep::Policy(Policy::Accept), Some(1)),
+            // The same number again, of the same packet sent once more.
+            event("nslab-trace-2-0", "reached-prerouting", go_on(), Some(1)),
+        ];
+        passages.take(events, now, &mut ended);
+        assert_eq!((ended.len(), ended[0].events.len()), (1, 2));
     }
 }

@@ -23,13 +23,13 @@ pub struct Trace {
     #[arg(value_name = "TARGET", requires = "listen", hide = true, add = clap_complete::ArgValueCandidates::new(complete_nodes))]
     pub more: Vec<String>,
     /// Send nothing: trace packets of others for which this holds, as `tcp port 80 and host 10.0.0.2` (pcap-filter(7)), in the
-    /// TARGETs that are named, else in every node and switch of the lab
+    /// TARGETs that are named, `red:eth0` for one interface, else in every node and switch of the lab, also those that come
     #[arg(long, value_name = "EXPR", conflicts_with_all = ["ipv4", "ipv6", "from", "sport", "size", "dont_fragment", "ttl", "mark", "wait"])]
     pub listen: Option<String>,
     /// With --listen: the lab, where more than one runs
     #[arg(long, requires = "listen", conflicts_with_all = ["source", "all"], add = clap_complete::ArgValueCandidates::new(complete_labs))]
     pub lab: Option<String>,
-    /// With --listen: every namespace of this host
+    /// With --listen: every namespace of this host, also those that come
     #[arg(long, requires = "listen", conflicts_with = "source")]
     pub all: bool,
     /// With --listen: end after so many packets

@@ -2,6 +2,7 @@
 
 mod finish;
 mod follow;
+pub(super) mod growth;
 mod json;
 pub(super) mod names;
 mod packets;

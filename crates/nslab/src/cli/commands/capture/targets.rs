@@ -11,7 +11,6 @@ use nslab_observe::capture::Source;
 use nslab_snapshot::Name;
 use nslab_topology::model::Existing;
 
-use crate::cli::args::Capture;
 use crate::cli::context::{self, Context};
 use crate::cli::error::CliError;
 use crate::cli::target::Target;
@@ -78,7 +77,8 @@ fn of_process(pid: i32) -> PathBuf {
 }
 
 /// Where new ones may come from.
-pub(super) enum Growth {
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::cli::commands) enum Growth {
     /// Nowhere.
     None,
     /// The whole host.
@@ -89,19 +89,19 @@ pub(super) enum Growth {
 
 /// Gives namespaces the names by which they are shown.
 #[derive(Default)]
-pub(super) struct Naming {
+pub(in crate::cli::commands) struct Naming {
     used: HashSet<String>,
 }
 
 /// A namespace with its name.
-pub(super) struct Named {
-    pub(super) source: Source,
-    pub(super) anchor: Anchor,
+pub(in crate::cli::commands) struct Named {
+    pub(in crate::cli::commands) source: Source,
+    pub(in crate::cli::commands) anchor: Anchor,
 }
 
 impl Naming {
     /// Of these, which are all that there are so far. Where two would be called the same, both are called by their long names.
-    pub(super) fn all(&mut self, places: Vec<Place>) -> Vec<Named> {
+    pub(in crate::cli::commands) fn all(&mut self, places: Vec<Place>) -> Vec<Named> {
         let mut shorts: Vec<String> = places.iter().map(|place| place.short.clone()).collect();
         shorts.sort();
         let is_clear = |short: &String| {
@@ -121,17 +121,22 @@ impl Naming {
     }
 }
 
-/// The namespaces that are meant, each once.
-pub(super) fn find(args: &Capture, context: &Context) -> Result<(Vec<Place>, Growth), CliError> {
-    if args.all {
+/// The namespaces that are meant, each once: all of the host, those that the words mean, or a lab's if there are no words.
+pub(in crate::cli::commands) fn find(
+    all: bool,
+    words: &[String],
+    lab: Option<&str>,
+    context: &Context,
+) -> Result<(Vec<Place>, Growth), CliError> {
+    if all {
         return Ok((host(&HashSet::new())?, Growth::Host));
     }
-    if args.targets.is_empty() {
-        let lab = context.lab_name(args.lab.as_deref())?;
+    if words.is_empty() {
+        let lab = context.lab_name(lab)?;
         let nodes = nodes(&context::paths(), &lab)?;
         return Ok((nodes, Growth::Lab(lab)));
     }
-    Ok((named(&args.targets, context)?, Growth::None))
+    Ok((named(words, context)?, Growth::None))
 }
 
 /// The namespaces that these words mean, each once.

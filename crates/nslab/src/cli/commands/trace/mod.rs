@@ -204,6 +204,7 @@ fn open(
             namespace,
             ruleset,
             has_bridges: state.network.links.iter().any(is_bridge),
+            interfaces: Vec::new(),
         });
         numbers.push(number);
     }

@@ -1,8 +1,8 @@
 //! What is predicted of packets that belong together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use nslab_compare::Foreseen;
+use nslab_compare::{Foreseen, Only};
 use nslab_decode::{Decoded, Flow, IcmpMessage, Icmpv6Message, Identity, Transport as Carried};
 use nslab_observe::trace::listen::Packet;
 use nslab_predict::l2::Port;
@@ -19,7 +19,8 @@ const MOST: usize = 10_000;
 /// Of so many kinds of packets of one conversation what was predicted is remembered.
 const MOST_SIZES: usize = 64;
 
-fn nothing(why: &str) -> Foreseen {
+/// Nothing is predicted.
+pub(super) fn nothing(why: &str) -> Foreseen {
     Foreseen { unknown: Some(why.to_owned()), ..Foreseen::default() }
 }
 
@@ -44,22 +45,24 @@ enum Side {
 pub(super) struct Conversations {
     all: Vec<Conversation>,
     by_flow: HashMap<Flow, (usize, Side)>,
+    /// What was seen coming from where nobody looks.
+    came: HashSet<Flow>,
 }
 
 impl Conversations {
-    /// What is predicted of a packet. `places` are the places of the trace in the snapshot.
+    /// What is predicted of a packet. `places` are the places of the trace in the snapshot, `only` the interfaces at which alone it
+    /// is looked.
     pub(super) fn foresee(
         &mut self,
         network: &Network<'_>,
-        snapshot: &Snapshot,
-        places: &[usize],
+        around: (&Snapshot, &[usize], &Only),
         seen: &Packet,
     ) -> Foreseen {
         if self.all.len() >= MOST {
             *self = Self::default();
         }
         packet::with_decoded(seen, |decoded, _| match decoded {
-            Some(decoded) => self.look(network, snapshot, places, seen, decoded),
+            Some(decoded) => self.look(network, around, seen, decoded),
             None => nothing("it is of no kind that is predicted"),
         })
     }
@@ -67,8 +70,7 @@ impl Conversations {
     fn look(
         &mut self,
         network: &Network<'_>,
-        snapshot: &Snapshot,
-        places: &[usize],
+        (snapshot, places, only): (&Snapshot, &[usize], &Only),
         seen: &Packet,
         decoded: &Decoded<'_>,
     ) -> Foreseen {
@@ -113,7 +115,16 @@ impl Conversations {
         if multicast {
             return nothing("what is for many is not predicted");
         }
-        let Some(origin) = packet::origin(seen, is_loopback) else {
+        // Where not all interfaces are watched it may have come in by another.
+        let may_be_made = |place: usize| {
+            let Some(number) = places.get(place).filter(|number| only.contains_key(number)) else {
+                return true;
+            };
+            let state = snapshot.namespaces.get(*number).and_then(nslab_snapshot::Namespace::state);
+            let addresses = state.into_iter().flat_map(|state| &state.network.addresses);
+            addresses.into_iter().any(|own| own.address.addr() == asked.ip.source)
+        };
+        let Some(origin) = packet::origin(seen, is_loopback, may_be_made) else {
             return nothing("it is not known where it came from");
         };
         if matches!(asked.transport, Transport::Tcp(_)) && !begins(&asked) {
@@ -130,8 +141,30 @@ impl Conversations {
             }
             Origin::Came(place, link) => {
                 let Some(&namespace) = places.get(place) else { return Foreseen::default() };
+                let is_answer = self.came.contains(&seen.flow.reversed());
+                if self.came.len() >= MOST {
+                    self.came.clear();
+                }
+                self.came.extend(flows);
+                let has_rules = |event: &nslab_observe::trace::Event| {
+                    let space = places.get(event.place).and_then(|&place| snapshot.namespaces.get(place));
+                    let state = space.and_then(nslab_snapshot::Namespace::state);
+                    state.is_some_and(|state| !state.nftables.tables.is_empty())
+                };
+                if is_answer && seen.events.iter().any(has_rules) {
+                    return nothing("what it answers came from where nobody looks");
+                }
                 let at = Port { namespace, link };
-                forth(&predict_arrival(network, &Arrival { at, packet: asked, macs: macs(decoded) }))
+                let mut foreseen =
+                    forth(&predict_arrival(network, &Arrival { at, packet: asked, macs: macs(decoded) }));
+                // A prediction begins behind it.
+                let object = nslab_view::link_name(snapshot, namespace, link).unwrap_or_default();
+                let detail = String::new();
+                let arrival = Hop { namespace, link: Some(link), action: Action::Receive, object, detail };
+                for way in &mut foreseen.ways {
+                    way.insert(0, arrival.clone());
+                }
+                foreseen
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use nslab_kernel::NamespaceId;
 use nslab_kernel::nftables::Table;
 use nslab_snapshot::{Options, Snapshot};
 
@@ -41,11 +40,5 @@ impl Host {
     /// Whether it was looked at after that time.
     pub(super) fn is_since(&self, time: u64) -> bool {
         self.time > time
-    }
-
-    /// The places of namespaces; none if one of them is gone.
-    pub(super) fn places(&self, ids: &[NamespaceId]) -> Option<Vec<usize>> {
-        let place = |id: &NamespaceId| self.snapshot.namespaces.iter().position(|space| space.id == *id);
-        ids.iter().map(place).collect()
     }
 }

@@ -1,13 +1,14 @@
 //! `nslab trace --listen`: packets of others.
 
 mod conversations;
+mod growth;
 mod host;
 mod json;
 mod packet;
 mod run;
 mod text;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,12 +22,15 @@ pub(in crate::cli::commands) use json::Line;
 
 use super::{drops, open, record};
 use crate::cli::args::Trace;
+use crate::cli::commands::capture;
+use crate::cli::commands::capture::growth::Coming;
 use crate::cli::commands::capture::names::{self, FilterNames};
 use crate::cli::commands::capture::program::Program;
-use crate::cli::commands::capture::{self, targets};
-use crate::cli::context::{self, Context};
+use crate::cli::commands::capture::targets::{self, Anchor, Growth, Named, Naming};
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
+use growth::{Growing, Member};
 use host::Host;
 use run::Running;
 
@@ -55,13 +59,13 @@ pub(super) fn run(args: &Trace, text: &str, output: Output) -> Result<ExitCode, 
                     return Err(error);
                 }
             };
-            let Prepared { host, places, numbers, listener } = prepared;
+            let Prepared { host, places, growing, listener } = prepared;
             let drops = match loading {
                 Some(loading) => loading.end(&places),
                 None => Err("an ordinary user may not".to_owned()),
             };
             drop(places);
-            Running::new(args, output, (host, numbers), listener, drops, recording).run(program)
+            Running::new(args, output, (host, growing), listener, drops, recording).run(program)
         }
         Err(error) => {
             program.give_up();
@@ -74,8 +78,7 @@ pub(super) fn run(args: &Trace, text: &str, output: Output) -> Result<ExitCode, 
 struct Prepared {
     host: Host,
     places: Vec<Place>,
-    /// By place.
-    numbers: Vec<NamespaceId>,
+    growing: Growing,
     listener: Listener,
 }
 
@@ -89,25 +92,35 @@ fn prepare(
     let names = FilterNames::new(files, context, args.lab.as_deref(), &words);
     // What is wrong with it is told before anything is looked at.
     capture::parsed(text, WHOLE, &names)?;
-    let meant = meant(args, &words, context)?;
+    let Meant { all: mut meant, naming, growth } = Meant::of(args, &words, context)?;
     let (host, traces) = Host::take()?;
     let near: Vec<usize> = host
         .snapshot
         .namespaces
         .iter()
         .enumerate()
-        .filter(|(_, space)| meant.contains(&space.id))
+        .filter(|(_, space)| meant.contains_key(&space.id))
         .map(|(place, _)| place)
         .collect();
-    let (places, watched) = open(&host.snapshot, &near, &traces)?;
+    let (mut places, watched) = open(&host.snapshot, &near, &traces)?;
     if places.is_empty() {
         return Err(CliError::bad_input("there is no namespace to trace in"));
+    }
+    let mut members = Vec::with_capacity(places.len());
+    for (place, &number) in places.iter_mut().zip(&watched) {
+        let id = host.snapshot.namespaces[number].id;
+        let (anchor, interfaces) = meant.remove(&id).unzip();
+        place.interfaces = interfaces.unwrap_or_default();
+        members.push(Member::new(id, anchor, number, place.interfaces.clone()));
     }
     let has_nat = places.iter().any(|place| {
         let chains = place.ruleset.tables.iter().flat_map(|table| &table.chains);
         chains.filter_map(|chain| chain.base.as_ref()).any(|base| base.kind == ChainKind::Nat)
     });
-    let wanted = Wanted::of(text, &names, has_nat).map_err(|error| capture::wrong_filter(text, &error))?;
+    // What comes later may have it.
+    let through_nat = has_nat || growth != Growth::None;
+    let wanted =
+        Wanted::of(text, &names, through_nat).map_err(|error| capture::wrong_filter(text, &error))?;
     let options = Options {
         rules: !args.no_rules,
         limit: args.limit,
@@ -121,30 +134,26 @@ fn prepare(
     };
     let listener =
         Listener::open(&places, &wanted, &options).map_err(|error| super::failed(error, "there"))?;
-    let numbers = watched.iter().map(|&place| host.snapshot.namespaces[place].id).collect();
-    Ok(Prepared { host, places, numbers, listener })
+    let known = members.iter().filter_map(Member::id).collect();
+    let coming = Coming::begin(growth, known, naming, listener.capturing(), members.len())?;
+    let growing = Growing::new(members, coming);
+    Ok(Prepared { host, places, growing, listener })
 }
 
 /// The namespaces that are meant.
-fn meant(args: &Trace, words: &[String], context: &Context) -> Result<HashSet<NamespaceId>, CliError> {
-    let places = if args.all {
-        targets::host(&HashSet::new())?
-    } else if words.is_empty() {
-        let lab = context.lab_name(args.lab.as_deref())?;
-        targets::nodes(&context::paths(), &lab)?
-    } else {
-        targets::named(words, context)?
-    };
-    let mut meant = HashSet::new();
-    for place in places {
-        meant.insert(place.id());
-        let (_, interfaces) = place.release();
-        if let Some(interface) = interfaces.first() {
-            return Err(CliError::bad_input(format!(
-                "a packet is traced at all interfaces, not at {interface} alone"
-            ))
-            .hint("name the namespace without it; the filter chooses packets"));
-        }
+struct Meant {
+    /// With what shows that they are there, and the interfaces that are meant, if not all.
+    all: HashMap<NamespaceId, (Anchor, Vec<String>)>,
+    naming: Naming,
+    growth: Growth,
+}
+
+impl Meant {
+    fn of(args: &Trace, words: &[String], context: &Context) -> Result<Self, CliError> {
+        let (places, growth) = targets::find(args.all, words, args.lab.as_deref(), context)?;
+        let mut naming = Naming::default();
+        let named = naming.all(places).into_iter();
+        let all = named.map(|Named { source, anchor }| (anchor.id(), (anchor, source.interfaces)));
+        Ok(Self { all: all.collect(), naming, growth })
     }
-    Ok(meant)
 }

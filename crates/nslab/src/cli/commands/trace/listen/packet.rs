@@ -32,9 +32,14 @@ pub(super) fn first(packet: &Packet) -> Option<(usize, &Seen)> {
     })
 }
 
-/// Where it came to be; `is_loopback` says whether an interface of a place is one.
-pub(super) fn origin(packet: &Packet, is_loopback: impl Fn(usize, u32) -> bool) -> Option<Origin> {
-    packet.events.iter().find_map(|event| match &event.what {
+/// Where it came to be; `is_loopback` says whether an interface of a place is one, `may_be_made` whether what is first seen going out
+/// of a place was made there.
+pub(super) fn origin(
+    packet: &Packet,
+    is_loopback: impl Fn(usize, u32) -> bool,
+    may_be_made: impl Fn(usize) -> bool,
+) -> Option<Origin> {
+    let found = packet.events.iter().find_map(|event| match &event.what {
         What::Hook(visit) => Some(match (visit.hook, visit.input) {
             (Some(Hook::Prerouting | Hook::Input | Hook::Forward), Some(link))
                 if !is_loopback(event.place, link) =>
@@ -50,7 +55,18 @@ pub(super) fn origin(packet: &Packet, is_loopback: impl Fn(usize, u32) -> bool) 
         What::Seen(seen) => Some(Origin::Came(event.place, seen.link)),
         What::Dropped { .. } => Some(Origin::Made(event.place)),
         What::Neighbour(_) => None,
-    })
+    });
+    match found? {
+        Origin::Made(place) if !may_be_made(place) => {
+            packet.events.iter().find_map(|event| match &event.what {
+                What::Hook(visit) if event.place == place && visit.hook == Some(Hook::Prerouting) => {
+                    Some(Origin::Came(place, visit.input?))
+                }
+                _ => None,
+            })
+        }
+        origin => Some(origin),
+    }
 }
 
 /// All pairs of ends that it had on its way, the first one first.

@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use nslab_compare::{Around, Drops, Fate, Passing};
 use nslab_decode::Style;
-use nslab_kernel::NamespaceId;
+use nslab_kernel::nftables::Table;
 use nslab_lab::interrupt::Caught;
 use nslab_observe::trace::DropSource;
 use nslab_observe::trace::listen::{Listener, Packet};
 use nslab_predict::Network;
 
-use super::conversations::Conversations;
+use super::conversations::{Conversations, nothing};
+use super::growth::{Growing, Member};
 use super::host::Host;
 use super::{json, text};
 use crate::cli::args::Trace;
+use crate::cli::commands::capture::growth::{self, Came};
 use crate::cli::commands::capture::program::Program;
+use crate::cli::commands::capture::targets::Anchor;
 use crate::cli::commands::capture::text::Teller;
 use crate::cli::commands::trace::record::Recording;
 use crate::cli::commands::{NO, capture};
@@ -31,10 +34,7 @@ pub(super) struct Running<'a> {
     args: &'a Trace,
     output: Output,
     host: Host,
-    /// By place.
-    ids: Vec<NamespaceId>,
-    /// By place: its place in the snapshot.
-    places: Vec<usize>,
+    growing: Growing,
     listener: Listener,
     drops: Result<Drops, String>,
     recording: Option<Recording>,
@@ -50,7 +50,7 @@ pub(super) struct Running<'a> {
 
 /// Why a round ends.
 enum End {
-    /// The host is to be looked at anew.
+    /// The host is to be looked at anew: it may have changed, or namespaces came.
     Renew,
     /// All is told that is wanted.
     Over,
@@ -60,19 +60,17 @@ impl<'a> Running<'a> {
     pub(super) fn new(
         args: &'a Trace,
         output: Output,
-        (host, ids): (Host, Vec<NamespaceId>),
+        (host, growing): (Host, Growing),
         listener: Listener,
         drops: Result<Drops, String>,
         recording: Option<Recording>,
     ) -> Self {
-        let places = host.places(&ids).unwrap_or_default();
         let teller = Teller::of(Style::default(), true, 0);
         Self {
             args,
             output,
             host,
-            ids,
-            places,
+            growing,
             listener,
             drops,
             recording,
@@ -96,14 +94,7 @@ impl<'a> Running<'a> {
         let outcome = loop {
             match self.round(&mut program, &caught) {
                 Ok(End::Renew) => match Host::take() {
-                    Ok((host, _)) => {
-                        // Of namespaces that are gone the last word is what was known of them.
-                        if let Some(places) = host.places(&self.ids) {
-                            (self.host, self.places) = (host, places);
-                        } else {
-                            self.is_last = true;
-                        }
-                    }
+                    Ok((host, traces)) => self.renew(host, &traces),
                     Err(error) => break Err(error),
                 },
                 Ok(End::Over) => break Ok(()),
@@ -122,13 +113,57 @@ impl<'a> Running<'a> {
         Ok(status.unwrap_or(ExitCode::SUCCESS))
     }
 
+    /// Goes by the host as it is now, and takes in namespaces that came.
+    fn renew(&mut self, mut host: Host, traces: &[Vec<Table>]) {
+        self.growing.find_in(&mut host.snapshot, &self.host.snapshot);
+        self.host = host;
+        let spaces = &self.host.snapshot.namespaces;
+        for (place, number) in self.growing.numbers().into_iter().enumerate() {
+            if let Some(state) = spaces.get(number).and_then(nslab_snapshot::Namespace::state) {
+                self.listener.know(place, &state.nftables);
+            }
+        }
+        for came in std::mem::take(&mut self.growing.came) {
+            let (name, id) = (came.opened.name().to_owned(), came.anchor.as_ref().map(Anchor::id));
+            match self.join(came, traces) {
+                Ok(number) => {
+                    let name = nslab_view::namespace_name(&self.host.snapshot, number);
+                    self.output.note(&format!("note: {name} joins"));
+                }
+                Err(why) => {
+                    if let Some(id) = id {
+                        self.growing.forget(id);
+                    }
+                    self.output.note(&format!("note: {name} cannot join: {why}"));
+                }
+            }
+        }
+    }
+
+    /// Takes one in; returns its place in the snapshot. The error is a sentence's part.
+    fn join(&mut self, came: Came, traces: &[Vec<Table>]) -> Result<usize, String> {
+        let Came { opened, anchor } = came;
+        let id = anchor.as_ref().map(Anchor::id);
+        let number = self.host.snapshot.namespaces.iter().position(|space| Some(space.id) == id);
+        let (number, id) = number.zip(id).ok_or("it is gone")?;
+        let opening = super::open(&self.host.snapshot, &[number], traces);
+        let (places, _) = opening.map_err(|error| error.message)?;
+        let place = places.first().ok_or("it is gone")?;
+        self.listener.join(*opened, place).map_err(|error| error.to_string())?;
+        self.growing.add(Member::new(id, anchor, number, Vec::new()));
+        if let Ok(drops) = &mut self.drops {
+            drops.watch([id]).map_err(|error| error.to_string())?;
+        }
+        Ok(number)
+    }
+
     /// Tells packets as long as what is known of the host is good enough.
     fn round(&mut self, program: &mut Program, caught: &Caught) -> Result<End, CliError> {
         let Self {
             args,
             output,
             host,
-            places,
+            growing,
             listener,
             drops,
             recording,
@@ -141,15 +176,33 @@ impl<'a> Running<'a> {
             ..
         } = self;
         let network = Network::of(&host.snapshot);
+        let (places, only) = (growing.numbers(), growing.only(&host.snapshot));
+        let (snapshot, places, only) = (&host.snapshot, &places[..], &only);
+        let name =
+            |place: usize| nslab_view::namespace_name(snapshot, places.get(place).copied().unwrap_or(0));
         conversations.renew();
-        let mut nothing = ();
-        let drops: &mut dyn DropSource = match drops {
-            Ok(drops) => drops,
-            Err(_) => &mut nothing,
-        };
         let wait = if program.is_some() { GLANCE / 5 } else { GLANCE };
         loop {
-            let over = caught.interrupt().has_come() || program.is_over();
+            let nothing_left = listener.is_over() && !growing.may_grow() && !program.is_some();
+            let over = nothing_left || caught.interrupt().has_come() || program.is_over();
+            for event in listener.events() {
+                output.note(&format!("note: {}", growth::words(event, name)));
+            }
+            for (place, id) in growing.call_roll() {
+                output.note(&format!("note: {} is gone", name(place)));
+                listener.leave(place).map_err(capture::failed)?;
+                if let Ok(drops) = drops {
+                    drops.unwatch(id);
+                }
+            }
+            if nothing_left {
+                output.note("nothing is left to trace in");
+            }
+            let mut none = ();
+            let drops: &mut dyn DropSource = match drops {
+                Ok(drops) => drops,
+                Err(_) => &mut none,
+            };
             if over {
                 listener.finish(drops).map_err(capture::failed)?;
             } else {
@@ -166,8 +219,12 @@ impl<'a> Running<'a> {
             // They are told in the order in which they began.
             while queue.front().is_some_and(|packet| packet.begin <= oldest) {
                 let Some(packet) = queue.pop_front() else { break };
-                let around = Around { snapshot: &host.snapshot, places, has_missed: listener.has_missed() };
-                let foreseen = conversations.foresee(&network, &host.snapshot, places, &packet);
+                let around = Around { snapshot, places, only, has_missed: listener.has_missed() };
+                let past = packet.events.iter().find(|event| growing.is_past(event.place));
+                let foreseen = match past {
+                    Some(event) => nothing(&format!("{}, where it was, is gone", name(event.place))),
+                    None => conversations.foresee(&network, (snapshot, places, only), &packet),
+                };
                 let tale = Passing::of(around, &packet, &foreseen);
                 // What came to be meanwhile may explain it.
                 if tale.agrees == Some(false) && !host.is_since(packet.begin) && !*is_last {
@@ -176,23 +233,15 @@ impl<'a> Running<'a> {
                     break;
                 }
                 if output.json {
-                    let line = json::packet((&packet, &tale, &foreseen), &host.snapshot);
+                    let line = json::packet((&packet, &tale, &foreseen), snapshot);
                     text.push_str(&serde_json::to_string(&line).unwrap_or_default());
                     text.push('\n');
                 } else {
-                    text::packet(
-                        (&packet, &tale, &foreseen),
-                        &host.snapshot,
-                        teller,
-                        &output.style(),
-                        &mut text,
-                    );
+                    text::packet((&packet, &tale, &foreseen), snapshot, teller, &output.style(), &mut text);
                 }
                 if let Some(recording) = recording {
                     let is_dropped = matches!(tale.fate, Fate::Dropped | Fate::Lost);
-                    recording.add_events(&packet.events, is_dropped, |place| {
-                        nslab_view::namespace_name(&host.snapshot, places.get(place).copied().unwrap_or(0))
-                    })?;
+                    recording.add_events(&packet.events, is_dropped, name)?;
                 }
                 *told += 1;
                 *different += u64::from(tale.agrees == Some(false));
@@ -203,6 +252,9 @@ impl<'a> Running<'a> {
             }
             if !write(&text) {
                 return Ok(End::Over);
+            }
+            if !over && growing.has_come(*output) {
+                return Ok(End::Renew);
             }
             if renew && (over || host.may_go()) {
                 *is_last = over;
@@ -215,11 +267,12 @@ impl<'a> Running<'a> {
     }
 
     fn name(&self, place: usize) -> String {
-        nslab_view::namespace_name(&self.host.snapshot, self.places.get(place).copied().unwrap_or(0))
+        let number = self.growing.numbers().get(place).copied().unwrap_or(0);
+        nslab_view::namespace_name(&self.host.snapshot, number)
     }
 
     fn tell_ready(&self) {
-        let count = self.ids.len();
+        let count = self.growing.len();
         let mut names: Vec<String> = (0..count.min(6)).map(|place| self.name(place)).collect();
         if count > names.len() {
             names.push("…".to_owned());
@@ -240,7 +293,7 @@ impl<'a> Running<'a> {
         for (place, why) in self.listener.untraced() {
             all.entry(why.to_owned()).or_default().push(self.name(place));
         }
-        let count = self.ids.len();
+        let count = self.growing.len();
         let places = |names: Vec<String>| {
             if names.len() == count { "any namespace".to_owned() } else { names.join(", ") }
         };

@@ -1,5 +1,7 @@
 //! `trace --listen`: packets of others.
 
+mod growing;
+
 use std::io::{BufRead as _, BufReader};
 
 use rustix::process::Signal;
@@ -253,12 +255,12 @@ fn without_rules(session: &Session) {
 fn wrong_words(session: &Session) {
     let lab = session.up(PAIR);
     let red = format!("{lab}/red");
-    let at = format!("{red}:eth0");
+    let at = format!("{red}:eht0");
     for (words, problem) in [
         (vec!["--listen", "tcp prot 80", &red[..]], "did you mean \"port\"?"),
         (vec!["--listen", "host nonesuch-at-all", &red], "nonesuch-at-all"),
         (vec!["--listen", "tcp", "nonesuch-at-all"], "nonesuch-at-all"),
-        (vec!["--listen", "tcp", &at], "at all interfaces"),
+        (vec!["--listen", "tcp", &at], "did you mean \"eth0\"?"),
         (vec!["--listen", "tcp", &red, "--size", "100"], "--size"),
         (vec!["--listen", "tcp", &red, "--all"], "--all"),
         (vec!["--listen", "tcp", &red, "--pcapng", "nonesuch/x.pcapng"], "nonesuch"),

@@ -1,0 +1,122 @@
+//! Namespaces that come while a command runs.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nslab_kernel::NamespaceId;
+use nslab_observe::capture::{Event, Found, Opened, Options, Watch};
+
+use super::failed;
+use super::targets::{self, Anchor, Growth, Named, Naming};
+use crate::cli::context;
+use crate::cli::error::CliError;
+
+/// A namespace without a name joins when it is so old.
+const NAMELESS: Duration = Duration::from_secs(1);
+
+/// Looks for them.
+pub(in crate::cli::commands) struct Coming {
+    watch: Watch,
+    /// Namespaces that are there already, or were found not to be meant.
+    known: Arc<Mutex<HashSet<NamespaceId>>>,
+    /// Anchors of those that were found.
+    anchors: Arc<Mutex<VecDeque<Anchor>>>,
+}
+
+/// One that came.
+pub(in crate::cli::commands) struct Came {
+    /// It is ready to be captured in.
+    pub(in crate::cli::commands) opened: Box<Opened>,
+    pub(in crate::cli::commands) anchor: Option<Anchor>,
+}
+
+impl Coming {
+    /// Begins; none if nothing can come. `known` are there already, `count` of them; `naming` named them.
+    pub(in crate::cli::commands) fn begin(
+        growth: Growth,
+        known: HashSet<NamespaceId>,
+        mut naming: Naming,
+        options: &Options,
+        count: usize,
+    ) -> Result<Option<Self>, CliError> {
+        let paths = context::paths();
+        let directories: Vec<PathBuf> = match &growth {
+            Growth::None => return Ok(None),
+            Growth::Host => vec![paths.netns.clone()],
+            Growth::Lab(lab) => {
+                vec![paths.lab(lab).pin("x").parent().map(PathBuf::from).unwrap_or_default()]
+            }
+        };
+        let known = Arc::new(Mutex::new(known));
+        let anchors: Arc<Mutex<VecDeque<Anchor>>> = Arc::default();
+        let (shared, coming) = (Arc::clone(&known), Arc::clone(&anchors));
+        let mut nameless: HashMap<NamespaceId, Instant> = HashMap::new();
+        let discover = move || {
+            let found = match &growth {
+                Growth::None => Ok(Vec::new()),
+                Growth::Host => targets::host(&HashSet::new()),
+                Growth::Lab(lab) => targets::nodes(&paths, lab),
+            };
+            // A node that is just being made has a file and no namespace yet: nothing is known of the others then, either.
+            let Ok(mut places) = found else { return Vec::new() };
+            // Numbers of namespaces that are gone may come again.
+            let there: HashSet<NamespaceId> = places.iter().map(targets::Place::id).collect();
+            let mut known = locked(&shared);
+            known.retain(|id| there.contains(id));
+            nameless.retain(|id, _| there.contains(id));
+            // A name comes a little after the namespace, which is a process's until then.
+            places.retain(|place| {
+                let mut is_old =
+                    || nameless.entry(place.id()).or_insert_with(Instant::now).elapsed() >= NAMELESS;
+                (place.is_named() || is_old()) && known.insert(place.id())
+            });
+            let named = naming.all(places);
+            let mut coming = locked(&coming);
+            named
+                .into_iter()
+                .map(|Named { source, anchor }| {
+                    coming.push_back(anchor);
+                    source
+                })
+                .collect()
+        };
+        let watch = Watch::begin(&directories, options, count, discover).map_err(failed)?;
+        Ok(Some(Self { watch, known, anchors }))
+    }
+
+    /// The next one that came, or why it cannot be captured in.
+    pub(in crate::cli::commands) fn next(&self) -> Option<nslab_observe::Result<Came>> {
+        let found = self.watch.next()?;
+        // They are opened in the order in which they were found.
+        let anchor = locked(&self.anchors).pop_front();
+        Some(match found {
+            Found::Opened(opened) => Ok(Came { opened, anchor }),
+            Found::Failed(error) => {
+                if let Some(anchor) = anchor {
+                    self.forget(anchor.id());
+                }
+                Err(error)
+            }
+        })
+    }
+
+    /// Forgets one that is gone, or could not be taken in: another may get its number.
+    pub(in crate::cli::commands) fn forget(&self, id: NamespaceId) {
+        locked(&self.known).remove(&id);
+    }
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What to say of what happened to a namespace or an interface.
+pub(in crate::cli::commands) fn words(event: Event, name: impl Fn(usize) -> String) -> String {
+    match event {
+        Event::InterfaceGone { place, name: link } => format!("{}:{link} is gone", name(place)),
+        Event::InterfaceBack { place, name: link } => format!("{}:{link} is there again", name(place)),
+        Event::Failed { place, why } => format!("{}: {why}", name(place)),
+    }
+}

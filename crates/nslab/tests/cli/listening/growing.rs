@@ -1,0 +1,150 @@
+//! Namespaces and interfaces that come and go, or are chosen.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{ChildStderr, ChildStdout};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::steps;
+use crate::support::{Running, Session, each_user};
+
+// Without a world of its own, as a signal is to get to the program itself.
+each_user!(nodes_join_and_go, at_one_interface);
+
+/// Two hosts with a router between them.
+const ROUTED: &str = "
+addressing: {ipv6: none}
+nodes: {red: {}, fw: {forward: true}, blue: {}}
+links:
+  - [red:eth0 10.0.0.2/24, fw:lan 10.0.0.1/24]
+  - [blue:eth0 10.0.1.2/24, fw:wan 10.0.1.1/24]
+";
+
+/// A trace that is ready.
+struct Listening {
+    running: Running,
+    stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Listening {
+    fn start(session: &Session, words: &[&str]) -> Self {
+        let mut command = session.command(["trace", "--json", "--listen"]);
+        command.args(words);
+        let mut running = Running::start(command);
+        let stdout = BufReader::new(running.child.stdout.take().unwrap());
+        let stderr = BufReader::new(running.child.stderr.take().unwrap());
+        let mut listening = Self { running, stdout, stderr, said: String::new() };
+        listening.says("ready: ");
+        listening
+    }
+
+    /// Waits until it says this on standard error.
+    fn says(&mut self, text: &str) {
+        while !self.said.contains(text) {
+            let more = self.stderr.read_line(&mut self.said).unwrap();
+            assert!(more > 0, "it ended: {}", self.said);
+        }
+    }
+
+    /// Waits for its next line.
+    fn line(&mut self) -> Value {
+        let mut line = String::new();
+        assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it ended: {}", self.said);
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// Waits for its end; what it said.
+    fn end(mut self) -> String {
+        let summary = self.line();
+        assert_eq!((&summary["event"], summary["lost"].as_u64()), (&Value::from("summary"), Some(0)));
+        self.stderr.read_to_string(&mut self.said).unwrap();
+        assert_eq!(self.running.end().code(), Some(0), "{}", self.said);
+        self.said
+    }
+}
+
+/// Whether it is as predicted, and what became of it.
+fn is_as_predicted(packet: &Value, fate: &str) {
+    assert_eq!((packet["fate"].as_str(), packet["agrees"].as_bool()), (Some(fate), Some(true)), "{packet:#}");
+}
+
+fn nodes_join_and_go(session: &Session) {
+    let lab = session.up(ROUTED);
+    let mut listening = Listening::start(session, &["icmp", "--lab", &lab]);
+    session.ok(["node", "add", "new", "--lab", &lab]);
+    let new = format!("{lab}/new");
+    listening.says(&format!("note: {new} joins\n"));
+    session.ok(["link", "add", "new:eth0 10.0.2.2/24", "fw:dmz 10.0.2.1/24", "--lab", &lab]);
+    session.ok(["ping", &new, "10.0.2.1", "-c1"]);
+    let (request, reply) = (listening.line(), listening.line());
+    for (packet, sent, received) in [(&request, "new:eth0", "fw:dmz"), (&reply, "fw:dmz", "new:eth0")] {
+        is_as_predicted(packet, "delivered");
+        let seen = steps(packet, "seen");
+        assert!(seen.contains(&format!("{sent} send")), "{packet:#}");
+        assert!(seen.contains(&format!("{received} receive")), "{packet:#}");
+    }
+    // Its rules are traced as well: who hears the answer.
+    assert!(reply["evidence"].as_array().unwrap().contains(&Value::from("nft trace")), "{reply:#}");
+    // It can be taken away all the same, and the others go on.
+    session.ok(["node", "del", "new", "--lab", &lab]);
+    listening.says(&format!("note: {new} is gone\n"));
+    session.ok(["ping", &format!("{lab}/red"), "blue", "-c1"]);
+    for _ in 0..2 {
+        is_as_predicted(&listening.line(), "delivered");
+    }
+    listening.running.send(Signal::INT);
+    listening.end();
+    // With all of its namespaces gone, what was asked for by name ends.
+    let listening = Listening::start(session, &["icmp", &format!("{lab}/red"), &format!("{lab}/fw:lan")]);
+    session.ok(["down", &lab]);
+    let said = listening.end();
+    assert!(said.contains("nothing is left to trace in"), "{said}");
+    session.assert_nothing_of(&lab);
+}
+
+fn at_one_interface(session: &Session) {
+    let lab = session.up(ROUTED);
+    let (red, wan) = (format!("{lab}/red"), format!("{lab}/fw:wan"));
+    let mut listening = Listening::start(session, &["icmp", &wan]);
+    // What does not pass it is not told of.
+    session.ok(["ping", &red, "10.0.0.1", "-c1"]);
+    session.ok(["ping", &red, "blue", "-c1"]);
+    for (way, other) in [("send", "receive"), ("receive", "send")] {
+        let packet = listening.line();
+        is_as_predicted(&packet, "left");
+        assert_eq!(packet["flow"]["protocol"], 1);
+        let seen = steps(&packet, "seen");
+        assert!(seen.contains(&format!("fw:wan {way}")), "{packet:#}");
+        assert!(!seen.iter().any(|step| step.starts_with("fw:lan") || step.ends_with(other)), "{packet:#}");
+    }
+    // So it is with all interfaces of one namespace.
+    let mut whole = Listening::start(session, &["icmp", "-c", "2", &format!("{lab}/fw")]);
+    session.ok(["ping", &red, "blue", "-c1"]);
+    for (from, to) in [("lan", "wan"), ("wan", "lan")] {
+        let packet = whole.line();
+        is_as_predicted(&packet, "left");
+        let seen = steps(&packet, "seen");
+        assert!(seen.contains(&format!("fw:{from} receive")), "{packet:#}");
+        assert!(seen.contains(&format!("fw:{to} send")), "{packet:#}");
+    }
+    whole.end();
+    for _ in 0..2 {
+        is_as_predicted(&listening.line(), "left");
+    }
+    // An interface that goes is told of; nothing else is left.
+    session.ok(["link", "del", "blue", "fw", "--lab", &lab]);
+    let said = listening.end();
+    assert!(said.contains(&format!("note: {wan} is gone\n")), "{said}");
+    assert!(said.contains("nothing is left to trace in"), "{said}");
+    // Of what goes out there it is not known whence it came, unless rules tell.
+    session.ok(["link", "add", "blue:eth0 10.0.1.2/24", "fw:wan 10.0.1.1/24", "--lab", &lab]);
+    let mut listening = Listening::start(session, &["icmp", "--no-rules", "-c", "1", &wan]);
+    session.ok(["ping", &red, "10.0.1.1", "-c1"]);
+    session.ok(["ping", &format!("{lab}/blue"), "10.0.1.1", "-c1"]);
+    is_as_predicted(&listening.line(), "delivered");
+    listening.end();
+    session.ok(["down", &lab]);
+}
