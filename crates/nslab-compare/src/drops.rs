@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use nslab_kernel::NamespaceId;
 use nslab_observe::trace::{DropSource, Dropped};
-use nslab_tracepoints::{Filter, Tracepoints, Unavailable, What};
+use nslab_tracepoints::{Filter, Tracepoints, Tuple, Unavailable, What};
 
 /// Packets that the kernel throws away in namespaces that are watched.
 #[derive(Debug)]
@@ -38,6 +38,11 @@ impl Drops {
             self.namespaces.insert(inode, id);
         }
         Ok(())
+    }
+
+    /// From here on packets are left out that are for sure of none of these; all are told if that cannot be said in the kernel.
+    pub fn choose(&mut self, tuples: &[Tuple]) -> Result<(), Unavailable> {
+        self.points.choose(tuples)
     }
 
     /// Watches one no longer, which may go.

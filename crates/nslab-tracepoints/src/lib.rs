@@ -3,7 +3,8 @@
 //! Small programs of BPF are put at the tracepoints `kfree_skb`, `netif_receive_skb`, `net_dev_start_xmit` and `consume_skb`
 //! ([`Hooks`]). They are built from `src/bpf/tracepoints.bpf.c` beforehand and kept in this crate (`cargo xtask bpf`), so that
 //! nobody needs a compiler; where the running kernel has the members of its structures is found by its type information, BTF.
-//! Packets of other namespaces than those asked for, and of other flows, are sorted out in the kernel ([`Filter`]).
+//! Packets of other namespaces than those asked for, and of other flows, are sorted out in the kernel ([`Filter`],
+//! [`Tracepoints::choose`]).
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;
@@ -36,9 +37,11 @@ mod event;
 mod filter;
 mod names;
 mod points;
+mod tuple;
 
 pub use error::Unavailable;
 pub use event::{Event, PacketKind, Record, Tag, What};
 pub use filter::{End, Filter, Flow, Hooks};
 pub use names::{Names, Symbol};
 pub use points::Tracepoints;
+pub use tuple::Tuple;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use rustix::process::{Resource, Rlimit};
@@ -11,6 +11,7 @@ use rustix::time::ClockId;
 
 use crate::btf::Types;
 use crate::error::errno;
+use crate::tuple::{self, Choice, Tuple};
 use crate::{Event, Filter, Hooks, Names, Unavailable, filter};
 
 /// The programs, as `cargo xtask bpf` builds them.
@@ -29,6 +30,7 @@ pub struct Tracepoints {
     /// So many have room.
     room: u32,
     lost: PerCpuArray<MapData, u64>,
+    choice: Array<MapData, Choice>,
     names: Names,
     /// Holds programs and what ties them to their tracepoints.
     programs: Ebpf,
@@ -79,7 +81,8 @@ impl Tracepoints {
         let ring = RingBuf::try_from(map(&mut loaded, "events")?).map_err(refused)?;
         let namespaces = HashMap::try_from(map(&mut loaded, "namespaces")?).map_err(refused)?;
         let lost = PerCpuArray::try_from(map(&mut loaded, "lost")?).map_err(refused)?;
-        let mut points = Self { ring, namespaces, room, lost, names, programs: loaded };
+        let choice = Array::try_from(map(&mut loaded, "choice")?).map_err(refused)?;
+        let mut points = Self { ring, namespaces, room, lost, choice, names, programs: loaded };
         for &namespace in given {
             points.watch(namespace)?;
         }
@@ -128,6 +131,16 @@ impl Tracepoints {
             Some(rustix::io::Errno::TOOBIG) => Unavailable::TooMany { most: self.room },
             _ => Unavailable::of("a namespace", &error),
         })
+    }
+
+    /// From here on packets of IP are not told of that are outside of all these for sure; of more than 16, or with one that is
+    /// everything, all packets are.
+    ///
+    /// # Errors
+    /// If the kernel refuses it.
+    pub fn choose(&mut self, tuples: &[Tuple]) -> Result<(), Unavailable> {
+        let choice = tuple::choice(tuples);
+        self.choice.set(0, choice, 0).map_err(|error| Unavailable::of("the choice of packets", &error))
     }
 
     /// Takes a namespace out. It is no error if it is not there.

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use nslab_kernel::Namespace;
 use nslab_kernel::link::SetLink;
 use nslab_kernel::netlink::{Protocol, Socket};
-use nslab_tracepoints::{End, Filter, Flow, Hooks, PacketKind, Record, Tracepoints, Unavailable, What};
+use nslab_tracepoints::{
+    End, Filter, Flow, Hooks, PacketKind, Record, Tracepoints, Tuple, Unavailable, What,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Whatever comes later than this does not come.
@@ -184,6 +186,83 @@ fn a_flow_is_told_both_ways_and_no_other() {
     socket.send_to(b"of IPv6", ("::1", 9)).unwrap();
     let all = gather(&mut points, |all| has(all, b"of IPv6"));
     assert!(!has(&all, b"of IPv4"));
+}
+
+#[test]
+fn packets_outside_of_what_is_chosen_are_not_told() {
+    let Some((namespace, number)) = namespace() else { return };
+    let Some(mut points) = open(&only(number)) else { return };
+    let net = |text: &str, bits| text.parse::<IpAddr>().ok().map(|address| (address, bits));
+    let any = Tuple::default();
+    let udp = Tuple { protocol: Some(17), ..any };
+    let many = |count: u16| (0..count).map(|port| Tuple { source_port: Some((port, port)), ..udp });
+    for (tuples, wanted, other) in [
+        (vec![Tuple { destination_port: Some((9, 9)), ..any }], "127.0.0.1:9", "127.0.0.1:10"),
+        (vec![Tuple { destination_port: Some((8, 9)), ..udp }], "127.0.0.1:8", "127.0.0.1:10"),
+        (vec![Tuple { destination: net("127.0.0.2", 32), ..any }], "127.0.0.2:9", "127.0.0.3:9"),
+        (vec![Tuple { destination: net("127.64.0.0", 10), ..udp }], "127.127.0.1:9", "127.128.0.1:9"),
+        (
+            vec![
+                Tuple { protocol: Some(6), ..any },
+                Tuple { source: net("127.0.0.1", 32), destination_port: Some((9, 9)), ..any },
+            ],
+            "127.0.0.1:9",
+            "127.0.0.1:10",
+        ),
+        // The last one of as many as there may be.
+        (
+            many(15).chain([Tuple { destination_port: Some((7, 7)), ..udp }]).collect(),
+            "127.0.0.1:7",
+            "127.0.0.1:10",
+        ),
+    ] {
+        points.choose(&tuples).unwrap();
+        send(&namespace, other, b"other");
+        send(&namespace, wanted, b"wanted");
+        let all = gather(&mut points, |all| has(all, b"wanted"));
+        assert!(!has(&all, b"other"), "{tuples:?}");
+    }
+    // Of IPv6 alone, and nothing of IP.
+    points.choose(&[Tuple { ipv6: Some(true), destination_port: Some((9, 9)), ..udp }]).unwrap();
+    send(&namespace, "127.0.0.1:9", b"of IPv4");
+    let socket = namespace.run(|| UdpSocket::bind(("::1", 0)).unwrap()).unwrap();
+    socket.send_to(b"yonder", ("::1", 10)).unwrap();
+    socket.send_to(b"of IPv6", ("::1", 9)).unwrap();
+    let all = gather(&mut points, |all| has(all, b"of IPv6"));
+    assert!(!has(&all, b"of IPv4") && !has(&all, b"yonder"));
+    points.choose(&[]).unwrap();
+    send(&namespace, "127.0.0.1:9", b"none");
+    // More than can be compared, and everything again.
+    points.choose(&many(17).collect::<Vec<_>>()).unwrap();
+    send(&namespace, "127.0.0.1:9", b"all");
+    let all = gather(&mut points, |all| has(all, b"all"));
+    assert!(!has(&all, b"none"));
+}
+
+#[test]
+fn pieces_without_ports_are_told_whatever_ports_are_chosen() {
+    let Some((namespace, number)) = namespace() else { return };
+    let Some(mut points) = open(&only(number)) else { return };
+    points.choose(&[Tuple { destination_port: Some((9, 9)), ..Tuple::default() }]).unwrap();
+    // There is no room to put pieces together.
+    namespace
+        .run(|| {
+            for name in ["low", "high"] {
+                std::fs::write(format!("/proc/sys/net/ipv4/ipfrag_{name}_thresh"), "0").unwrap();
+            }
+        })
+        .unwrap();
+    let mut piece = vec![0x45, 0, 0, 28, 0, 7, 0, 100, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1];
+    piece.extend(*b"tailtail");
+    namespace
+        .run(|| {
+            use rustix::net::{AddressFamily, SendFlags, SocketAddrV4, SocketType, ipproto, sendto, socket};
+            let raw = socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::RAW)).unwrap();
+            let to = SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0);
+            sendto(&raw, &piece, SendFlags::empty(), &to).unwrap();
+        })
+        .unwrap();
+    gather(&mut points, |all| has(all, b"tailtail"));
 }
 
 #[test]

@@ -251,7 +251,10 @@ const MTU: Bound<u32> = Bound {
 fn unmeasurable(bound: &str, service: Probe) -> Option<Problem> {
     let help = match (bound, service) {
         // A lost packet of a connection is sent again: nobody is told of it.
-        ("loss" | "mtu", Probe::Tcp(_)) => "write `icmp` or `udp/PORT`",
+        ("loss", Probe::Tcp(_)) => "write `icmp` or `udp/PORT`: what a connection loses is sent again",
+        ("mtu", Probe::Tcp(_)) => {
+            "write `icmp` or `udp/PORT`: how long a connection's packets are is the kernel's choice"
+        }
         ("bandwidth", Probe::Udp(_)) => "write `icmp` or `tcp/PORT`: what is measured is a connection of TCP",
         _ => return None,
     };

@@ -1,7 +1,7 @@
 /* What becomes of packets, told by the kernel's tracepoints. Rebuilt by `cargo xtask bpf`.
  *
  * The programs only look. Each first asks whose namespace it is, so that packets of others cost as little as may be, then, if one
- * is given, compares the flow, and only then writes an event into the ring.
+ * is given, compares the flow and the tuples, and only then writes an event into the ring.
  */
 #include "kernel.h"
 
@@ -78,6 +78,34 @@ struct {
 	MAP_UINT(max_entries, 1 << 22);
 } events SEC(".maps");
 
+/* So many tuples are compared. */
+#define TUPLES 16
+/* Version and protocol; source and destination. */
+#define WORDS 9
+
+/* Packets of IP of which these bits are so. Written by tuple.rs: addresses are the network's, ports the machine's. */
+struct tuple {
+	__u32 value[WORDS];
+	__u32 mask[WORDS];
+	/* The first port of the source and of the destination that is meant, and how many more. */
+	__u32 first[2];
+	__u32 more[2];
+};
+
+/* Packets of IP that are of none of these are not told of. It is written while programs run. */
+struct choice {
+	/* 0 for all packets, else one more than there are tuples. */
+	__u32 count;
+	struct tuple tuples[TUPLES];
+};
+
+struct {
+	MAP_UINT(type, BPF_MAP_TYPE_ARRAY);
+	MAP_UINT(max_entries, 1);
+	MAP_TYPE(key, __u32);
+	MAP_TYPE(value, struct choice);
+} choice SEC(".maps");
+
 /* How many events did not fit into the ring. */
 struct {
 	MAP_UINT(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -139,6 +167,102 @@ static __always_inline int is_wanted(struct sk_buff *skb)
 	return is_end(1, ipv6, source) && is_end(0, ipv6, destination) && is_port(1, ports[0]) && is_port(0, ports[1]);
 }
 
+static __always_inline int has_tag(struct sk_buff *skb)
+{
+	return field_exists(skb->vlan_present) ? bit_field(skb, vlan_present) : skb->vlan_proto != 0;
+}
+
+/* Whether what follows a header of IPv6 may be one more before that of the protocol (RFC 8200, section 4; IANA's registry). */
+static __always_inline int is_extension(__u32 next)
+{
+	return next == 0 || next == 43 || next == 44 || next == 50 || next == 51 || next == 60 || next == 135 || next == 139 ||
+	       next == 140 || next == 253 || next == 254;
+}
+
+/* Whether it may be of one of the tuples: false only of what is a packet of IP for sure, wherever one looks at it, and of none. */
+static __always_inline int is_chosen(struct sk_buff *skb)
+{
+	__u32 zero = 0, network, tail, mac, length, index, word, count, words[10], ends[WORDS] = {};
+	__u16 protocol = skb->protocol, ethertype = 0, read[2] = {};
+	const __u8 *kind = (const __u8 *)&protocol;
+	const __u8 *bytes = (const __u8 *)words, *two = (const __u8 *)read;
+	struct choice *chosen = bpf_map_lookup_elem(&choice, &zero);
+	__u32 ports[2];
+	int ipv6, has_ports = 0;
+
+	if (!chosen)
+		return 1;
+	count = chosen->count;
+	if (!count)
+		return 1;
+	if (kind[0] == 0x08 && kind[1] == 0x00)
+		ipv6 = 0;
+	else if (kind[0] == 0x86 && kind[1] == 0xdd)
+		ipv6 = 1;
+	else
+		return 1;
+	network = skb->network_header;
+	tail = skb->tail;
+	mac = skb->mac_header;
+	length = ipv6 ? 40 : 20;
+	if (has_tag(skb) || !network || network == UNSET || network + length > tail)
+		return 1;
+	if (mac != UNSET && mac < network && network - mac <= LONGEST_LINK_HEADER) {
+		/* Of anything but Ethernet's header it is not known what it is taken for. */
+		if (network - mac != 14 || bpf_probe_read_kernel(&ethertype, sizeof(ethertype), skb->head + mac + 12))
+			return 1;
+		if (ethertype != protocol)
+			return 1;
+	}
+	/* As in is_wanted(), more may be read than there is. */
+	if (bpf_probe_read_kernel(words, sizeof(words), skb->head + network))
+		return 1;
+	if (bytes[0] >> 4 != (ipv6 ? 6 : 4))
+		return 1;
+	if (ipv6) {
+		if (is_extension(bytes[6]))
+			return 1;
+		ends[0] = 6 | (__u32)bytes[6] << 8;
+#pragma unroll
+		for (word = 0; word < 8; word++)
+			ends[1 + word] = words[2 + word];
+		has_ports = 1;
+	} else {
+		length = (bytes[0] & 15) * 4;
+		ends[0] = 4 | (__u32)bytes[9] << 8;
+		ends[1] = words[3];
+		ends[5] = words[4];
+		/* Pieces but the first have no ports. */
+		has_ports = !((bytes[6] & 0x1f) | bytes[7]);
+	}
+	if (network + length + 4 > tail)
+		has_ports = 0;
+	if (has_ports && bpf_probe_read_kernel(read, sizeof(read), skb->head + network + length))
+		has_ports = 0;
+	ports[0] = (__u32)two[0] << 8 | two[1];
+	ports[1] = (__u32)two[2] << 8 | two[3];
+	for (index = 0; index < TUPLES; index++) {
+		struct tuple *tuple;
+		__u32 differs = 0;
+
+		/* Kept a number: verifiers do not follow pointers that are counted up. */
+		asm volatile("" : "+r"(index));
+		if (index + 1 >= count || index >= TUPLES)
+			return 0;
+		tuple = &chosen->tuples[index];
+#pragma unroll
+		for (word = 0; word < WORDS; word++)
+			differs |= (ends[word] ^ tuple->value[word]) & tuple->mask[word];
+		if (has_ports) {
+			differs |= ports[0] - tuple->first[0] > tuple->more[0];
+			differs |= ports[1] - tuple->first[1] > tuple->more[1];
+		}
+		if (!differs)
+			return 1;
+	}
+	return 0;
+}
+
 static __always_inline void tell(enum kind kind, struct sk_buff *skb, struct net_device *dev, struct sock *receiver,
 				 __u64 location, __u32 reason, __u32 flags)
 {
@@ -176,7 +300,7 @@ static __always_inline void tell(enum kind kind, struct sk_buff *skb, struct net
 	}
 	if (config.by_namespace && !bpf_map_lookup_elem(&namespaces, &namespace))
 		return;
-	if (!is_wanted(skb))
+	if (!is_wanted(skb) || !is_chosen(skb))
 		return;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
@@ -201,7 +325,7 @@ static __always_inline void tell(enum kind kind, struct sk_buff *skb, struct net
 	event->packet_type = bit_field(skb, pkt_type);
 	event->tag_protocol = skb->vlan_proto;
 	event->tag = skb->vlan_tci;
-	if (field_exists(skb->vlan_present) ? bit_field(skb, vlan_present) : event->tag_protocol != 0)
+	if (has_tag(skb))
 		flags |= HAS_TAG;
 	if (bit_field(skb, ip_summed) == PARTIAL)
 		flags |= CHECKSUM_PENDING;

@@ -32,6 +32,20 @@ impl Wanted {
         Ok(Self { filter, capture, through_nat })
     }
 
+    /// The ends of packets of IP that matter: each is of one of these.
+    pub fn ends(&self) -> Vec<Tuple> {
+        let all = self.filter.tuples();
+        let mut ends = all.to_vec();
+        if self.through_nat {
+            ends.extend(all.iter().map(|tuple| Tuple {
+                ipv6: version(tuple),
+                protocol: tuple.protocol,
+                ..Tuple::default()
+            }));
+        }
+        ends
+    }
+
     /// The packets of which rules are traced. The error is why none are.
     pub(super) fn tuples(&self, options: &Options) -> Result<Vec<TraceTuple>, String> {
         let all = self.filter.tuples();

@@ -1,6 +1,7 @@
 //! `nslab drops`.
 
 mod benign;
+pub(super) mod early;
 mod host;
 mod json;
 pub(super) mod packet;
@@ -51,13 +52,16 @@ pub(super) fn run(args: &args::Drops, output: Output) -> Result<ExitCode, CliErr
 
 fn prepare(
     args: &args::Drops,
-    points: Tracepoints,
+    mut points: Tracepoints,
     files: NameTable,
     output: Output,
 ) -> Result<(Running<'_>, Context), CliError> {
     let context = Context::open(output)?;
     let names = FilterNames::new(files, &context, args.lab.as_deref(), &args.targets);
     let filter = args.filter.as_deref().map(|text| capture::parsed(text, WHOLE, &names)).transpose()?;
+    if let Some(filter) = &filter {
+        points.choose(&early::tuples(filter.tuples())).map_err(|error| unavailable(&error))?;
+    }
     let drops = Drops::new(args, filter, output.json);
     let (place, places) = if let Some(lab) = &args.lab {
         let places = targets::nodes(&context::paths(), lab)?;

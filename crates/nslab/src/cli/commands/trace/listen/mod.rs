@@ -27,6 +27,7 @@ use crate::cli::commands::capture::growth::Coming;
 use crate::cli::commands::capture::names::{self, FilterNames};
 use crate::cli::commands::capture::program::Program;
 use crate::cli::commands::capture::targets::{self, Anchor, Growth, Named, Naming};
+use crate::cli::commands::drops::early;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
@@ -59,9 +60,12 @@ pub(super) fn run(args: &Trace, text: &str, output: Output) -> Result<ExitCode, 
                     return Err(error);
                 }
             };
-            let Prepared { host, places, growing, listener } = prepared;
+            let Prepared { host, places, growing, listener, ends } = prepared;
             let drops = match loading {
-                Some(loading) => loading.end(&places),
+                Some(loading) => loading.end(&places).and_then(|mut drops| {
+                    drops.choose(&ends).map_err(|error| error.to_string())?;
+                    Ok(drops)
+                }),
                 None => Err("an ordinary user may not".to_owned()),
             };
             drop(places);
@@ -80,6 +84,8 @@ struct Prepared {
     places: Vec<Place>,
     growing: Growing,
     listener: Listener,
+    /// Of the packets that matter, for who tells of drops.
+    ends: Vec<nslab_tracepoints::Tuple>,
 }
 
 fn prepare(
@@ -137,7 +143,8 @@ fn prepare(
     let known = members.iter().filter_map(Member::id).collect();
     let coming = Coming::begin(growth, known, naming, listener.capturing(), members.len())?;
     let growing = Growing::new(members, coming);
-    Ok(Prepared { host, places, growing, listener })
+    let ends = early::tuples(&wanted.ends());
+    Ok(Prepared { host, places, growing, listener, ends })
 }
 
 /// The namespaces that are meant.
