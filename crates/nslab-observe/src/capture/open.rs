@@ -91,7 +91,7 @@ pub(crate) fn side_by_side<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> 
 }
 
 impl Opened {
-    fn new(source: Source, options: &Options, sizes: &Sizes<'_>) -> Result<Self> {
+    pub(super) fn new(source: Source, options: &Options, sizes: &Sizes<'_>) -> Result<Self> {
         let Source { name, namespace, interfaces: wanted } = source;
         let opened = namespace.run(|| {
             let mut links = Socket::open(Protocol::Route)?;

@@ -35,6 +35,8 @@ pub(super) struct Sizes<'o> {
     most: u64,
     /// What is left for switches and the like.
     spare: AtomicU64,
+    /// Of namespaces that come one after the other: what is left for all that may come.
+    left: Option<AtomicU64>,
 }
 
 impl<'o> Sizes<'o> {
@@ -42,17 +44,24 @@ impl<'o> Sizes<'o> {
         Self::within(options, count, free())
     }
 
+    /// Of namespaces that come one after the other, where there are so many already. Nobody knows how many more there will be.
+    pub(super) fn joining(options: &'o Options, count: usize) -> Self {
+        let sizes = Self::new(options, count + 1);
+        let taken = sizes.share() * count as u64;
+        Self { left: Some(AtomicU64::new(TOGETHER.saturating_sub(taken))), ..sizes }
+    }
+
     /// Where so many bytes are free: most of them are left to others.
     fn within(options: &'o Options, count: usize, free: u64) -> Self {
         let count = (count as u64).max(1);
         let most = (free / 4 / count).clamp(LEAST / 2, MOST);
-        Self { options, count, most, spare: AtomicU64::new(SPARE.min(free / 8)) }
+        Self { options, count, most, spare: AtomicU64::new(SPARE.min(free / 8)), left: None }
     }
 
     /// The ring of a namespace that has so many interfaces.
     pub(super) fn ring(&self, interfaces: usize) -> RingSize {
         let bytes = self.options.memory.unwrap_or_else(|| {
-            let share = (TOGETHER / self.count).clamp(LEAST, MOST).min(self.most);
+            let share = self.share();
             share + self.spare(MOST.saturating_sub(share), interfaces)
         });
         let block = block(bytes, self.options.length);
@@ -65,6 +74,14 @@ impl<'o> Sizes<'o> {
             blocks: blocks as u32,
             patience: self.options.patience.unwrap_or(patience),
         }
+    }
+
+    /// What each gets at least.
+    fn share(&self) -> u64 {
+        let Some(left) = &self.left else { return (TOGETHER / self.count).clamp(LEAST, MOST).min(self.most) };
+        let of = |left: u64| (left / 8).clamp(LEAST, MOST).min(self.most);
+        let take = |left: u64| Some(left.saturating_sub(of(left)));
+        of(left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or(0))
     }
 
     /// Takes of what is spare what a namespace with so many interfaces should have, at most `most`.
@@ -109,6 +126,17 @@ mod tests {
         assert!(of(300, None) >= LEAST / 2 && of(100_000, None) >= BLOCK * BLOCKS);
         assert_eq!(of(7, Some(8 * MIB)), 8 * MIB);
         assert_eq!(of(7, Some(1)), BLOCK * BLOCKS);
+    }
+
+    #[test]
+    fn however_many_come_they_leave_room_for_more() {
+        let options = Options::default();
+        for already in [1, 20, 300] {
+            let sizes = Sizes::joining(&options, already);
+            let came: Vec<u64> = (0..300).map(|_| bytes(sizes.ring(2))).collect();
+            assert!(came.iter().sum::<u64>() <= TOGETHER + 300 * LEAST, "{already}");
+            assert!(came.is_sorted_by(|one, other| one >= other) && came[0] <= MOST);
+        }
     }
 
     #[test]

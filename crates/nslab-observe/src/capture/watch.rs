@@ -11,7 +11,8 @@ use nslab_kernel::error::Context;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify;
 
-use super::{Opened, Options, Source, open};
+use super::sizes::Sizes;
+use super::{Opened, Options, Source};
 use crate::{Error, Result};
 
 /// What cannot be seen coming is looked for this often.
@@ -58,6 +59,7 @@ impl Watch {
         let (stopped, options) = (Arc::clone(&stop), options.clone());
         let work = move || {
             let mut bytes = [std::mem::MaybeUninit::uninit(); 4096];
+            let sizes = Sizes::joining(&options, count);
             let period = Timespec::try_from(PERIOD).ok();
             loop {
                 let mut wait = [PollFd::new(&*stopped, PollFlags::IN), PollFd::new(&changes, PollFlags::IN)];
@@ -68,10 +70,8 @@ impl Watch {
                 let mut reader = inotify::Reader::new(&changes, &mut bytes);
                 while reader.next().is_ok() {}
                 for source in discover() {
-                    let opened = open(vec![source], &options, count + 1);
-                    let told = match opened.map(|mut one| one.pop()) {
-                        Ok(Some(one)) => tell.send(Found::Opened(Box::new(one))),
-                        Ok(None) => Ok(()),
+                    let told = match Opened::new(source, &options, &sizes) {
+                        Ok(one) => tell.send(Found::Opened(Box::new(one))),
                         Err(error) => tell.send(Found::Failed(error)),
                     };
                     if told.is_err() {
