@@ -30,7 +30,7 @@ pub use error::{Error, Result};
 pub use file::{FORMAT, LONGEST};
 pub use groups::Membership;
 pub use name::Name;
-pub use places::{Place, places};
+pub use places::{Place, mounted_at, places};
 pub use settings::Settings;
 
 /// The networks of a host at one time.

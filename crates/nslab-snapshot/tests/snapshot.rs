@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "this is all test code")]
 
+use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Stdio};
@@ -54,6 +55,31 @@ fn cable(here: &Namespace, there: &Namespace, [main, far]: [(&str, u32); 2]) {
     };
     let link = NewLink::new(name(main.0), LinkKind::Veth(Some(Box::new(peer))));
     route(here).request(&NewLink { index: Some(main.1), up: true, ..link }).unwrap();
+}
+
+/// Mounts a namespace in a mount namespace of its own, says its number, and waits, itself in another one.
+const ELSEWHERE: &str = "mount -t tmpfs none /mnt && touch /mnt/net && unshare --net=/mnt/net true && stat -Lc %i /mnt/net && read line";
+
+#[test]
+fn what_is_mounted_only_elsewhere_is_found() {
+    privileged(|| {
+        let mut child = Command::new("unshare")
+            .args(["--mount", "sh", "-c", ELSEWHERE])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let own = Namespace::current().unwrap().id().unwrap();
+        let id = NamespaceId { inode: said.trim().parse().unwrap(), ..own };
+        let path = nslab_snapshot::mounted_at(id).unwrap();
+        assert!(path.ends_with("root/mnt/net"), "{}", path.display());
+        assert_eq!(Namespace::open(&path).unwrap().id().unwrap(), id);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(nslab_snapshot::mounted_at(id), None);
+    });
 }
 
 #[test]

@@ -63,12 +63,14 @@ impl Anchor {
         if is_at(path) {
             return true;
         }
-        // Another process may be in it.
+        // Another process may be in it, or it may be mounted elsewhere.
         let own = rustix::process::getpid();
         let inside = processes::list(Depth::Threads, |id| id == self.id).unwrap_or_default();
         let other = inside.into_iter().find(|(pid, _)| *pid != own);
-        self.path = other.map(|(pid, _)| of_process(pid.as_raw_nonzero().get())).or(self.path.take());
-        other.is_some()
+        let other = other.map(|(pid, _)| of_process(pid.as_raw_nonzero().get()));
+        let Some(path) = other.or_else(|| nslab_snapshot::mounted_at(self.id)) else { return false };
+        self.path = Some(path);
+        true
     }
 }
 

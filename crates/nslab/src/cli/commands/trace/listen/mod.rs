@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use nslab_kernel::NamespaceId;
-use nslab_kernel::nftables::ChainKind;
+use nslab_kernel::nftables::{ChainKind, Ruleset};
 use nslab_lab::rootless;
 use nslab_observe::trace::Place;
 use nslab_observe::trace::listen::{Listener, Options, Wanted};
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Trace, text: &str, output: Output) -> Result<ExitCode, 
                     return Err(error);
                 }
             };
-            let Prepared { host, places, growing, listener, ends } = prepared;
+            let Prepared { host, places, growing, listener, ends, through_nat } = prepared;
             let drops = match loading {
                 Some(loading) => loading.end(&places).and_then(|mut drops| {
                     drops.choose(&ends).map_err(|error| error.to_string())?;
@@ -69,7 +69,8 @@ pub(super) fn run(args: &Trace, text: &str, output: Output) -> Result<ExitCode, 
                 None => Err("an ordinary user may not".to_owned()),
             };
             drop(places);
-            Running::new(args, output, (host, growing), listener, drops, recording).run(program)
+            Running::new(args, output, (host, growing), (listener, through_nat), drops, recording)
+                .run(program)
         }
         Err(error) => {
             program.give_up();
@@ -86,6 +87,8 @@ struct Prepared {
     listener: Listener,
     /// Of the packets that matter, for who tells of drops.
     ends: Vec<nslab_tracepoints::Tuple>,
+    /// Packets are followed where NAT changes them, which costs all of their protocols.
+    through_nat: bool,
 }
 
 fn prepare(
@@ -119,12 +122,7 @@ fn prepare(
         place.interfaces = interfaces.unwrap_or_default();
         members.push(Member::new(id, anchor, number, place.interfaces.clone()));
     }
-    let has_nat = places.iter().any(|place| {
-        let chains = place.ruleset.tables.iter().flat_map(|table| &table.chains);
-        chains.filter_map(|chain| chain.base.as_ref()).any(|base| base.kind == ChainKind::Nat)
-    });
-    // What comes later may have it.
-    let through_nat = has_nat || growth != Growth::None;
+    let through_nat = places.iter().any(|place| has_nat(&place.ruleset));
     let wanted =
         Wanted::of(text, &names, through_nat).map_err(|error| capture::wrong_filter(text, &error))?;
     let options = Options {
@@ -144,7 +142,13 @@ fn prepare(
     let coming = Coming::begin(growth, known, naming, listener.capturing(), members.len())?;
     let growing = Growing::new(members, coming);
     let ends = early::tuples(&wanted.ends());
-    Ok(Prepared { host, places, growing, listener, ends })
+    Ok(Prepared { host, places, growing, listener, ends, through_nat })
+}
+
+/// Whether rules may change addresses and ports.
+fn has_nat(ruleset: &Ruleset) -> bool {
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    chains.filter_map(|chain| chain.base.as_ref()).any(|base| base.kind == ChainKind::Nat)
 }
 
 /// The namespaces that are meant.

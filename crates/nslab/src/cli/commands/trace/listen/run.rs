@@ -36,6 +36,8 @@ pub(super) struct Running<'a> {
     host: Host,
     growing: Growing,
     listener: Listener,
+    /// Packets are followed where NAT changes them, or it was said that they are not.
+    minds_nat: bool,
     drops: Result<Drops, String>,
     recording: Option<Recording>,
     teller: Teller,
@@ -61,7 +63,7 @@ impl<'a> Running<'a> {
         args: &'a Trace,
         output: Output,
         (host, growing): (Host, Growing),
-        listener: Listener,
+        (listener, minds_nat): (Listener, bool),
         drops: Result<Drops, String>,
         recording: Option<Recording>,
     ) -> Self {
@@ -72,6 +74,7 @@ impl<'a> Running<'a> {
             host,
             growing,
             listener,
+            minds_nat,
             drops,
             recording,
             teller,
@@ -137,6 +140,23 @@ impl<'a> Running<'a> {
                     self.output.note(&format!("note: {name} cannot join: {why}"));
                 }
             }
+        }
+        self.mind_nat();
+    }
+
+    /// Says once that NAT came, for which more would have to be looked at.
+    fn mind_nat(&mut self) {
+        let spaces = &self.host.snapshot.namespaces;
+        let new = self.growing.numbers().into_iter().find(|&number| {
+            let state = spaces.get(number).and_then(nslab_snapshot::Namespace::state);
+            state.is_some_and(|state| super::has_nat(&state.nftables))
+        });
+        if let (Some(number), false) = (new, self.minds_nat) {
+            self.minds_nat = true;
+            let name = nslab_view::namespace_name(&self.host.snapshot, number);
+            self.output.note(&format!(
+                "note: {name} has NAT, and had none when this began: packets that it changes are not followed"
+            ));
         }
     }
 
