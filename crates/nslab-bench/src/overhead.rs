@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 use nslab_kernel::Namespace;
 use serde::Serialize;
 
-use crate::candidates::{self, Places};
+use crate::candidates::{self, Places, on_path};
 use crate::error::{Doing, Error, Result};
 use crate::process;
 use crate::stats::{print_table, short};
 
-/// The lab that traffic goes through: host, switch, router, host.
+/// The lab that traffic goes through: host, switch, router, host; and two hosts beside.
 const LAB: &str = "watched";
-const TEXT: &str = "name: watched\naddressing: {ipv6: none}\nnodes: {a: {}, r: {forward: true}, b: {}}\nswitches: {s: {}}\n\
-     links:\n  - [a 10.0.0.2/24, s]\n  - [r 10.0.0.1/24, s]\n  - [r 10.0.1.1/24, b 10.0.1.2/24]\n";
+const TEXT: &str = "name: watched\naddressing: {ipv6: none}\nnodes: {a: {}, r: {forward: true}, b: {}, x: {}, y: {}}\nswitches: {s: {}}\n\
+     links:\n  - [a 10.0.0.2/24, s]\n  - [r 10.0.0.1/24, s]\n  - [r 10.0.1.1/24, b 10.0.1.2/24]\n  - [x 10.0.2.1/24, y 10.0.2.2/24]\n";
 /// What nobody sends.
 const OTHERS: &str = "udp port 4000 and host 10.9.9.9";
 /// What of a packet is not its header of Ethernet, IPv4 and UDP: these are small packets, of 60 bytes.
@@ -25,21 +25,81 @@ const PAYLOAD: usize = 18;
 /// The port that programs of this use.
 const PORT: u16 = 9000;
 
+/// The namespaces that it goes through.
+const WAY: [&str; 4] = ["watched/a", "watched/s", "watched/r", "watched/b"];
+
 /// What watches.
 #[derive(Debug, Clone, Copy)]
-struct Watcher {
-    name: &'static str,
-    arguments: &'static [&'static str],
+enum Watcher {
+    /// Nobody, whom the others are held against.
+    Nobody,
+    /// nslab, with these words, on the way or beside it.
+    Nslab { name: &'static str, arguments: &'static [&'static str], on_the_way: bool },
+    /// tcpdump, one for each namespace of the way.
+    Tcpdump,
 }
 
-/// The first is nobody, whom the others are held against.
-const WATCHERS: [Watcher; 5] = [
-    Watcher { name: "nobody", arguments: &[] },
-    Watcher { name: "drops of one node", arguments: &["drops", "watched/r"] },
-    Watcher { name: "drops with a filter", arguments: &["drops", "-f", OTHERS] },
-    Watcher { name: "trace --listen", arguments: &["trace", "--lab", LAB, "--listen", OTHERS] },
-    Watcher { name: "capture", arguments: &["capture", "--lab", LAB, "-f", OTHERS, "-w", "/dev/null"] },
+const WATCHERS: [Watcher; 7] = [
+    Watcher::Nobody,
+    Watcher::Nslab {
+        name: "drops of a node on the way",
+        arguments: &["drops", "watched/r"],
+        on_the_way: false,
+    },
+    Watcher::Nslab { name: "drops -f, everywhere", arguments: &["drops", "-f", OTHERS], on_the_way: false },
+    Watcher::Nslab {
+        name: "trace --listen of other nodes",
+        arguments: &["trace", "--listen", OTHERS, "watched/x", "watched/y"],
+        on_the_way: false,
+    },
+    Watcher::Nslab {
+        name: "trace --listen on the way",
+        arguments: &["trace", "--listen", OTHERS],
+        on_the_way: true,
+    },
+    Watcher::Nslab {
+        name: "capture -f on the way",
+        arguments: &["capture", "-f", OTHERS, "-w", "/dev/null"],
+        on_the_way: true,
+    },
+    Watcher::Tcpdump,
 ];
+
+impl Watcher {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Nslab { name, .. } => name,
+            Self::Tcpdump => "tcpdump on the way",
+        }
+    }
+
+    /// The programs that it takes.
+    fn commands(self, places: &Places) -> Vec<Command> {
+        match self {
+            Self::Nobody => Vec::new(),
+            Self::Nslab { arguments, on_the_way, .. } => {
+                let mut command = Command::new(&places.nslab);
+                command.args(arguments).args(if on_the_way { &WAY[..] } else { &[] });
+                vec![command]
+            }
+            Self::Tcpdump => {
+                let one = |node: &&str| {
+                    let mut command = Command::new("ip");
+                    command.args(["netns", "exec", &node.replace('/', "-"), "tcpdump", "-Z", "root", "-n"]);
+                    command.args(["-i", "any", "-w", "/dev/null", OTHERS]);
+                    command
+                };
+                WAY.iter().map(one).collect()
+            }
+        }
+    }
+
+    /// What it says once it watches.
+    fn ready(self) -> &'static str {
+        if matches!(self, Self::Tcpdump) { "listening on " } else { "ready: " }
+    }
+}
 
 /// What goes through the network.
 #[derive(Debug, Clone, Copy)]
@@ -102,26 +162,28 @@ pub fn run(seconds: f64, runs: usize, places: &Places, json: bool) -> Result<()>
 
 fn measure(length: Duration, runs: usize, places: &Places) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
+    let mut watchers = WATCHERS.to_vec();
+    watchers.retain(|one| !matches!(one, Watcher::Tcpdump) || on_path("tcpdump"));
     for traffic in Traffic::ALL {
         let new = |watcher: &Watcher| Outcome {
             traffic: traffic.name(),
-            watcher: watcher.name,
+            watcher: watcher.name(),
             throughput: Vec::new(),
             ratio: Vec::new(),
         };
-        let mut of_traffic: Vec<Outcome> = WATCHERS.iter().map(new).collect();
+        let mut of_traffic: Vec<Outcome> = watchers.iter().map(new).collect();
         for round in 0..=runs {
             // Each round in another order, so that none always follows the same.
-            let mut figures = [0.0; WATCHERS.len()];
-            for step in 0..WATCHERS.len() {
-                let which = (round + step) % WATCHERS.len();
-                figures[which] = watched(WATCHERS[which], traffic, length, places)?;
+            let mut figures = vec![0.0; watchers.len()];
+            for step in 0..watchers.len() {
+                let which = (round + step) % watchers.len();
+                figures[which] = watched(watchers[which], traffic, length, places)?;
             }
             if round == 0 {
                 continue;
             }
-            for (outcome, figure) in of_traffic.iter_mut().zip(figures) {
-                outcome.throughput.push(figure);
+            for (outcome, figure) in of_traffic.iter_mut().zip(&figures) {
+                outcome.throughput.push(*figure);
                 outcome.ratio.push(figure / figures[0]);
             }
         }
@@ -132,28 +194,29 @@ fn measure(length: Duration, runs: usize, places: &Places) -> Result<Vec<Outcome
 
 /// How much goes through while this watches.
 fn watched(watcher: Watcher, traffic: Traffic, length: Duration, places: &Places) -> Result<f64> {
-    if watcher.arguments.is_empty() {
-        return traffic.measure(length);
+    let mut children = Vec::new();
+    for command in watcher.commands(places) {
+        children.push(start(command, watcher)?);
     }
-    let mut child = start(watcher, places)?;
     let figure = traffic.measure(length);
-    crate::sys::interrupt(child.id());
-    child.wait().doing(|| "wait".to_owned())?;
+    for mut child in children {
+        crate::sys::interrupt(child.id());
+        child.wait().doing(|| "wait".to_owned())?;
+    }
     figure
 }
 
 /// Starts a watcher, and waits until it watches.
-fn start(watcher: Watcher, places: &Places) -> Result<Child> {
-    let mut command = Command::new(&places.nslab);
-    command.args(watcher.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+fn start(mut command: Command, watcher: Watcher) -> Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().doing(|| format!("run {command:?}"))?;
     let stderr = child.stderr.take().ok_or_else(|| Error::Usage("no standard error".to_owned()))?;
     let mut stderr = BufReader::new(stderr);
     let mut said = String::new();
-    while !said.contains("ready: ") {
-        if stderr.read_line(&mut said).doing(|| format!("read what {} says", watcher.name))? == 0 {
+    while !said.contains(watcher.ready()) {
+        if stderr.read_line(&mut said).doing(|| format!("read what {} says", watcher.name()))? == 0 {
             let status = child.wait().doing(|| "wait".to_owned())?;
-            return Err(process::failed(watcher.name.to_owned(), status, said.as_bytes()));
+            return Err(process::failed(watcher.name().to_owned(), status, said.as_bytes()));
         }
     }
     // What it says later must not fill the pipe.
