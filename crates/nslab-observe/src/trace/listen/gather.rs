@@ -20,15 +20,18 @@ const MOST: usize = 20_000;
 /// read so much later. In nanoseconds.
 const WAITED: u64 = 20_000_000;
 const UNSEEN: u64 = 250_000_000;
-/// News of neighbours are kept for so long, in nanoseconds.
-const NEWS: u64 = 3_000_000_000;
+/// News of neighbours are kept for so long, in nanoseconds: the kernel asks three times, a second apart, before it gives up
+/// (`mcast_solicit`, `retrans_time_ms` of `net/core/neighbour.c`).
+const NEWS: u64 = 5_000_000_000;
+/// So many packets are remembered that still waited for a neighbour when they were told.
+const WAITING: usize = 1024;
 
 /// Something that was seen of a packet.
 pub(super) enum Sight {
     /// At an interface; with what it is known by, if all of it is at hand.
     Seen(Box<Seen>, Identity),
-    /// By rules.
-    Rules(Box<Passage>),
+    /// By rules; of which it is known only that it was not before a time, in nanoseconds since 1970.
+    Rules(Box<Passage>, u64),
     /// It was thrown away, in a function at an address.
     Dropped { reason: String, address: Option<u64>, headers: Vec<u8> },
 }
@@ -66,6 +69,8 @@ struct Way {
     first: u64,
     /// When there was last something, likewise.
     last: u64,
+    /// Rules did not see it before.
+    earliest: u64,
     timed: Vec<(u64, usize, What)>,
     /// By places of `timed`.
     addresses: Vec<(usize, u64)>,
@@ -83,6 +88,9 @@ pub(super) struct Gatherer {
     by_number: HashMap<(u32, u8, std::net::IpAddr, std::net::IpAddr), usize>,
     /// Who was asked for, or answered: when and in which place.
     neighbours: VecDeque<(u64, usize, Neighbour)>,
+    /// Packets that were told while somebody was asked for and had not answered: by what they are known, and when. That the kernel
+    /// gives up then is no news.
+    waiting: VecDeque<(u64, u64)>,
     /// Packets that were not followed as there were too many.
     pub(super) skipped: u64,
 }
@@ -91,6 +99,9 @@ impl Gatherer {
     /// Takes note of something that was seen in a place at a time.
     pub(super) fn take(&mut self, key: Key, (place, time): (usize, u64), sight: Sight, is_wanted: bool) {
         let found = self.find(key, place, &sight);
+        if found.is_none() && matches!(sight, Sight::Dropped { .. }) && self.was_waiting(key.print, time) {
+            return;
+        }
         let Some(at) = found.or_else(|| self.begin(key, is_wanted)) else { return };
         let way = &mut self.ways[at - self.gone];
         way.is_wanted |= is_wanted;
@@ -101,7 +112,8 @@ impl Gatherer {
                 way.identity.get_or_insert(identity.key_through_nat());
                 way.timed.push((time, place, What::Seen(*seen)));
             }
-            Sight::Rules(passage) => {
+            Sight::Rules(passage, earliest) => {
+                way.earliest = way.earliest.min(earliest);
                 if way.headers.is_empty() {
                     way.headers.clone_from(&passage.headers);
                 }
@@ -123,6 +135,13 @@ impl Gatherer {
         if !ways.contains(&at) {
             ways.push(at);
         }
+    }
+
+    /// Whether a packet that is dropped was told of as one that waits.
+    fn was_waiting(&mut self, print: u64, time: u64) -> bool {
+        self.waiting.retain(|(_, told)| time.saturating_sub(*told) <= NEWS);
+        let found = self.waiting.iter().position(|(known, _)| *known == print);
+        found.and_then(|at| self.waiting.remove(at)).is_some()
     }
 
     /// Takes note of who asks for whom.
@@ -169,6 +188,7 @@ impl Gatherer {
             is_wanted,
             first: u64::MAX,
             last: 0,
+            earliest: u64::MAX,
             timed: Vec::new(),
             addresses: Vec::new(),
             passages: Vec::new(),
@@ -213,8 +233,13 @@ impl Gatherer {
     }
 
     /// All that is known of a packet, in order.
-    fn told(&self, way: Way, rulesets: &[Ruleset], name: &mut dyn FnMut(u64) -> Option<String>) -> Packet {
-        let Way { flow, headers, mut timed, addresses, mut passages, last, .. } = way;
+    fn told(
+        &mut self,
+        way: Way,
+        rulesets: &[Ruleset],
+        name: &mut dyn FnMut(u64) -> Option<String>,
+    ) -> Packet {
+        let Way { key, flow, headers, mut timed, addresses, mut passages, last, earliest, .. } = way;
         for (at, address) in addresses {
             if let What::Dropped { location, .. } = &mut timed[at].2 {
                 *location = name(address);
@@ -229,11 +254,24 @@ impl Gatherer {
             .map(|(_, place, _)| *place)
             .chain(passages.iter().map(|(place, ..)| *place))
             .collect();
-        let before = if timed.is_empty() { UNSEEN } else { WAITED };
-        let near = begin.saturating_sub(before)..=last;
-        let news =
-            self.neighbours.iter().filter(|(time, place, _)| near.contains(time) && places.contains(place));
-        timed.extend(news.map(|(time, place, one)| (*time, *place, What::Neighbour(*one))));
+        let since_then = if timed.is_empty() {
+            begin.saturating_sub(UNSEEN).min(earliest)
+        } else {
+            begin.saturating_sub(WAITED)
+        };
+        let near = since_then..=last;
+        let news: Vec<_> = self
+            .neighbours
+            .iter()
+            .filter(|(time, place, _)| near.contains(time) && places.contains(place))
+            .copied()
+            .collect();
+        let is_dropped = timed.iter().any(|(.., what)| matches!(what, What::Dropped { .. }));
+        if !is_dropped && is_asking(&news) {
+            self.waiting.truncate(WAITING - 1);
+            self.waiting.push_front((key, last));
+        }
+        timed.extend(news.into_iter().map(|(time, place, one)| (time, place, What::Neighbour(one))));
         timed.sort_by_key(|(time, ..)| *time);
         let timed =
             timed.into_iter().map(|(time, place, what)| Event { place, at: Some(since(begin, time)), what });
@@ -254,6 +292,12 @@ impl Gatherer {
         });
         Packet { begin, flow: first.unwrap_or(flow), headers, events }
     }
+}
+
+/// Whether somebody was asked for, and has not answered.
+fn is_asking(news: &[(u64, usize, Neighbour)]) -> bool {
+    let answers = |target| news.iter().any(|(.., one)| one.target == target && one.mac.is_some());
+    news.iter().any(|(.., one)| one.sent && one.mac.is_none() && !answers(one.target))
 }
 
 fn visits_of(passage: &Passage, ruleset: Option<&Ruleset>) -> Vec<Visit> {
@@ -288,12 +332,53 @@ fn fits(way: &Way, place: usize, sight: &Sight) -> bool {
                 seen.sent && sightings().next().is_some() && !sightings().any(|(other, _)| other == place);
             !begins && !sightings().any(|(other, one)| other == place && same(one))
         }
-        Sight::Rules(passage) => !way.passages.iter().any(|(other, _, one)| {
+        Sight::Rules(passage, _) => !way.passages.iter().any(|(other, _, one)| {
             let is_new =
                 (one.first, one.is_bridge, one.input) != (passage.first, passage.is_bridge, passage.input);
             // What is sent anew from here is another packet.
             *other == place && !is_new && matches!(one.first, Checkpoint::Reached(_))
         }),
         Sight::Dropped { .. } => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nslab_kernel::nftables::Hook;
+
+    use super::*;
+
+    /// UDP from 10.0.0.1 to 10.0.0.77.
+    const PACKET: [u8; 28] =
+        [0x45, 0, 0, 28, 0, 9, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 77, 0, 7, 0, 7, 0, 8, 0, 0];
+    const SECOND: u64 = 1_000_000_000;
+
+    fn next(gatherer: &mut Gatherer) -> Option<Packet> {
+        gatherer.next(None, &[], &mut |_| None)
+    }
+
+    fn dropped() -> Sight {
+        Sight::Dropped { reason: "NEIGH_FAILED".into(), address: None, headers: PACKET.to_vec() }
+    }
+
+    #[test]
+    fn that_the_kernel_gives_up_asking_is_no_packet_of_its_own() {
+        let print = Print::of(&PACKET).unwrap();
+        let key = Key::of(&print);
+        let mut gatherer = Gatherer::default();
+        let ask = Neighbour { link: 2, sent: true, target: "10.0.0.77".parse().unwrap(), mac: None };
+        gatherer.hear(0, SECOND, ask);
+        let first = Checkpoint::Reached(Hook::Output);
+        let headers = PACKET.to_vec();
+        let passage = Passage { print, headers, first, is_bridge: false, input: None, events: Vec::new() };
+        // Rules are read late: it is known only that it was not before.
+        gatherer.take(key, (0, 3 * SECOND), Sight::Rules(Box::new(passage), SECOND), true);
+        let packet = next(&mut gatherer).unwrap();
+        assert!(packet.events.iter().any(|event| matches!(event.what, What::Neighbour(_))), "{packet:?}");
+        gatherer.take(key, (0, 4 * SECOND), dropped(), true);
+        assert!(next(&mut gatherer).is_none());
+        // Once, and not for ever.
+        gatherer.take(key, (0, 5 * SECOND), dropped(), true);
+        assert!(next(&mut gatherer).is_some());
     }
 }

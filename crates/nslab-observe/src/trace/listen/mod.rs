@@ -161,7 +161,7 @@ impl Listener {
         }
         let time = now();
         for passage in ended {
-            self.note(passage, (place, time));
+            self.note(passage, (place, time), self.known);
         }
         self.capture.leave(place)
     }
@@ -245,11 +245,13 @@ impl Listener {
         let (instant, time) = (Instant::now(), now());
         let settled = instant.checked_sub(SETTLED);
         let before = if all { Some(instant + SETTLED) } else { settled };
+        // What is read now and has settled came after this.
+        let since = self.known;
         let mut ended = Vec::new();
         for place in 0..self.spots.len() {
             self.missed |= self.spots[place].read(instant, before, &mut ended);
             for passage in ended.drain(..) {
-                self.note(passage, (place, time));
+                self.note(passage, (place, time), since);
             }
         }
         self.reads.push_back((instant, time));
@@ -274,7 +276,7 @@ impl Listener {
         });
     }
 
-    fn note(&mut self, passage: Passage, (place, time): (usize, u64)) {
+    fn note(&mut self, passage: Passage, (place, time): (usize, u64), since: u64) {
         let chosen = &self.spots[place].interfaces;
         let is_chosen = |link: u32| {
             let mut known = self.capture.interfaces(place).filter(|one| one.index == link);
@@ -283,7 +285,7 @@ impl Listener {
         let is_wanted =
             (chosen.is_empty() || passage.links().any(is_chosen)) && is_taken(&self.filter, &passage.headers);
         let key = Key::of(&passage.print);
-        self.gatherer.take(key, (place, time), Sight::Rules(Box::new(passage)), is_wanted);
+        self.gatherer.take(key, (place, time), Sight::Rules(Box::new(passage), since), is_wanted);
     }
 }
 
