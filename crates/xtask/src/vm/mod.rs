@@ -100,6 +100,10 @@ struct MachineArgs {
 
 /// Under KVM a machine has booted within this time, which is a multiple of what it takes.
 const BOOT: Duration = Duration::from_secs(10);
+/// Under emulation it takes some seconds; but where kernels change their own code while another processor runs it, that sees half
+/// of the change now and then (`int3`, before anything else runs), and the kernel panics.
+const EMULATED_BOOT: Duration = Duration::from_secs(180);
+const ATTEMPTS: usize = 3;
 
 /// The side in the machine.
 pub(crate) fn guest(job: &Path) -> Result<ExitCode, Error> {
@@ -298,6 +302,14 @@ impl Place {
                 return Ok(machine);
             }
             eprintln!("/dev/kvm does not run this kernel, so the processor is emulated");
+        }
+        for _ in 1..ATTEMPTS {
+            let mut machine = Machine::start(&self.directory, kernel, job, self.size, false)?;
+            if machine.boots_within(EMULATED_BOOT) {
+                return Ok(machine);
+            }
+            eprintln!("the emulated machine does not boot, so it is tried again");
+            complain(&machine);
         }
         Machine::start(&self.directory, kernel, job, self.size, false)
     }
