@@ -99,7 +99,8 @@ impl Gatherer {
     /// Takes note of something that was seen in a place at a time.
     pub(super) fn take(&mut self, key: Key, (place, time): (usize, u64), sight: Sight, is_wanted: bool) {
         let found = self.find(key, place, &sight);
-        if found.is_none() && matches!(sight, Sight::Dropped { .. }) && self.was_waiting(key.print, time) {
+        let is_given_up = matches!(&sight, Sight::Dropped { reason, .. } if gives_up(reason));
+        if found.is_none() && is_given_up && self.was_waiting(key.print, time) {
             return;
         }
         let Some(at) = found.or_else(|| self.begin(key, is_wanted)) else { return };
@@ -294,6 +295,11 @@ impl Gatherer {
     }
 }
 
+/// Whether the kernel can mean by a reason that nobody answered: it says nothing of what it hands back to who sent it (`neigh_invalidate`).
+fn gives_up(reason: &str) -> bool {
+    reason.starts_with("NEIGH_") || reason == "NOT_SPECIFIED"
+}
+
 /// Whether somebody was asked for, and has not answered.
 fn is_asking(news: &[(u64, usize, Neighbour)]) -> bool {
     let answers = |target| news.iter().any(|(.., one)| one.target == target && one.mac.is_some());
@@ -357,8 +363,8 @@ mod tests {
         gatherer.next(None, &[], &mut |_| None)
     }
 
-    fn dropped() -> Sight {
-        Sight::Dropped { reason: "NEIGH_FAILED".into(), address: None, headers: PACKET.to_vec() }
+    fn dropped(reason: &str) -> Sight {
+        Sight::Dropped { reason: reason.into(), address: None, headers: PACKET.to_vec() }
     }
 
     #[test]
@@ -375,10 +381,13 @@ mod tests {
         gatherer.take(key, (0, 3 * SECOND), Sight::Rules(Box::new(passage), SECOND), true);
         let packet = next(&mut gatherer).unwrap();
         assert!(packet.events.iter().any(|event| matches!(event.what, What::Neighbour(_))), "{packet:?}");
-        gatherer.take(key, (0, 4 * SECOND), dropped(), true);
+        // Another reason is news.
+        gatherer.take(key, (0, 4 * SECOND), dropped("NETFILTER_DROP"), true);
+        assert!(next(&mut gatherer).is_some());
+        gatherer.take(key, (0, 4 * SECOND), dropped("NEIGH_FAILED"), true);
         assert!(next(&mut gatherer).is_none());
         // Once, and not for ever.
-        gatherer.take(key, (0, 5 * SECOND), dropped(), true);
+        gatherer.take(key, (0, 5 * SECOND), dropped("NEIGH_FAILED"), true);
         assert!(next(&mut gatherer).is_some());
     }
 }
