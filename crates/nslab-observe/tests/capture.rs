@@ -250,7 +250,7 @@ fn very_many_namespaces_are_opened_and_closed_side_by_side() {
         drop(
             all[..10]
                 .iter()
-                .map(|one| open(sources(std::slice::from_ref(one)), &options, 1))
+                .map(|one| open(sources(std::slice::from_ref(one)), &options))
                 .collect::<Vec<_>>(),
         );
         let ten = start.elapsed();

@@ -165,8 +165,7 @@ impl Capture {
     /// Prepares sockets in all of them; nothing is captured before [`Self::start`]. Fails with
     /// [`Error::NoSuchInterface`](crate::Error::NoSuchInterface) if one has not an interface that is wanted.
     pub fn open(sources: Vec<Source>, options: Options) -> Result<Self> {
-        let count = sources.len();
-        let opened = open(sources, &options, count)?;
+        let opened = open(sources, &options)?;
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC).context(|| "create an epoll instance")?;
         let mut capture = Self {
             options,

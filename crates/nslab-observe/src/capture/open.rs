@@ -46,9 +46,9 @@ impl Live {
     }
 }
 
-/// Sets up sockets in namespaces, of which there will be `count` in all. Nothing is captured yet.
-pub fn open(sources: Vec<Source>, options: &Options, count: usize) -> Result<Vec<Opened>> {
-    let sizes = Sizes::new(options, count);
+/// Sets up sockets in namespaces, which share the memory. Nothing is captured yet.
+pub fn open(sources: Vec<Source>, options: &Options) -> Result<Vec<Opened>> {
+    let sizes = Sizes::new(options, sources.len());
     let opened = side_by_side(sources, |source| Opened::new(source, options, &sizes));
     opened.into_iter().collect()
 }
