@@ -43,5 +43,5 @@ pub use error::Unavailable;
 pub use event::{Event, PacketKind, Record, Tag, What};
 pub use filter::{End, Filter, Flow, Hooks};
 pub use names::{Names, Symbol};
+pub use nslab_filter::Tuple;
 pub use points::Tracepoints;
-pub use tuple::Tuple;

@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
+use nslab_filter::Tuple;
 use rustix::process::{Resource, Rlimit};
 use rustix::time::ClockId;
 
 use crate::btf::Types;
 use crate::error::errno;
-use crate::tuple::{self, Choice, Tuple};
+use crate::tuple::{self, Choice};
 use crate::{Event, Filter, Hooks, Names, Unavailable, filter};
 
 /// The programs, as `cargo xtask bpf` builds them.
@@ -135,6 +136,9 @@ impl Tracepoints {
 
     /// From here on packets of IP are not told of that are outside of all these for sure; of more than 16, or with one that is
     /// everything, all packets are.
+    ///
+    /// What is not sure to be outside is told of: what is no IP, has a VLAN tag or a header of a link that is not Ethernet's, IPv6 with
+    /// extension headers, and of fragments without ports those of whatever ports.
     ///
     /// # Errors
     /// If the kernel refuses it.

@@ -2,32 +2,14 @@
 
 use std::net::IpAddr;
 
+use nslab_filter::Tuple;
+
 /// So many tuples are compared in the kernel.
 const MOST: usize = 16;
 /// Version and protocol, source and destination, in words.
 const WORDS: usize = 9;
 /// A tuple of the programs, in words.
 const TUPLE: usize = 2 * WORDS + 4;
-
-/// Packets of IP with these ends, one way; what is not given may be anything.
-///
-/// What is not sure to be outside of all tuples is told of: what is no IP, has a VLAN tag or a header of a link that is not Ethernet's, IPv6
-/// with extension headers, and of fragments without ports those of whatever ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Tuple {
-    /// Of IPv6, or of IPv4.
-    pub ipv6: Option<bool>,
-    /// The protocol of IP.
-    pub protocol: Option<u8>,
-    /// The source: an address, and of how many bits it is.
-    pub source: Option<(IpAddr, u8)>,
-    /// The destination, likewise.
-    pub destination: Option<(IpAddr, u8)>,
-    /// The source's port: from the first to the last.
-    pub source_port: Option<(u16, u16)>,
-    /// The destination's port, likewise.
-    pub destination_port: Option<(u16, u16)>,
-}
 
 /// `struct choice` of the programs.
 pub(crate) type Choice = [u32; 1 + MOST * TUPLE];

@@ -1,7 +1,6 @@
 //! `nslab drops`.
 
 mod benign;
-pub(super) mod early;
 mod host;
 mod json;
 pub(super) mod packet;
@@ -60,7 +59,7 @@ fn prepare(
     let names = FilterNames::new(files, &context, args.lab.as_deref(), &args.targets);
     let filter = args.filter.as_deref().map(|text| capture::parsed(text, WHOLE, &names)).transpose()?;
     if let Some(filter) = &filter {
-        points.choose(&early::tuples(filter.tuples())).map_err(|error| unavailable(&error))?;
+        points.choose(filter.tuples()).map_err(|error| unavailable(&error))?;
     }
     let drops = Drops::new(args, filter, output.json);
     let (place, places) = if let Some(lab) = &args.lab {

@@ -27,7 +27,6 @@ use crate::cli::commands::capture::growth::Coming;
 use crate::cli::commands::capture::names::{self, FilterNames};
 use crate::cli::commands::capture::program::Program;
 use crate::cli::commands::capture::targets::{self, Anchor, Growth, Named, Naming};
-use crate::cli::commands::drops::early;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
@@ -86,7 +85,7 @@ struct Prepared {
     growing: Growing,
     listener: Listener,
     /// Of the packets that matter, for who tells of drops.
-    ends: Vec<nslab_tracepoints::Tuple>,
+    ends: Vec<nslab_filter::Tuple>,
     /// Packets are followed where NAT changes them, which costs all of their protocols.
     through_nat: bool,
 }
@@ -141,7 +140,7 @@ fn prepare(
     let known = members.iter().filter_map(Member::id).collect();
     let coming = Coming::begin(growth, known, naming, listener.capturing(), members.len())?;
     let growing = Growing::new(members, coming);
-    let ends = early::tuples(&wanted.ends());
+    let ends = wanted.ends();
     Ok(Prepared { host, places, growing, listener, ends, through_nat })
 }
 
