@@ -275,9 +275,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_said_is_anything() {
-        for text in
-            ["", "greater 100", "not tcp", "tcp or ether host 02:00:00:00:00:01", "vxlan and host 10.0.0.1"]
-        {
+        for text in [
+            "",
+            "greater 100",
+            "not tcp",
+            "not (not (udp port 7))",
+            "tcp or ether host 02:00:00:00:00:01",
+            "vxlan and host 10.0.0.1",
+        ] {
             assert!(tuples(text).iter().all(Tuple::is_any) && tuples(text).len() == 1, "{text}");
         }
         let many = (0..80).map(|port| format!("port {port}")).collect::<Vec<_>>().join(" or ");

@@ -1,6 +1,7 @@
 //! `nslab drops`.
 
 mod ending;
+mod filters;
 mod live;
 mod table;
 
