@@ -82,6 +82,6 @@ impl DropSource for Drops {
     }
 
     fn function(&mut self, address: u64) -> Option<String> {
-        Some(self.points.names().symbol(address)?.name.to_string())
+        Some(self.points.symbol(address)?.name.to_string())
     }
 }

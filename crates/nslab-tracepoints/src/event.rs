@@ -66,7 +66,7 @@ pub enum What {
     Dropped {
         /// Why, as this kernel numbers reasons ([`Names::reason`](crate::Names::reason)); none before Linux 5.17.
         reason: Option<u32>,
-        /// Where in the kernel's code ([`Names::symbol`](crate::Names::symbol)).
+        /// Where in the kernel's code ([`Tracepoints::symbol`](crate::Tracepoints::symbol)).
         location: u64,
     },
     /// An interface got it.

@@ -37,11 +37,13 @@ mod event;
 mod filter;
 mod names;
 mod points;
+mod symbols;
 mod tuple;
 
 pub use error::Unavailable;
 pub use event::{Event, PacketKind, Record, Tag, What};
 pub use filter::{End, Filter, Flow, Hooks};
-pub use names::{Names, Symbol};
+pub use names::Names;
 pub use nslab_filter::Tuple;
 pub use points::Tracepoints;
+pub use symbols::Symbol;

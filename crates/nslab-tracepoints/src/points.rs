@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
-use aya::programs::BtfTracePoint;
+use aya::programs::{BtfTracePoint, RawTracePoint};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use nslab_filter::Tuple;
 use rustix::process::{Resource, Rlimit};
@@ -12,13 +12,16 @@ use rustix::time::ClockId;
 
 use crate::btf::Types;
 use crate::error::errno;
+use crate::symbols::Symbols;
 use crate::tuple::{self, Choice};
-use crate::{Event, Filter, Hooks, Names, Unavailable, filter};
+use crate::{Event, Filter, Hooks, Names, Symbol, Unavailable, filter};
 
 /// The programs, as `cargo xtask bpf` builds them.
 static PROGRAMS: &[u8] = aya::include_bytes_aligned!("bpf/tracepoints.bpf.o");
 /// Where the kernel tells its types.
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
+/// The one that is not put at a tracepoint.
+const NAMER: &str = "name";
 /// So many namespaces may come beside those that are given.
 const ROOM: u32 = 1024;
 /// So many can be told apart. Each takes some 64 bytes of the kernel's memory.
@@ -33,6 +36,9 @@ pub struct Tracepoints {
     lost: PerCpuArray<MapData, u64>,
     choice: Array<MapData, Choice>,
     names: Names,
+    symbols: Symbols,
+    /// The kernel can be asked for one.
+    asks: bool,
     /// Holds programs and what ties them to their tracepoints.
     programs: Ebpf,
 }
@@ -83,7 +89,11 @@ impl Tracepoints {
         let namespaces = HashMap::try_from(map(&mut loaded, "namespaces")?).map_err(refused)?;
         let lost = PerCpuArray::try_from(map(&mut loaded, "lost")?).map_err(refused)?;
         let choice = Array::try_from(map(&mut loaded, "choice")?).map_err(refused)?;
-        let mut points = Self { ring, namespaces, room, lost, choice, names, programs: loaded };
+        let symbols = Symbols::new(Array::try_from(map(&mut loaded, "text")?).map_err(refused)?);
+        // Refused before Linux 5.13, which does not matter.
+        let asks = namer(&mut loaded).is_some_and(|program| program.load().is_ok());
+        let mut points =
+            Self { ring, namespaces, room, lost, choice, names, symbols, asks, programs: loaded };
         for &namespace in given {
             points.watch(namespace)?;
         }
@@ -152,9 +162,16 @@ impl Tracepoints {
         let _ = self.namespaces.remove(&namespace);
     }
 
-    /// What the kernel calls reasons and places in its code.
+    /// What the kernel calls reasons.
     pub fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// The function in which an address is, which is one that is returned to; none if the kernel does not say. Each is asked for
+    /// once. Before Linux 5.13 the first takes some 300 ms, and says nothing under `kernel.kptr_restrict`.
+    pub fn symbol(&self, address: u64) -> Option<Symbol> {
+        let program = self.programs.program(NAMER).filter(|_| self.asks);
+        self.symbols.find(program.and_then(|program| program.try_into().ok()), address)
     }
 }
 
@@ -169,6 +186,11 @@ impl AsFd for Tracepoints {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.ring.as_fd()
     }
+}
+
+/// The program that names places in the kernel's code.
+fn namer(programs: &mut Ebpf) -> Option<&mut RawTracePoint> {
+    programs.program_mut(NAMER)?.try_into().ok()
 }
 
 /// A tracepoint's programs, by how many arguments it has.

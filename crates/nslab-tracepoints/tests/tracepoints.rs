@@ -95,7 +95,7 @@ fn a_drop_is_told_with_everything() {
     } else {
         nslab_testing::kernel_is_older("5.17, which tells reasons");
     }
-    assert!(points.names().symbol(location).unwrap().name.contains("udp"), "{event:?}");
+    assert!(points.symbol(location).unwrap().name.contains("udp"), "{event:?}");
     assert_eq!((event.namespace, event.link, event.link_name), (Some(number), Some(1), Some("lo")));
     assert_eq!((event.came_by, event.protocol, event.hardware), (Some(1), 0x0800, Some(772)));
     assert_eq!((event.packet_type, event.network, event.has_link_header), (PacketKind::Host, Some(14), true));
@@ -105,6 +105,51 @@ fn a_drop_is_told_with_everything() {
     let time = Duration::from_nanos(event.time);
     assert!((before..after + 2 * slack).contains(&(time + slack)), "{before:?} {time:?} {after:?}");
     assert_eq!(points.lost(), 0);
+}
+
+/// Functions with their addresses and modules, as `/proc/kallsyms` has them: the first name of each address.
+fn functions() -> Vec<(u64, String, Option<String>)> {
+    let text = std::fs::read_to_string("/proc/kallsyms").unwrap();
+    let mut all: Vec<(u64, String, Option<String>)> = Vec::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(address), Some(kind), Some(name)) = (words.next(), words.next(), words.next()) else {
+            continue;
+        };
+        let address = u64::from_str_radix(address, 16).unwrap();
+        let module = words.next().map(|one| one.trim_matches(['[', ']']).to_owned());
+        // What the kernel makes while it runs comes and goes.
+        let is_made = module.as_ref().is_some_and(|one| one == "bpf" || one.starts_with("__builtin__"));
+        if matches!(kind, "t" | "T") && address != 0 && !is_made {
+            all.push((address, name.to_owned(), module));
+        }
+    }
+    all.sort_by_key(|one| one.0);
+    all.dedup_by_key(|one| one.0);
+    all
+}
+
+#[test]
+fn functions_are_called_what_the_kernels_list_calls_them() {
+    let Some((_, number)) = namespace() else { return };
+    let Some(points) = open(&only(number)) else { return };
+    let all = functions();
+    // Some of all parts, and of those that packets pass.
+    let (net, other): (Vec<_>, Vec<_>) = all
+        .iter()
+        .partition(|one| ["ip", "tcp", "udp", "nf_", "br_"].iter().any(|word| one.1.starts_with(word)));
+    let of_modules = all.iter().filter(|one| one.2.is_some()).step_by(97);
+    let some = net.into_iter().step_by(43).chain(other.into_iter().step_by(4999)).chain(of_modules);
+    let mut count = 0;
+    for (address, name, module) in some {
+        // Behind the first byte, as if a call of one byte stood there: that is in the function however short it is.
+        let symbol = points.symbol(address + 1).unwrap();
+        assert_eq!((&*symbol.name, symbol.module.as_deref(), symbol.offset), (&**name, module.as_deref(), 1));
+        assert_eq!(points.symbol(address + 1), Some(symbol));
+        count += 1;
+    }
+    assert!(count > 30, "{count} of {}", all.len());
+    assert_eq!((points.symbol(0), points.symbol(1), points.symbol(4096)), (None, None, None));
 }
 
 #[test]

@@ -114,6 +114,7 @@ static __u64 (*bpf_ktime_get_ns)(void) = (void *)5;
 static long (*bpf_probe_read_kernel)(void *to, __u32 size, const void *from) = (void *)113;
 static void *(*bpf_ringbuf_reserve)(void *ring, __u64 size, __u64 flags) = (void *)131;
 static void (*bpf_ringbuf_submit)(void *record, __u64 flags) = (void *)132;
+static long (*bpf_snprintf)(char *to, __u32 size, const char *format, __u64 *data, __u32 length) = (void *)165;
 
 /* include/uapi/linux/bpf.h */
 #define BPF_MAP_TYPE_HASH 1

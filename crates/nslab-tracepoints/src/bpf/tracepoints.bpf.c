@@ -422,4 +422,32 @@ int consumed_two(__u64 *arguments)
 	return 0;
 }
 
+/* What the kernel calls a place in its code. A name has at most KSYM_NAME_LEN bytes (512, linux/kallsyms.h). */
+struct text {
+	char bytes[640];
+};
+
+struct {
+	MAP_UINT(type, BPF_MAP_TYPE_ARRAY);
+	MAP_UINT(max_entries, 1);
+	MAP_TYPE(key, __u32);
+	MAP_TYPE(value, struct text);
+} text SEC(".maps");
+
+/* Of an address that is returned to: `function+0x10/0x20 [module]` (Documentation/core-api/printk-formats.rst). */
+static const char of_return[] SEC(".rodata") = "%pB";
+
+/* Run on demand (BPF_PROG_TEST_RUN), never put anywhere. The helper came with Linux 5.13. */
+SEC("raw_tp")
+int name(__u64 *arguments)
+{
+	__u32 zero = 0;
+	__u64 address = arguments[0];
+	struct text *to = bpf_map_lookup_elem(&text, &zero);
+
+	if (!to)
+		return -1;
+	return bpf_snprintf(to->bytes, sizeof(to->bytes), of_return, &address, sizeof(address));
+}
+
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -117,7 +117,7 @@ pub(in crate::cli::commands) struct Folded {
 }
 
 /// Adds a drop's line.
-pub(super) fn drop(told: &Told<'_>, decoded: Option<&Decoded<'_>>, text: &mut String) {
+pub(super) fn drop(told: &Told, decoded: Option<&Decoded<'_>>, text: &mut String) {
     let cause = told.cause.as_ref().map(|cause| {
         let host::Cause { code, object } = cause.clone();
         let text = object.as_ref().map(|object| object.text.clone());
@@ -129,10 +129,10 @@ pub(super) fn drop(told: &Told<'_>, decoded: Option<&Decoded<'_>>, text: &mut St
         namespace: told.namespace.clone(),
         interface: told.link.clone(),
         reason: told.reason.clone(),
-        location: told.location.map(|one| Location {
-            function: one.name.to_owned(),
+        location: told.location.as_ref().map(|one| Location {
+            function: one.name.to_string(),
             offset: one.offset,
-            module: one.module.map(str::to_owned),
+            module: one.module.as_deref().map(str::to_owned),
         }),
         cause,
         benign: told.benign.map(Benign::name),

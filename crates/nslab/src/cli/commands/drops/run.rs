@@ -118,7 +118,7 @@ impl Running<'_> {
             while let Some(record) = self.queue.pop_front() {
                 // In the end it is looked at once more, and then what is known has to do.
                 let may_renew = !self.is_last;
-                match self.drops.take(&record, (host, &mut causes), self.points.names(), may_renew) {
+                match self.drops.take(&record, (host, &mut causes), &self.points, may_renew) {
                     Next::Done => {}
                     Next::Enough => {
                         self.write();

@@ -26,7 +26,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn add(&mut self, told: &Told<'_>) {
+    pub(super) fn add(&mut self, told: &Told) {
         if let Some(kind) = told.benign {
             *self.benign.entry(kind).or_default() += 1;
             return;

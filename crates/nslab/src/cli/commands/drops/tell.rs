@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nslab_decode::{Decoded, Style};
 use nslab_filter::Filter;
-use nslab_tracepoints::{Event, Names, Record, Symbol, What};
+use nslab_tracepoints::{Event, Record, Symbol, Tracepoints, What};
 
 use super::benign::Benign;
 use super::host::{Asked, Cause, Causes, Host};
@@ -21,12 +21,12 @@ const BARREN: Duration = Duration::from_secs(2);
 const MOST_BARREN: usize = 10_000;
 
 /// A drop with all that is said of it.
-pub(super) struct Told<'a> {
+pub(super) struct Told {
     pub(super) time: u64,
     pub(super) namespace: String,
     pub(super) link: Option<String>,
     pub(super) reason: Option<String>,
-    pub(super) location: Option<Symbol<'a>>,
+    pub(super) location: Option<Symbol>,
     pub(super) benign: Option<Benign>,
     pub(super) cause: Option<Cause>,
     pub(super) length: usize,
@@ -88,7 +88,7 @@ impl<'a> Drops<'a> {
         &mut self,
         record: &Record,
         (host, causes): (&Host, &mut Causes<'_>),
-        names: &Names,
+        points: &Tracepoints,
         may_renew: bool,
     ) -> Next {
         let event = record.event();
@@ -110,9 +110,9 @@ impl<'a> Drops<'a> {
             return Next::Done;
         }
         let decoded = view.decoded();
-        let reason = reason.map(|reason| names.reason(reason).into_owned());
-        let location = names.symbol(location);
-        let function = location.map_or("", |one| one.name);
+        let reason = reason.map(|reason| points.names().reason(reason).into_owned());
+        let location = points.symbol(location);
+        let function: &str = location.as_ref().map_or("", |one| &one.name);
         let benign = Benign::of(&event, decoded.as_ref(), reason.as_deref(), function);
         let mut cause = None;
         if benign.is_none() {
@@ -158,7 +158,7 @@ impl<'a> Drops<'a> {
     }
 
     /// Two lines: the packet, and what became of it.
-    fn tell(&mut self, told: &Told<'_>, event: &Event<'_>, decoded: Option<&Decoded<'_>>) {
+    fn tell(&mut self, told: &Told, event: &Event<'_>, decoded: Option<&Decoded<'_>>) {
         let text = &mut self.text;
         self.teller.time(told.time, text);
         text.push_str(&told.namespace);
@@ -170,10 +170,10 @@ impl<'a> Drops<'a> {
         self.teller.packet(decoded, (event.protocol, length), text);
         text.push_str("\n    ");
         text.push_str(told.reason.as_deref().unwrap_or("dropped"));
-        if let Some(location) = told.location {
+        if let Some(location) = &told.location {
             // Writing to a String cannot fail, here and below.
             let _ = write!(text, " at {}", location.name);
-            if let Some(module) = location.module {
+            if let Some(module) = &location.module {
                 let _ = write!(text, " [{module}]");
             }
         }
