@@ -1,9 +1,26 @@
-//! Frames in a block of the ring (`include/uapi/linux/if_packet.h`).
+//! Frames in the ring (`include/uapi/linux/if_packet.h`).
 
 use crate::link::IfIndex;
 
-/// The bytes of `struct tpacket3_hdr`, after which a `struct sockaddr_ll` comes.
-const HEADER_LEN: usize = 48;
+/// What stands before a frame, after which a `struct sockaddr_ll` comes: how many bytes it has, and where in them things are.
+struct Header {
+    length: usize,
+    time: usize,
+    captured: usize,
+    original: usize,
+    status: usize,
+    places: usize,
+    tag: usize,
+}
+
+/// `struct tpacket3_hdr`, in blocks.
+const IN_BLOCK: Header =
+    Header { length: 48, time: 4, captured: 12, original: 16, status: 20, places: 24, tag: 32 };
+/// `struct tpacket2_hdr`, of a frame that has a place of its own. Its tag has two bytes less between number and type.
+const ALONE: Header =
+    Header { length: 32, time: 16, captured: 8, original: 4, status: 0, places: 12, tag: 24 };
+/// A `struct sockaddr_ll`.
+const ADDRESS_LEN: usize = 20;
 /// `TP_STATUS_CSUMNOTREADY`, `TP_STATUS_VLAN_VALID`, `TP_STATUS_VLAN_TPID_VALID`.
 const CHECKSUM_NOT_READY: u32 = 1 << 3;
 const VLAN_VALID: u32 = 1 << 4;
@@ -74,20 +91,25 @@ pub struct Frame<'a> {
     pub sender: &'a [u8],
 }
 
-/// The frame whose header is at `offset` of a block's bytes; none if that is no frame.
+/// The frame whose header is at `offset` of what was handed over; none if that is no frame. A block has its own header first, so
+/// what stands at its beginning is a frame alone.
 pub fn frame_at(block: &[u8], offset: usize) -> Option<Frame<'_>> {
-    let header = block.get(offset..)?.first_chunk::<{ HEADER_LEN + 20 }>()?;
-    let short = |at: usize| u16::from_ne_bytes([header[at], header[at + 1]]);
-    let (seconds, nanoseconds) = (word(header, 4)?, word(header, 8)?);
-    let (captured, length, status) = (word(header, 12)? as usize, word(header, 16)?, word(header, 20)?);
-    let (mac, net) = (usize::from(short(24)), usize::from(short(26)));
-    let bytes = block.get(offset + mac..)?.get(..captured)?;
-    let address = &header[HEADER_LEN..];
+    let header = block.get(offset..)?;
+    let (at, type_at) = if offset == 0 { (&ALONE, ALONE.tag + 2) } else { (&IN_BLOCK, IN_BLOCK.tag + 4) };
+    let (seconds, nanoseconds) = (word(header, at.time)?, word(header, at.time + 4)?);
+    let (captured, length) = (word(header, at.captured)? as usize, word(header, at.original)?);
+    let status = word(header, at.status)?;
+    let (mac, net) = (usize::from(short(header, at.places)?), usize::from(short(header, at.places + 2)?));
+    let bytes = header.get(mac..)?.get(..captured)?;
+    let address = header.get(at.length..)?.first_chunk::<ADDRESS_LEN>()?;
     let halen = usize::from(address[11]).min(8);
-    let vlan = (status & VLAN_VALID != 0).then(|| Vlan {
-        protocol: if status & VLAN_TPID_VALID != 0 { short(36) } else { ETH_P_8021Q },
-        control: short(32),
-    });
+    let has_type = status & VLAN_TPID_VALID != 0;
+    let tag = || {
+        Some(Vlan {
+            protocol: if has_type { short(header, type_at)? } else { ETH_P_8021Q },
+            control: short(header, at.tag)?,
+        })
+    };
     Some(Frame {
         time: u64::from(seconds) * 1_000_000_000 + u64::from(nanoseconds),
         length,
@@ -97,13 +119,13 @@ pub fn frame_at(block: &[u8], offset: usize) -> Option<Frame<'_>> {
         kind: PacketKind::from_kernel(address[10]),
         hardware: u16::from_ne_bytes([address[8], address[9]]),
         protocol: u16::from_be_bytes([address[2], address[3]]),
-        vlan,
+        vlan: (status & VLAN_VALID != 0).then(tag).flatten(),
         checksum_pending: status & CHECKSUM_NOT_READY != 0,
         sender: &address[12..12 + halen],
     })
 }
 
-/// The frames of a block: where each is in the block's bytes, for [`frame_at`], and its time.
+/// The frames of a block: where each is in what was handed over, for [`frame_at`], and its time.
 #[derive(Debug, Clone)]
 pub struct Frames<'a> {
     block: &'a [u8],
@@ -117,6 +139,11 @@ impl<'a> Frames<'a> {
         let left = word(block, 12).unwrap_or(0);
         Self { block, next: word(block, 16).unwrap_or(0) as usize, left }
     }
+
+    /// One that was handed over alone.
+    pub fn alone(frame: &'a [u8]) -> Self {
+        Self { block: frame, next: 0, left: 1 }
+    }
 }
 
 impl Iterator for Frames<'_> {
@@ -125,16 +152,27 @@ impl Iterator for Frames<'_> {
 
     fn next(&mut self) -> Option<(usize, u64)> {
         self.left = self.left.checked_sub(1)?;
-        let at = self.next;
-        let header = self.block.get(at..)?;
-        let time = u64::from(word(header, 4)?) * 1_000_000_000 + u64::from(word(header, 8)?);
+        let place = self.next;
+        let header = self.block.get(place..)?;
+        let at = if place == 0 { &ALONE } else { &IN_BLOCK };
+        let time = u64::from(word(header, at.time)?) * 1_000_000_000 + u64::from(word(header, at.time + 4)?);
         match word(header, 0)? {
             // The last one's.
             0 => self.left = 0,
             step => self.next += step as usize,
         }
-        Some((at, time))
+        Some((place, time))
     }
+}
+
+/// What a block holds, without the rest of its room (`blk_len` in `struct tpacket_hdr_v1`).
+pub(super) fn filled(block: &[u8]) -> &[u8] {
+    let length = word(block, 20).map_or(block.len(), |length| length as usize);
+    &block[..length.min(block.len())]
+}
+
+fn short(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
@@ -163,7 +201,7 @@ mod tests {
             }
             block.extend(0_u32.to_ne_bytes());
             block.extend(42_u32.to_ne_bytes());
-            block.resize(start + HEADER_LEN, 0);
+            block.resize(start + IN_BLOCK.length, 0);
             block.extend(17_u16.to_ne_bytes());
             block.extend(0x0800_u16.to_be_bytes());
             block.extend(9_u32.to_ne_bytes());

@@ -1,8 +1,8 @@
 //! Packets as they pass the interfaces of a namespace (packet(7)).
 //!
 //! A [`PacketSocket`] sees every frame of every interface of one namespace, in both directions, through a ring of memory
-//! that it shares with the kernel (`TPACKET_V3`, `networking/packet_mmap.rst`): the kernel fills block after block, the
-//! program reads a [`Block`] while it holds it and gives it back. What finds no free block is lost and counted.
+//! that it shares with the kernel (`networking/packet_mmap.rst`): the kernel fills block after block, or hands over each frame alone
+//! ([`Delivery`]), the program reads a [`Block`] while it holds it and gives it back. What finds no free one is lost and counted.
 
 mod frame;
 mod ring;
@@ -10,7 +10,7 @@ mod select;
 mod socket;
 
 pub use frame::{Frame, Frames, PacketKind, Vlan, frame_at};
-pub use ring::{Block, RingSize};
+pub use ring::{Block, Delivery, RingSize};
 pub use select::{Wanted, program};
 pub use socket::{Counts, PacketSocket};
 

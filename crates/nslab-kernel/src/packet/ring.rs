@@ -12,10 +12,33 @@ use crate::error::{Context, Result};
 /// `TP_STATUS_KERNEL` and `TP_STATUS_USER`: whose a block is.
 const STATUS_KERNEL: u32 = 0;
 const STATUS_USER: u32 = 1;
-/// Where a block says whose it is (`block_status` in `struct tpacket_block_desc`).
+/// Where a block says whose it is (`block_status` in `struct tpacket_block_desc`); a frame of its own does at its beginning
+/// (`tp_status` in `struct tpacket2_hdr`).
 const STATUS_AT: usize = 8;
 /// What the kernel works out from it how many frames there are; frames of any length fit.
 const FRAME: u32 = 2048;
+/// What stands before a frame's bytes where each has its own place: `TPACKET2_HDRLEN`, and as much as a link-layer header takes,
+/// each rounded up to [`ALIGNMENT`] (`tpacket_rcv`, `net/packet/af_packet.c`).
+const BEFORE: u32 = 80;
+/// `TPACKET_ALIGNMENT`.
+const ALIGNMENT: u32 = 16;
+
+/// How frames are handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Many in a block (`TPACKET_V3`): for very many. The kernel gives a block that is not full after so long, whole milliseconds,
+    /// at least one. Each ring has a timer of that period, also where nothing passes; since Linux 6.18 one of high resolution, and
+    /// a few hundred of those a second are felt by all traffic of a machine.
+    Blocks {
+        /// After how long.
+        patience: Duration,
+    },
+    /// Each at once, in a place of its own (`TPACKET_V2`): for few that are waited for. There is no timer.
+    Frames {
+        /// At most so many bytes of each; below 2³¹.
+        length: u32,
+    },
+}
 
 /// How large a ring is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,20 +47,37 @@ pub struct RingSize {
     pub block: u32,
     /// How many blocks.
     pub blocks: u32,
-    /// After how long the kernel gives a block that is not full; whole milliseconds, at least one.
-    pub patience: Duration,
+    /// What is handed over at a time.
+    pub delivery: Delivery,
 }
 
 impl RingSize {
-    /// `struct tpacket_req3`.
+    /// `struct tpacket_req3`, or `struct tpacket_req`, of which that is a longer form.
     pub(super) fn request(self) -> [u32; 7] {
-        let patience = u32::try_from(self.patience.as_millis()).unwrap_or(u32::MAX).max(1);
-        let frames = (self.block / FRAME).saturating_mul(self.blocks);
-        [self.block, self.blocks, FRAME, frames, patience, 0, 0]
+        let frame = self.frame();
+        let frames = (self.block / frame).saturating_mul(self.blocks);
+        match self.delivery {
+            Delivery::Blocks { patience } => {
+                let patience = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX).max(1);
+                [self.block, self.blocks, frame, frames, patience, 0, 0]
+            }
+            Delivery::Frames { .. } => [self.block, self.blocks, frame, frames, 0, 0, 0],
+        }
+    }
+
+    /// The bytes that a frame takes.
+    fn frame(self) -> u32 {
+        match self.delivery {
+            Delivery::Blocks { .. } => FRAME,
+            Delivery::Frames { length } => {
+                let wanted = length.saturating_add(BEFORE).min(self.block);
+                wanted.checked_next_multiple_of(ALIGNMENT).map_or(self.block, |frame| frame.min(self.block))
+            }
+        }
     }
 }
 
-/// A block that is the program's until it is [given back](super::PacketSocket::give_back).
+/// What is handed over at a time, a block or a frame, and the program's until it is [given back](super::PacketSocket::give_back).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Block(usize);
 
@@ -45,8 +85,15 @@ pub struct Block(usize);
 #[derive(Debug)]
 pub(super) struct Ring {
     start: NonNull<u8>,
+    /// The bytes of all of it.
+    length: usize,
+    /// The bytes of a block.
     block: usize,
-    /// For each block, whether the program holds it.
+    /// What is handed over at a time: so many of a block, and how many bytes each has.
+    in_block: usize,
+    unit: usize,
+    status_at: usize,
+    /// For each, whether the program holds it.
     held: Box<[bool]>,
     /// The one that the kernel gives next.
     next: usize,
@@ -59,27 +106,41 @@ impl Ring {
     /// Maps the ring of a socket that has one of this size.
     pub(super) fn map(socket: BorrowedFd<'_>, size: RingSize) -> Result<Self> {
         let (block, blocks) = (size.block as usize, size.blocks as usize);
+        let (unit, status_at) = match size.delivery {
+            Delivery::Blocks { .. } => (block, STATUS_AT),
+            Delivery::Frames { .. } => (size.frame() as usize, 0),
+        };
+        let in_block = block / unit.max(1);
+        let length = block * blocks;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: the kernel chooses a place where nothing is; the memory is used through this value only, until it is
         // unmapped when this is dropped.
         let start = unsafe {
-            rustix::mm::mmap(std::ptr::null_mut(), block * blocks, protection, MapFlags::SHARED, socket, 0)
+            rustix::mm::mmap(std::ptr::null_mut(), length, protection, MapFlags::SHARED, socket, 0)
         }
         .context(|| "map a packet ring")?;
         // SAFETY: a mapping at a place that the kernel chooses is never at zero.
         let start = unsafe { NonNull::new_unchecked(start.cast()) };
-        Ok(Self { start, block, held: vec![false; blocks].into(), next: 0 })
+        let held = vec![false; blocks * in_block].into();
+        Ok(Self { start, length, block, in_block, unit, status_at, held, next: 0 })
     }
 
     pub(super) fn blocks(&self) -> usize {
         self.held.len()
     }
 
-    /// Whose a block is.
-    fn status(&self, number: usize) -> &AtomicU32 {
+    /// Where one begins, in bytes.
+    fn place(&self, number: usize) -> usize {
         assert!(number < self.held.len(), "there is such a block");
-        // SAFETY: the place is within the mapping and aligned to four bytes; kernel and program both use it as an atomic.
-        unsafe { AtomicU32::from_ptr(self.start.as_ptr().add(number * self.block + STATUS_AT).cast()) }
+        number / self.in_block * self.block + number % self.in_block * self.unit
+    }
+
+    /// Whose one is.
+    fn status(&self, number: usize) -> &AtomicU32 {
+        let place = self.place(number) + self.status_at;
+        // SAFETY: the place is within the mapping, as each of them is, and aligned to four bytes, as blocks and frames are;
+        // kernel and program both use it as an atomic.
+        unsafe { AtomicU32::from_ptr(self.start.as_ptr().add(place).cast()) }
     }
 
     /// Whether there is a block to take.
@@ -103,7 +164,7 @@ impl Ring {
         assert!(self.held[block.0], "a block of this ring, which is held");
         // SAFETY: the block is within the mapping. The kernel gave it, as `take` saw, and does not touch it again before
         // `give_back`, which needs `&mut self` and so ends this borrow.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(block.0 * self.block), self.block) }
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(self.place(block.0)), self.unit) }
     }
 
     /// Gives a block back to the kernel.
@@ -117,6 +178,6 @@ impl Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: the mapping is this value's own, and nothing borrows from it any more. It cannot fail with these arguments.
-        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.block * self.held.len()) };
+        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.length) };
     }
 }

@@ -5,14 +5,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-use super::ring::{Block, Ring, RingSize};
+use super::frame::{Frames, filled};
+use super::ring::{Block, Delivery, Ring, RingSize};
 use super::{ETH_P_ALL, Instruction};
 use crate::error::{Context, Result};
 
-/// `PACKET_RX_RING`, `PACKET_STATISTICS`, `PACKET_VERSION` and `TPACKET_V3` (`include/uapi/linux/if_packet.h`).
+/// `PACKET_RX_RING`, `PACKET_STATISTICS`, `PACKET_VERSION`, `TPACKET_V2` and `TPACKET_V3` (`include/uapi/linux/if_packet.h`).
 const PACKET_RX_RING: libc::c_int = 5;
 const PACKET_STATISTICS: libc::c_int = 6;
 const PACKET_VERSION: libc::c_int = 10;
+const TPACKET_V2: libc::c_int = 1;
 const TPACKET_V3: libc::c_int = 2;
 
 /// What became of the frames that the filter took, since this was last asked (`struct tpacket_stats_v3`).
@@ -22,7 +24,7 @@ pub struct Counts {
     pub seen: u32,
     /// How many were lost, as no block was free.
     pub lost: u32,
-    /// How often the kernel ran out of blocks.
+    /// How often the kernel ran out of blocks; 0 where frames are handed over one by one.
     pub full: u32,
 }
 
@@ -31,6 +33,7 @@ pub struct Counts {
 pub struct PacketSocket {
     // Unmapped before the socket is closed, as the kernel frees the memory with the later of both.
     ring: Ring,
+    delivery: Delivery,
     fd: OwnedFd,
 }
 
@@ -43,12 +46,15 @@ impl PacketSocket {
         // Without a protocol nothing comes until it is bound.
         let fd = rustix::net::socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)
             .context(|| "open a packet socket")?;
-        set(fd.as_fd(), (libc::SOL_PACKET, PACKET_VERSION), &TPACKET_V3)
-            .context(|| "set up a packet socket")?;
+        let version = match size.delivery {
+            Delivery::Blocks { .. } => TPACKET_V3,
+            Delivery::Frames { .. } => TPACKET_V2,
+        };
+        set(fd.as_fd(), (libc::SOL_PACKET, PACKET_VERSION), &version).context(|| "set up a packet socket")?;
         set(fd.as_fd(), (libc::SOL_PACKET, PACKET_RX_RING), &size.request())
             .context(|| "set up a packet ring")?;
         let ring = Ring::map(fd.as_fd(), size)?;
-        Ok(Self { ring, fd })
+        Ok(Self { ring, delivery: size.delivery, fd })
     }
 
     /// Sets what it is to give (`SO_ATTACH_FILTER`): frames for which the program gives a number of bytes, and so many of
@@ -97,12 +103,36 @@ impl PacketSocket {
         self.ring.take()
     }
 
-    /// What is in a block of this socket, for [`Frames`](super::Frames).
+    /// The frames of a block of this socket.
+    ///
+    /// # Panics
+    /// If it is another socket's.
+    pub fn frames(&self, block: &Block) -> Frames<'_> {
+        let bytes = self.ring.bytes(block);
+        match self.delivery {
+            Delivery::Blocks { .. } => Frames::of(bytes),
+            Delivery::Frames { .. } => Frames::alone(bytes),
+        }
+    }
+
+    /// What is in a block of this socket, for [`frame_at`](super::frame_at).
     ///
     /// # Panics
     /// If it is another socket's.
     pub fn bytes(&self, block: &Block) -> &[u8] {
         self.ring.bytes(block)
+    }
+
+    /// The same without what is not filled, for keeping a copy.
+    ///
+    /// # Panics
+    /// If it is another socket's.
+    pub fn filled(&self, block: &Block) -> &[u8] {
+        let bytes = self.ring.bytes(block);
+        match self.delivery {
+            Delivery::Blocks { .. } => filled(bytes),
+            Delivery::Frames { .. } => bytes,
+        }
     }
 
     /// Gives a block of this socket back, to be filled again.

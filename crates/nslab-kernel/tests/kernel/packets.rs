@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nslab_kernel::link::{DelLink, LinkEvent, LinkMonitor, SetLink};
 use nslab_kernel::packet::{
-    Counts, Frames, HARDWARE_LOOPBACK, Instruction, PacketKind, PacketSocket, RingSize, Wanted, frame_at,
+    Counts, Delivery, HARDWARE_LOOPBACK, Instruction, PacketKind, PacketSocket, RingSize, Wanted, frame_at,
     program,
 };
 use nslab_testing::privileged;
@@ -14,7 +14,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::support::{Lab, name};
 
-const SIZE: RingSize = RingSize { block: 1 << 17, blocks: 4, patience: Duration::from_millis(4) };
+const SIZE: RingSize =
+    RingSize { block: 1 << 17, blocks: 4, delivery: Delivery::Blocks { patience: Duration::from_millis(4) } };
+/// Three frames in a block, with some bytes to spare, twice.
+const ALONE: RingSize = RingSize { block: 4096, blocks: 2, delivery: Delivery::Frames { length: 1200 } };
 const WHOLE: Wanted<'_> = Wanted { interfaces: None, filter: &[], length: 262_144 };
 
 /// A namespace whose loopback interface is up, and a socket that sends to itself there.
@@ -27,7 +30,11 @@ fn lab() -> (Lab, UdpSocket) {
 }
 
 fn open(lab: &Lab, wanted: &Wanted<'_>) -> PacketSocket {
-    let socket = lab.namespace.run(|| PacketSocket::open(SIZE)).unwrap().unwrap();
+    open_with(lab, wanted, SIZE)
+}
+
+fn open_with(lab: &Lab, wanted: &Wanted<'_>, size: RingSize) -> PacketSocket {
+    let socket = lab.namespace.run(|| PacketSocket::open(size)).unwrap().unwrap();
     socket.filter(&program(wanted).unwrap()).unwrap();
     socket.start().unwrap();
     socket
@@ -41,9 +48,15 @@ fn wait(socket: &impl AsFd) {
 
 #[test]
 fn what_passes_loopback_is_given_once() {
+    for size in [SIZE, ALONE] {
+        given_once(size);
+    }
+}
+
+fn given_once(size: RingSize) {
     privileged(|| {
         let (lab, udp) = lab();
-        let mut socket = open(&lab, &WHOLE);
+        let mut socket = open_with(&lab, &WHOLE, size);
         let before = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
         for number in 0..3_u8 {
             udp.send(&[b'a' + number; 100]).unwrap();
@@ -52,8 +65,7 @@ fn what_passes_loopback_is_given_once() {
         while found.len() < 3 {
             wait(&socket);
             let block = socket.take().unwrap();
-            assert!(socket.take().is_none_or(|other| other != block));
-            for (place, time) in Frames::of(socket.bytes(&block)) {
+            for (place, time) in socket.frames(&block) {
                 let frame = frame_at(socket.bytes(&block), place).unwrap();
                 assert_eq!(
                     (frame.time, frame.kind, frame.hardware),
@@ -93,17 +105,51 @@ fn frames_are_cut_and_chosen_by_the_kernel() {
         }
         wait(&sevens);
         let block = sevens.take().unwrap();
-        let frames: Vec<_> = Frames::of(sevens.bytes(&block)).collect();
+        let frames: Vec<_> = sevens.frames(&block).collect();
         assert_eq!(frames.len(), 1);
         assert_eq!(frame_at(sevens.bytes(&block), frames[0].0).unwrap().bytes[43], 7);
         wait(&short);
         let block = short.take().unwrap();
-        let (place, _) = Frames::of(short.bytes(&block)).next().unwrap();
+        let (place, _) = short.frames(&block).next().unwrap();
         let frame = frame_at(short.bytes(&block), place).unwrap();
         assert_eq!((frame.bytes.len(), frame.length), (60, 63));
         assert_eq!(elsewhere.counts().unwrap().seen, 0);
         let nonsense = [Instruction { code: 0xffff, if_true: 9, if_false: 9, operand: 0 }];
         assert!(short.filter(&nonsense).is_err());
+    });
+}
+
+#[test]
+fn frames_that_are_handed_over_alone_come_in_order_round_and_round() {
+    privileged(|| {
+        let (lab, udp) = lab();
+        let mut socket = open_with(&lab, &WHOLE, ALONE);
+        for number in 0..40_u8 {
+            udp.send(&[number; 1300]).unwrap();
+            // Each is there as soon as it was sent.
+            let frame = socket.take().unwrap();
+            assert!(socket.take().is_none());
+            let places: Vec<_> = socket.frames(&frame).collect();
+            assert_eq!((places.len(), places[0].0), (1, 0));
+            let found = frame_at(socket.bytes(&frame), 0).unwrap();
+            assert_eq!((found.length, found.bytes.len() >= 1200, found.bytes[60]), (1342, true, number));
+            assert_eq!(found.time, places[0].1);
+            socket.give_back(frame);
+        }
+        // Six places there are; what finds none is counted, and then it goes on.
+        for number in 0..9_u8 {
+            udp.send(&[number]).unwrap();
+        }
+        assert_eq!(socket.counts().unwrap(), Counts { seen: 49, lost: 3, full: 0 });
+        let held: Vec<_> = std::iter::from_fn(|| socket.take()).collect();
+        let numbers: Vec<_> =
+            held.iter().map(|one| frame_at(socket.bytes(one), 0).unwrap().bytes[42]).collect();
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
+        for one in held {
+            socket.give_back(one);
+        }
+        udp.send(b"again").unwrap();
+        assert!(socket.take().is_some());
     });
 }
 
@@ -124,7 +170,7 @@ fn what_finds_no_block_is_counted() {
             counts.lost += more.lost;
             counts.full += more.full;
             while let Some(block) = socket.take() {
-                given += u32::try_from(Frames::of(socket.bytes(&block)).count()).unwrap();
+                given += u32::try_from(socket.frames(&block).count()).unwrap();
                 socket.give_back(block);
             }
             if given + counts.lost == 1000 {
@@ -140,7 +186,7 @@ fn what_finds_no_block_is_counted() {
         udp.send(b"again").unwrap();
         wait(&socket);
         let block = socket.take().unwrap();
-        assert_eq!(Frames::of(socket.bytes(&block)).count(), 1);
+        assert_eq!(socket.frames(&block).count(), 1);
     });
 }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, VecDeque};
 
-use nslab_kernel::packet::{Block, Frame, Frames, PacketSocket, frame_at};
+use nslab_kernel::packet::{Block, Frame, PacketSocket, frame_at};
 
 /// So many bytes are copied out of rings that would be full while their packets wait for others' earlier ones.
 const COPIED: usize = 256 << 20;
@@ -72,15 +72,15 @@ impl Merge {
         self.queues.push(Queue { blocks, ..Queue::default() });
     }
 
-    /// Adds the packets of a block.
-    pub(super) fn add(&mut self, place: usize, block: Block, socket: &mut PacketSocket) {
+    /// Adds the packets of a block; says how many they are.
+    pub(super) fn add(&mut self, place: usize, block: Block, socket: &mut PacketSocket) -> usize {
         let queue = &mut self.queues[place];
         let slot = queue.free.pop().unwrap_or_else(|| {
             queue.slots.push(Slot { bytes: Bytes::Free, left: 0 });
             queue.slots.len() - 1
         });
         let before = queue.entries.len();
-        for (at, time) in Frames::of(socket.bytes(&block)) {
+        for (at, time) in socket.frames(&block) {
             let entry = Entry {
                 time,
                 slot: u32::try_from(slot).unwrap_or(u32::MAX),
@@ -101,11 +101,12 @@ impl Merge {
         if left == 0 {
             queue.free.push(slot);
             socket.give_back(block);
-            return;
+            return 0;
         }
         queue.slots[slot] = Slot { bytes: Bytes::Held(block), left };
         queue.held.push_back(slot);
         queue.held_count += 1;
+        left
     }
 
     /// Whether packets of a ring wait.
@@ -129,7 +130,7 @@ impl Merge {
             let Bytes::Held(block) = std::mem::replace(&mut queue.slots[slot].bytes, Bytes::Free) else {
                 continue;
             };
-            let bytes = used(socket.bytes(&block));
+            let bytes = socket.filled(&block);
             if self.copied + bytes.len() > COPIED {
                 // Rather out of order than lost.
                 self.forced = queue.entries.back().map_or(self.forced, |last| last.time.max(self.forced));
@@ -204,11 +205,4 @@ impl Merge {
         }
         queue.free.push(pending.slot);
     }
-}
-
-/// What a block holds, without the rest of its room (`blk_len` in `struct tpacket_hdr_v1`).
-fn used(block: &[u8]) -> &[u8] {
-    let length = block.get(20..).and_then(|rest| rest.first_chunk::<4>());
-    let length = length.map_or(block.len(), |length| u32::from_ne_bytes(*length) as usize);
-    &block[..length.min(block.len())]
 }

@@ -69,8 +69,8 @@ pub struct Options {
     pub length: u32,
     /// Memory for each namespace, in bytes; by default it depends on how many there are.
     pub memory: Option<u64>,
-    /// Packets are to be given as soon as this allows; longer is cheaper.
-    pub patience: Option<Duration>,
+    /// Packets are few and are to be given at once; else many are handed over at a time.
+    pub at_once: bool,
 }
 
 /// A filter's program as the kernel takes it, for [`Options::filter`].
@@ -86,7 +86,7 @@ pub const LONGEST: u32 = 262_144;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { filter: Vec::new(), length: LONGEST, memory: None, patience: None }
+        Self { filter: Vec::new(), length: LONGEST, memory: None, at_once: false }
     }
 }
 
@@ -143,6 +143,8 @@ pub type Each<'e> = &'e mut dyn FnMut(&Sighting<'_>) -> ControlFlow<()>;
 const COUNTING: Duration = Duration::from_millis(500);
 /// What can delay a block of the ring beyond the ring's own patience: the kernel's timers, and this thread.
 const SLACK: Duration = Duration::from_millis(10);
+/// What can delay a frame that is handed over alone between its stamp and the ring.
+const INSTANT: Duration = Duration::from_millis(3);
 /// So many readable descriptors are looked at in one round.
 const EVENTS: usize = 256;
 
@@ -154,8 +156,8 @@ pub struct Capture {
     places: Vec<Opened>,
     counts: Vec<Counts>,
     merge: Merge,
-    /// The longest that a packet may wait in a ring.
-    patience: Duration,
+    /// The longest that a packet may wait before it can be taken from its ring.
+    delay: Duration,
     counted: Instant,
     started: bool,
     events: Vec<Event>,
@@ -173,7 +175,7 @@ impl Capture {
             places: Vec::new(),
             counts: Vec::new(),
             merge: Merge::default(),
-            patience: Duration::ZERO,
+            delay: INSTANT,
             counted: Instant::now(),
             started: false,
             events: Vec::new(),
@@ -196,7 +198,7 @@ impl Capture {
             epoll::add(&self.poll, live.monitor(), epoll::EventData::new_u64(number | 1), flags)
                 .context(|| "wait for a netlink socket")?;
         }
-        self.patience = self.patience.max(opened.patience);
+        self.delay = self.delay.max(opened.patience.map_or(INSTANT, |patience| patience + SLACK));
         self.merge.add_ring(opened.live.as_ref().map_or(0, |live| live.socket.blocks()));
         self.counts.push(Counts::default());
         self.places.push(opened);
@@ -284,7 +286,7 @@ impl Capture {
     pub fn turn(&mut self, most: Duration, each: Each<'_>) -> Result<bool> {
         let wait = match self.merge.oldest() {
             Some(time) if self.places.len() > 1 => {
-                let due = Duration::from_nanos(time) + self.patience + SLACK;
+                let due = Duration::from_nanos(time) + self.delay;
                 due.saturating_sub(now()).clamp(Duration::from_millis(1), most.max(Duration::from_millis(1)))
             }
             _ => most,
@@ -292,7 +294,7 @@ impl Capture {
         // What the kernel has closed by then is read below.
         let complete = match self.collect(wait)? {
             _ if self.places.len() == 1 => u64::MAX,
-            begun => nanoseconds(begun.saturating_sub(self.patience + SLACK)),
+            begun => nanoseconds(begun.saturating_sub(self.delay)),
         };
         if self.counted.elapsed() >= COUNTING {
             self.count();
@@ -312,7 +314,7 @@ impl Capture {
     fn let_go(&mut self) {
         for place in 0..self.places.len() {
             let opened = &self.places[place];
-            let is_over = opened.left.is_some_and(|left| left.elapsed() > self.patience + SLACK);
+            let is_over = opened.left.is_some_and(|left| left.elapsed() > self.delay);
             if is_over && opened.live.is_some() {
                 self.drain(place);
                 if !self.merge.has_some(place) {
@@ -328,22 +330,33 @@ impl Capture {
         for live in self.places.iter().filter_map(|one| one.live.as_ref()) {
             live.socket.stop()?;
         }
-        let end = Instant::now() + self.patience + SLACK;
-        let mut left = self.patience + SLACK;
+        let end = Instant::now() + self.delay;
+        // What a processor is just about to write is there soon.
+        let mut left = INSTANT;
         while !left.is_zero() {
             self.collect(left)?;
-            let complete = nanoseconds(now().saturating_sub(self.patience + SLACK));
+            let complete = nanoseconds(now().saturating_sub(self.delay));
             if self.give(complete, each) {
                 self.count();
                 return Ok(true);
             }
-            left = end.saturating_duration_since(Instant::now());
+            left = if self.is_drained() {
+                Duration::ZERO
+            } else {
+                end.saturating_duration_since(Instant::now())
+            };
         }
         for place in 0..self.places.len() {
             self.drain(place);
         }
         self.count();
         Ok(self.give(u64::MAX, each))
+    }
+
+    /// Whether all that the kernel has counted until now was taken from the rings.
+    fn is_drained(&mut self) -> bool {
+        self.count();
+        self.places.iter().zip(&self.counts).all(|(one, counts)| counts.seen - counts.lost <= one.taken)
     }
 
     /// Asks the kernel what became of packets until now, which [`Self::counts`] tells then. That happens now and then by
@@ -386,9 +399,9 @@ impl Capture {
 
     /// Takes the blocks of a ring that are ready.
     fn drain(&mut self, place: usize) {
-        let Some(live) = &mut self.places[place].live else { return };
+        let Opened { live: Some(live), taken, .. } = &mut self.places[place] else { return };
         while let Some(block) = live.socket.take() {
-            self.merge.add(place, block, &mut live.socket);
+            *taken += self.merge.add(place, block, &mut live.socket) as u64;
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nslab_kernel::link::{self, IfIndex, LinkEvent, LinkMonitor};
 use nslab_kernel::netlink::{Protocol, Socket};
-use nslab_kernel::packet::{PacketSocket, Wanted, program};
+use nslab_kernel::packet::{Delivery, PacketSocket, Wanted, program};
 
 use super::interfaces::Interfaces;
 use super::sizes::Sizes;
@@ -27,7 +27,10 @@ pub struct Opened {
     pub(super) interfaces: Interfaces,
     /// The interfaces that were asked for by name, with their numbers while they are there.
     wanted: Option<Vec<(String, Option<IfIndex>)>>,
-    pub(super) patience: Duration,
+    /// How long its ring keeps packets back; none if it does not.
+    pub(super) patience: Option<Duration>,
+    /// So many packets were taken from the ring.
+    pub(super) taken: u64,
     /// Since when nothing more is wanted of it.
     pub(super) left: Option<Instant>,
 }
@@ -106,10 +109,13 @@ impl Opened {
             ))
         })?;
         let (live, interfaces, size) = opened?;
+        let patience = match size.delivery {
+            Delivery::Blocks { patience } => Some(patience),
+            Delivery::Frames { .. } => None,
+        };
         let interfaces = Interfaces::of(&interfaces);
         let wanted = (!wanted.is_empty()).then(|| wanted.into_iter().map(|name| (name, None)).collect());
-        let mut opened =
-            Self { name, live: Some(live), interfaces, wanted, patience: size.patience, left: None };
+        let mut opened = Self { name, live: Some(live), interfaces, wanted, patience, taken: 0, left: None };
         opened.find_wanted();
         if let Some((name, _)) = opened.wanted.iter().flatten().find(|(_, index)| index.is_none()) {
             return Err(Error::NoSuchInterface {

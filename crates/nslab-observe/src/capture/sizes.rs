@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nslab_kernel::packet::RingSize;
+use nslab_kernel::packet::{Delivery, RingSize};
 
 use super::Options;
 
@@ -23,6 +23,15 @@ const BLOCK: u64 = 256 << 10;
 const SMALLEST_BLOCK: u64 = 16 << 10;
 /// A ring has at least so many blocks: one is read while others are filled.
 const BLOCKS: u64 = 4;
+/// After how long a block is given that is not full; and where there are more rings than a few. Every ring has a timer of this period,
+/// which costs others also where nothing passes; with the longer one stopping takes longer.
+const PATIENCE: Duration = Duration::from_millis(100);
+const LONGER: Duration = Duration::from_millis(150);
+const FEW_RINGS: u64 = 64;
+/// The same for what is to be given at once, and is too long for a place of its own.
+const SHORT: Duration = Duration::from_millis(4);
+/// Frames get places of their own up to this length; with longer ones a ring would have few.
+const ALONE: u32 = 2048;
 /// And so many, where frames are short. Few packets fill blocks as well, each its own once the ring's patience is over.
 const MANY_BLOCKS: u64 = 64;
 
@@ -66,14 +75,14 @@ impl<'o> Sizes<'o> {
         });
         let block = block(bytes, self.options.length);
         let blocks = (bytes / block).clamp(BLOCKS, 1 << 14);
-        // Every ring has a timer of this period, which costs something also where nothing passes.
-        let patience = Duration::from_millis(if self.count <= 64 { 20 } else { 60 });
+        let delivery = match self.options {
+            Options { at_once: true, length: length @ ..=ALONE, .. } => Delivery::Frames { length: *length },
+            Options { at_once: true, .. } => Delivery::Blocks { patience: SHORT },
+            _ if self.count <= FEW_RINGS => Delivery::Blocks { patience: PATIENCE },
+            _ => Delivery::Blocks { patience: LONGER },
+        };
         #[allow(clippy::cast_possible_truncation, reason = "below 2¹⁵ and 2¹⁹")]
-        RingSize {
-            block: block as u32,
-            blocks: blocks as u32,
-            patience: self.options.patience.unwrap_or(patience),
-        }
+        RingSize { block: block as u32, blocks: blocks as u32, delivery }
     }
 
     /// What each gets at least.

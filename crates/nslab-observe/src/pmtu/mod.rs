@@ -189,8 +189,6 @@ pub struct Plan {
 
 /// Silence counts when a packet was lost so often.
 const TRIES: u32 = 2;
-/// What the kernel's rings may wait before they give what passed. Longer is cheaper, and nothing lasts long here.
-const RING_PATIENCE: Duration = Duration::from_millis(4);
 /// Memory of each ring, in bytes.
 const RING: u64 = 1 << 20;
 /// Headers of a tunnel, of a packet and of what it quotes, and what tells probes apart.
@@ -218,7 +216,7 @@ impl Prober {
     pub fn open(plan: Plan) -> Result<Self> {
         let Plan { places, source, destination, target, filter, patience } = plan;
         let namespace = places[source].namespace.duplicate()?;
-        let options = Options { filter, length: LENGTH, memory: Some(RING), patience: Some(RING_PATIENCE) };
+        let options = Options { filter, length: LENGTH, memory: Some(RING), at_once: true };
         let sender = namespace.run(|| Sender::open(target, Discover::Probe))??;
         let mut capture = Capture::open(places, options)?;
         capture.start()?;

@@ -130,7 +130,7 @@ impl<'p> Watch<'p> {
             filter: filter.unwrap_or_default(),
             length: probe.size.saturating_add(HEADERS).max(SHORT),
             memory: Some(MEMORY),
-            patience: Some(TICK),
+            at_once: true,
         };
         let patterns = probe.patterns(options);
         let begin = |number: usize| {

@@ -33,8 +33,6 @@ use crate::capture::{self, Capture, Counts, Opened, Sighting, side_by_side};
 
 pub use wanted::Wanted;
 
-/// Packets are given as soon as this allows.
-const PATIENCE: Duration = Duration::from_millis(10);
 /// What the kernel tells of rules is there at once.
 const SETTLED: Duration = Duration::from_millis(30);
 /// Ethernet's header, in bytes.
@@ -108,7 +106,7 @@ impl Listener {
             filter: crate::capture::instructions(&wanted.capture),
             length: options.length,
             memory: options.memory,
-            patience: Some(PATIENCE),
+            at_once: true,
         };
         let tuples = wanted.tuples(options);
         let begin = |number: usize| match &tuples {
@@ -230,7 +228,7 @@ impl Listener {
 
     /// The next packet that has come to its end; with `all` also one of which there may be more.
     pub fn next(&mut self, drops: &mut dyn DropSource, all: bool) -> Option<Packet> {
-        let quiet = u64::try_from((self.quiet + PATIENCE).as_nanos()).unwrap_or(u64::MAX);
+        let quiet = u64::try_from(self.quiet.as_nanos()).unwrap_or(u64::MAX);
         let before = (!all).then(|| self.known.saturating_sub(quiet));
         self.gatherer.next(before, &self.rulesets, &mut |address| drops.function(address))
     }

@@ -57,7 +57,7 @@ fn options(args: &Capture, names: &FilterNames<'_>) -> Result<Options, CliError>
         filter: filter(args, length, names)?,
         length,
         memory: args.buffer.map(|kib| u64::from(kib) << 10),
-        patience: None,
+        at_once: false,
     })
 }
 
