@@ -13,6 +13,7 @@ mod expr;
 mod family;
 mod fields;
 mod flags;
+mod monitor;
 mod object;
 pub mod print;
 pub(crate) mod read;
@@ -30,6 +31,7 @@ pub use expr::{
     PayloadBase, QueueNumber, Quota, RegisterRange, Reject, RejectIcmpx, RtKey, SocketKey, Synproxy, XfrmKey,
 };
 pub use family::{Family, Hook};
+pub use monitor::RulesetMonitor;
 pub use object::{Flowtable, FlowtableFlags, Object, ObjectContent};
 pub use ruleset::Ruleset;
 pub use set::{Element, ElementFlags, ElementValue, MapsTo, Set, SetFlags};

@@ -16,7 +16,7 @@ use super::{Met, Place, Role, Visit, VisitEnd};
 #[derive(Debug)]
 pub(super) struct Tracer {
     monitor: TraceMonitor,
-    _table: TraceTable,
+    table: TraceTable,
     pub(super) events: Vec<TraceEvent>,
     pub(super) missed: bool,
 }
@@ -25,40 +25,29 @@ impl Tracer {
     /// Sets it up. The error is a sentence's part.
     pub(super) fn begin(place: &Place, patterns: &[TracePattern]) -> Result<Self, String> {
         let bridge = if place.has_bridges { TraceHooks::ALL } else { TraceHooks::default() };
-        let options = TraceOptions { bridge, ..TraceOptions::default() };
-        Self::with(place, options, |socket, options| TraceTable::install(socket, patterns, options))
+        let priority = earliest(&place.ruleset);
+        let options = TraceOptions { bridge, priority, ..TraceOptions::default() };
+        Self::with(place, |socket| TraceTable::install(socket, patterns, options))
     }
 
     /// The same for packets by their ends, at the cost of others that pass only at hooks that have rules.
     pub(super) fn begin_for(place: &Place, tuples: &[TraceTuple]) -> Result<Self, String> {
-        let options = TraceOptions {
-            // Where rules of IP see a bridge's frames, their way does not begin where that of packets does.
-            hooks: if place.has_bridges { TraceHooks::ALL } else { hooks(&place.ruleset, false) },
-            bridge: hooks(&place.ruleset, true),
-            ..TraceOptions::default()
-        };
-        Self::with(place, options, |socket, options| TraceTable::install_for(socket, tuples, options))
+        let options = options_for(place);
+        Self::with(place, |socket| TraceTable::install_for(socket, tuples, options))
     }
 
-    fn with(
-        place: &Place,
-        options: TraceOptions,
-        install: impl FnOnce(Socket, TraceOptions) -> Result<TraceTable, TransactionError> + Send,
-    ) -> Result<Self, String> {
-        let options = TraceOptions { priority: earliest(&place.ruleset), ..options };
-        let begin = || {
-            let monitor = TraceMonitor::open().map_err(|error| error.to_string())?;
-            let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| error.to_string())?;
-            let left = place.ruleset.tables.iter().filter(|table| TraceTable::is_left_over(table));
-            let left: Vec<_> = left.map(|table| table.id.clone()).collect();
-            if !left.is_empty() {
-                // Somebody else may be faster; and they do no harm.
-                let _ = TraceTable::clean(&mut socket, &left);
-            }
-            let table = install(socket, options).map_err(|error| error.to_string())?;
-            Ok(Self { monitor, _table: table, events: Vec::new(), missed: false })
-        };
-        place.namespace.run(begin).map_err(|error| error.to_string())?
+    /// Goes on tracing packets by their ends where rules may have come to other hooks.
+    pub(super) fn renew_for(&mut self, place: &Place, tuples: &[TraceTuple]) -> Result<(), String> {
+        let options = options_for(place);
+        // For a moment there are both, and packets are told of twice, which is noticed where they are sorted.
+        self.table = table(place, |socket| TraceTable::install_for(socket, tuples, options))?;
+        Ok(())
+    }
+
+    fn with(place: &Place, install: impl FnOnce(Socket) -> Installed + Send) -> Result<Self, String> {
+        let open = || TraceMonitor::open().map_err(|error| error.to_string());
+        let monitor = place.namespace.run(open).map_err(|error| error.to_string())??;
+        Ok(Self { monitor, table: table(place, install)?, events: Vec::new(), missed: false })
     }
 
     /// Whether a packet was seen to be dropped.
@@ -79,6 +68,37 @@ impl Tracer {
     }
 }
 
+type Installed = Result<TraceTable, TransactionError>;
+
+/// Makes a table in a namespace, where what others left over is cleaned up.
+fn table(place: &Place, install: impl FnOnce(Socket) -> Installed + Send) -> Result<TraceTable, String> {
+    let make = || {
+        let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| error.to_string())?;
+        let left = place.ruleset.tables.iter().filter(|table| TraceTable::is_left_over(table));
+        let left: Vec<_> = left.map(|table| table.id.clone()).collect();
+        if !left.is_empty() {
+            // Somebody else may be faster; and they do no harm.
+            let _ = TraceTable::clean(&mut socket, &left);
+        }
+        install(socket).map_err(|error| error.to_string())
+    };
+    place.namespace.run(make).map_err(|error| error.to_string())?
+}
+
+/// How packets are traced by their ends in a namespace with such rules.
+pub(super) fn options_for(place: &Place) -> TraceOptions {
+    let (packets, frames) = (hooks(&place.ruleset, false), hooks(&place.ruleset, true));
+    TraceOptions {
+        // Where rules of IP see a bridge's frames, their way does not begin where that of packets does.
+        hooks: if place.has_bridges { TraceHooks::ALL } else { packets },
+        bridge: frames,
+        // At some interfaces it is not looked, and rules tell that packets came in there.
+        ends_only: packets.is_empty() && frames.is_empty() && place.interfaces.is_empty(),
+        priority: earliest(&place.ruleset),
+        ..TraceOptions::default()
+    }
+}
+
 /// The hooks at which a namespace has chains: of bridges, or of packets.
 fn hooks(ruleset: &Ruleset, bridge: bool) -> TraceHooks {
     let is_meant = |family| match family {
@@ -93,8 +113,8 @@ fn hooks(ruleset: &Ruleset, bridge: bool) -> TraceHooks {
 
 /// Before all rules of a namespace that see packets come or go, but no later than usual.
 fn earliest(ruleset: &Ruleset) -> i32 {
-    let chains =
-        ruleset.tables.iter().flat_map(|table| &table.chains).filter_map(|chain| chain.base.as_ref());
+    let tables = ruleset.tables.iter().filter(|table| !TraceTable::is_one(table));
+    let chains = tables.flat_map(|table| &table.chains).filter_map(|chain| chain.base.as_ref());
     let first = chains
         .filter(|base| matches!(base.hook, Hook::Prerouting | Hook::Input | Hook::Forward | Hook::Output))
         .map(|base| base.priority)
@@ -135,7 +155,7 @@ pub(super) fn visits_by(
         let checkpoint = Checkpoint::of(&event.table, &event.chain);
         if let Some(packet) = &event.packet {
             let bytes = [&packet.network[..], &packet.transport[..]].concat();
-            let marked = matches!(checkpoint, Some(Checkpoint::Reached(_)))
+            let marked = matches!(checkpoint, Some(Checkpoint::Reached(_) | Checkpoint::Arrived))
                 && matches!(event.step, TraceStep::Rule { .. });
             let found = recognise(&bytes, marked);
             match found {
@@ -148,11 +168,13 @@ pub(super) fn visits_by(
         let Some(about) = known.get(&event.id).copied() else { continue };
         let hook = match checkpoint {
             Some(Checkpoint::Reached(hook) | Checkpoint::Passed(hook)) => Some(hook),
+            Some(Checkpoint::Arrived) => Some(Hook::Input),
             None => hook_of(event, ruleset),
         };
         let family = if event.table.family == Family::Bridge { Family::Bridge } else { Family::Inet };
-        // Of a chain without rules some kernels (6.1) tell two things, its end and its policy, of which the first has the packet.
-        if matches!(checkpoint, Some(Checkpoint::Passed(_)))
+        // Of a chain without rules some kernels (6.1) tell two things, its end and its policy, of which the first has the packet;
+        // of one with a rule all tell that and the policy.
+        if matches!(checkpoint, Some(Checkpoint::Passed(_) | Checkpoint::Arrived))
             && event.packet.is_none()
             && all.iter().rfind(|open| open.id == event.id).is_some_and(|open| {
                 let Visit { family: before, hook: there, end, .. } = &open.visit;
@@ -189,7 +211,7 @@ pub(super) fn visits_by(
         });
         let visit = &mut all[at].visit;
         match checkpoint {
-            Some(Checkpoint::Passed(_)) => visit.end = VisitEnd::Passed,
+            Some(Checkpoint::Passed(_) | Checkpoint::Arrived) => visit.end = VisitEnd::Passed,
             Some(Checkpoint::Reached(_)) => {}
             None => {
                 visit.steps.push(Met {

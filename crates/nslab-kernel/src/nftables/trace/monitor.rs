@@ -3,13 +3,13 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, netlink, sockopt};
+use rustix::net::{RecvFlags, sockopt};
 
 use super::event::{TraceEvent, parse};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::netlink::messages;
 use crate::nftables::abi::NFT_MSG_TRACE;
+use crate::nftables::monitor::subscribe;
 use crate::nftables::transaction::message_type;
 
 /// The bit of `NFNLGRP_NFTRACE` (9) among the groups (`include/uapi/linux/netfilter/nfnetlink.h`).
@@ -37,19 +37,10 @@ pub struct TraceMonitor {
 impl TraceMonitor {
     /// Opens one in the namespace that the calling thread is in; needs `CAP_NET_ADMIN` there.
     pub fn open() -> Result<Self> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = rustix::net::socket_with(
-            AddressFamily::NETLINK,
-            SocketType::RAW,
-            flags,
-            Some(netlink::NETFILTER),
-        )
-        .context(|| "open a netlink socket")?;
+        let fd = subscribe(NFNLGRP_NFTRACE, "news of traced packets")?;
         // Past the system's limit needs privilege over the whole host; what the limit allows is enough for one packet.
         let _ = sockopt::set_socket_recv_buffer_size_force(&fd, ROOM)
             .or_else(|_| sockopt::set_socket_recv_buffer_size(&fd, ROOM));
-        rustix::net::bind(&fd, &SocketAddrNetlink::new(0, NFNLGRP_NFTRACE))
-            .context(|| "ask for news of traced packets")?;
         Ok(Self { fd })
     }
 

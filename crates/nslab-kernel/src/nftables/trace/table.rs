@@ -74,6 +74,9 @@ pub struct TraceOptions {
     /// The same of the frames that bridges of the namespace pass on, whose rules see packets, too. If there are none, frames are
     /// not traced.
     pub bridge: TraceHooks,
+    /// There are no rules to hear of: packets are told of only where they are sent, and where they have
+    /// [arrived](Checkpoint::Arrived), so that those that are forwarded cost nothing.
+    pub ends_only: bool,
     /// The priority at which packets are marked; rules of a lower one are not traced.
     pub priority: i32,
     /// The kernel is to take the table away when the socket closes, however the process ends (Linux 5.12). Where it
@@ -83,7 +86,13 @@ pub struct TraceOptions {
 
 impl Default for TraceOptions {
     fn default() -> Self {
-        Self { hooks: TraceHooks::ALL, bridge: TraceHooks::default(), priority: EARLY, owned: true }
+        Self {
+            hooks: TraceHooks::ALL,
+            bridge: TraceHooks::default(),
+            ends_only: false,
+            priority: EARLY,
+            owned: true,
+        }
     }
 }
 
@@ -94,6 +103,8 @@ pub enum Checkpoint {
     Reached(Hook),
     /// It has passed all rules of a hook.
     Passed(Hook),
+    /// It came to the namespace itself, which has no rules, and is marked there: both of the others for [`Hook::Input`].
+    Arrived,
 }
 
 impl Checkpoint {
@@ -101,6 +112,9 @@ impl Checkpoint {
     pub fn of(table: &TableId, chain: &str) -> Option<Self> {
         if !table.name.starts_with(PREFIX) {
             return None;
+        }
+        if chain == ARRIVED {
+            return Some(Self::Arrived);
         }
         let (kind, hook) = chain.split_once('-')?;
         let hook = HOOKS.into_iter().find(|known| known.as_str() == hook)?;
@@ -111,6 +125,9 @@ impl Checkpoint {
         }
     }
 }
+
+/// The chain of [`Checkpoint::Arrived`].
+const ARRIVED: &str = "arrived";
 
 const HOOKS: [Hook; 5] = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting];
 
@@ -150,25 +167,21 @@ impl TraceTable {
     fn with(mut socket: Socket, rules: Rules<'_>, options: TraceOptions) -> Result<Self, TransactionError> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}", std::process::id());
-        let mut families = vec![(Family::Inet, options.hooks)];
-        if !options.bridge.is_empty() {
-            families.push((Family::Bridge, options.bridge));
-        }
+        let mut options = options;
         loop {
-            let flags = if options.owned { TableFlags::OWNER } else { TableFlags::empty() };
-            let made = make(&mut socket, &name, &families, rules, options.priority, flags);
-            let (made, owned) = match made {
+            let (made, owned) = match make(&mut socket, &name, rules, options) {
                 // Flags that a kernel does not know (`nf_tables_newtable`); or a family, which the next attempt shows.
                 Err(error) if options.owned && is_not_supported(&error) => {
-                    let flags = TableFlags::empty();
-                    (make(&mut socket, &name, &families, rules, options.priority, flags), false)
+                    (make(&mut socket, &name, rules, TraceOptions { owned: false, ..options }), false)
                 }
                 made => (made, options.owned),
             };
             match made {
                 Ok(ids) => return Ok(Self { socket, ids, owned }),
                 // A kernel without rules for bridges has none that could be traced.
-                Err(error) if is_not_supported(&error) && families.len() > 1 => drop(families.pop()),
+                Err(error) if is_not_supported(&error) && !options.bridge.is_empty() => {
+                    options.bridge = TraceHooks::default();
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -236,39 +249,53 @@ fn is_not_supported(error: &TransactionError) -> bool {
 fn make(
     socket: &mut Socket,
     name: &str,
-    families: &[(Family, TraceHooks)],
     rules: Rules<'_>,
-    priority: i32,
-    flags: TableFlags,
+    options: TraceOptions,
 ) -> Result<Vec<TableId>, TransactionError> {
     let mut transaction = Transaction::new();
-    let mut ids = Vec::new();
-    for &(family, hooks) in families {
-        let table = table(family, hooks, name, rules, priority, flags);
-        transaction.load(&table);
-        ids.push(table.id);
+    let tables = tables(name, rules, options);
+    for table in &tables {
+        transaction.load(table);
     }
     transaction.commit(socket)?;
-    Ok(ids)
+    Ok(tables.into_iter().map(|table| table.id).collect())
 }
 
-fn table(
-    family: Family,
-    hooks: TraceHooks,
-    name: &str,
-    rules: Rules<'_>,
-    priority: i32,
-    flags: TableFlags,
-) -> Table {
-    let mut table = Table { flags, ..Table::new(family, name) };
-    let base = |hook, priority| BaseChain {
+fn tables(name: &str, rules: Rules<'_>, options: TraceOptions) -> Vec<Table> {
+    let flags = if options.owned { TableFlags::OWNER } else { TableFlags::empty() };
+    let new = |family| Table { flags, ..Table::new(family, name) };
+    if options.ends_only {
+        return vec![ends(new(Family::Inet), rules, options.priority)];
+    }
+    let mut tables = vec![whole(new(Family::Inet), rules, options.hooks, options.priority)];
+    if !options.bridge.is_empty() {
+        tables.push(whole(new(Family::Bridge), rules, options.bridge, options.priority));
+    }
+    tables
+}
+
+fn base(hook: Hook, priority: i32) -> BaseChain {
+    BaseChain {
         kind: ChainKind::Filter,
         hook,
         priority,
         policy: Policy::Accept,
         devices: Vec::new(),
         counters: None,
-    };
+    }
+}
+
+/// Tells of packets that the namespace sends, and of those that have come to it.
+fn ends(mut table: Table, rules: Rules<'_>, priority: i32) -> Table {
+    let sent = (format!("reached-{}", Hook::Output), base(Hook::Output, priority));
+    for (name, base) in [sent, (ARRIVED.to_owned(), base(Hook::Input, LATE))] {
+        table.chains.push(Chain { rules: rules(table.id.family), ..Chain::base(name, base) });
+    }
+    table
+}
+
+/// Tells of packets at the hooks that are wanted.
+fn whole(mut table: Table, rules: Rules<'_>, hooks: TraceHooks, priority: i32) -> Table {
     // Once is enough for the kernel. But what it tells has the packet itself only where a rule is met, else a number of the
     // packet's, which is another behind a bridge whose frames iptables sees (`nft_trace_init`: the interface is in it).
     // At two, packets come to be traced; at one, they have come to whom they are for.
@@ -276,7 +303,7 @@ fn table(
     let reached = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output].into_iter();
     for hook in reached.filter(|&hook| is_needed(hook) || hooks.contains(hook)) {
         let mut chain = Chain::base(format!("reached-{hook}"), base(hook, priority));
-        chain.rules = rules(family);
+        chain.rules = rules(table.id.family);
         table.chains.push(chain);
     }
     for hook in HOOKS.into_iter().filter(|&hook| hook == Hook::Input || hooks.contains(hook)) {
@@ -309,15 +336,10 @@ mod tests {
     #[test]
     fn chains_say_where_they_stand() {
         let pattern = TracePattern { ipv6: false, protocol: 1, bytes: vec![(8, vec![1; 40])] };
+        let rules: Rules<'_> = &|family| vec![rule(family, &pattern)];
         let made = |hooks| {
-            table(
-                Family::Inet,
-                hooks,
-                "nslab-trace-7-0",
-                &|family| vec![rule(family, &pattern)],
-                EARLY,
-                TableFlags::OWNER,
-            )
+            let options = TraceOptions { hooks, ..TraceOptions::default() };
+            tables("nslab-trace-7-0", rules, options).remove(0)
         };
         let points = |table: &Table| -> Vec<_> {
             table.chains.iter().map(|chain| Checkpoint::of(&table.id, &chain.name)).collect()
@@ -333,6 +355,13 @@ mod tests {
         assert_eq!(points[0], Some(Checkpoint::Reached(Hook::Prerouting)));
         assert_eq!(points[6], Some(Checkpoint::Passed(Hook::Forward)));
         assert!(points.iter().all(Option::is_some) && points.len() == 9);
+        // Where there are no rules, what is forwarded meets none of them.
+        let ends =
+            tables("nslab-trace-7-0", rules, TraceOptions { ends_only: true, ..TraceOptions::default() });
+        let [ends] = &ends[..] else { panic!("{ends:?}") };
+        let points: Vec<_> = ends.chains.iter().map(|chain| Checkpoint::of(&ends.id, &chain.name)).collect();
+        assert_eq!(points, [Some(Checkpoint::Reached(Hook::Output)), Some(Checkpoint::Arrived)]);
+        assert!(ends.chains.iter().all(|chain| chain.rules.len() == 1));
         let other = TableId::new(Family::Inet, "filter");
         assert_eq!(Checkpoint::of(&other, "passed-input"), None);
         assert_eq!(Checkpoint::of(&table.id, "passed-nothing"), None);

@@ -342,7 +342,7 @@ fn fits(way: &Way, place: usize, sight: &Sight) -> bool {
             let is_new =
                 (one.first, one.is_bridge, one.input) != (passage.first, passage.is_bridge, passage.input);
             // What is sent anew from here is another packet.
-            *other == place && !is_new && matches!(one.first, Checkpoint::Reached(_))
+            *other == place && !is_new && matches!(one.first, Checkpoint::Reached(_) | Checkpoint::Arrived)
         }),
         Sight::Dropped { .. } => true,
     }

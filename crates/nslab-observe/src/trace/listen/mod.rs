@@ -4,6 +4,7 @@
 //! given, and gives it as one [`Packet`] when nothing more happens to it. One packet is known at several places by what its headers
 //! have in common, NAT or not, and by what it carries.
 
+mod follow;
 mod gather;
 mod passage;
 mod print;
@@ -20,12 +21,12 @@ use nslab_kernel::nftables::Ruleset;
 use nslab_kernel::nftables::trace::TraceTuple;
 use nslab_kernel::packet::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, PacketKind};
 
+use self::follow::Follower;
 use self::gather::{Gatherer, Key, Sight};
 use self::passage::Passage;
 use self::print::Print;
 use self::spot::Spot;
 use super::recognise::whole;
-use super::rules::Tracer;
 use super::run::{captured, decoded, eyes, neighbour, now};
 use super::{DropSource, Event, Place, Seen};
 use crate::Result;
@@ -111,10 +112,10 @@ impl Listener {
         let tuples = wanted.tuples(options);
         let begin = |number: usize| match &tuples {
             Err(why) => Err(why.clone()),
-            Ok(tuples) => Tracer::begin_for(&places[number], tuples),
+            Ok(tuples) => Follower::begin(&places[number], tuples),
         };
-        let (capture, tracers) = eyes(places, capturing, begin)?;
-        let spots = places.iter().zip(tracers).map(|(place, tracer)| Spot::of(place, tracer));
+        let (capture, followers) = eyes(places, capturing, begin)?;
+        let spots = places.iter().zip(followers).map(|(place, follower)| Spot::of(place, follower));
         Ok(Self {
             capture,
             filter: wanted.filter.clone(),
@@ -141,12 +142,12 @@ impl Listener {
 
     /// Takes in a namespace while this runs, which was [opened](capture::open) as this [captures](Self::capturing); returns its place.
     pub fn join(&mut self, opened: Opened, place: &Place) -> Result<usize> {
-        let tracer = match &self.tuples {
+        let follower = match &self.tuples {
             Err(why) => Err(why.clone()),
-            Ok(tuples) => Tracer::begin_for(place, tuples),
+            Ok(tuples) => Follower::begin(place, tuples),
         };
         let number = self.capture.join(opened)?;
-        self.spots.push(Spot::of(place, tracer));
+        self.spots.push(Spot::of(place, follower));
         self.rulesets.push(place.ruleset.clone());
         Ok(number)
     }
@@ -250,6 +251,9 @@ impl Listener {
             self.missed |= self.spots[place].read(instant, before, &mut ended);
             for passage in ended.drain(..) {
                 self.note(passage, (place, time), since);
+            }
+            if let Some(ruleset) = self.spots[place].changed() {
+                self.rulesets[place].clone_from(ruleset);
             }
         }
         self.reads.push_back((instant, time));

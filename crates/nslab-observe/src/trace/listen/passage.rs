@@ -44,8 +44,10 @@ impl Passages {
         for event in events {
             let at = self.open.iter().position(|(id, ..)| *id == event.id);
             let checkpoint = Checkpoint::of(&event.table, &event.chain);
-            let begins =
-                matches!((checkpoint, &event.step), (Some(Checkpoint::Reached(_)), TraceStep::Rule { .. }));
+            let begins = matches!(
+                (checkpoint, &event.step),
+                (Some(Checkpoint::Reached(_) | Checkpoint::Arrived), TraceStep::Rule { .. })
+            );
             if let (Some(first), Some(packet), true) = (checkpoint, &event.packet, begins) {
                 let headers = [&packet.network[..], &packet.transport[..]].concat();
                 // Who else traces has a table of the same kind: it is told of the same packet at the same hook.

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use nslab_kernel::NamespaceId;
+use nslab_kernel::nftables::Ruleset;
 
 use super::super::Place;
-use super::super::rules::Tracer;
+use super::follow::Follower;
 use super::passage::{Passage, Passages};
 
 /// A namespace.
@@ -20,7 +21,7 @@ pub(super) struct Spot {
 
 /// What tells of its rules.
 enum Rules {
-    Traced(Box<Tracer>),
+    Traced(Box<Follower>),
     /// Why they are not.
     Untraced(String),
     /// It was left.
@@ -28,11 +29,11 @@ enum Rules {
 }
 
 impl Spot {
-    pub(super) fn of(place: &Place, tracer: Result<Tracer, String>) -> Self {
+    pub(super) fn of(place: &Place, follower: Result<Follower, String>) -> Self {
         Self {
             id: place.namespace.id().ok(),
             interfaces: place.interfaces.clone(),
-            rules: tracer.map_or_else(Rules::Untraced, |tracer| Rules::Traced(Box::new(tracer))),
+            rules: follower.map_or_else(Rules::Untraced, |follower| Rules::Traced(Box::new(follower))),
             passages: Passages::default(),
         }
     }
@@ -47,13 +48,20 @@ impl Spot {
 
     /// Gives passages of which nothing more was told since `before`; returns whether the kernel had more to tell than there was room for.
     pub(super) fn read(&mut self, now: Instant, before: Option<Instant>, ended: &mut Vec<Passage>) -> bool {
-        let Rules::Traced(tracer) = &mut self.rules else { return false };
-        tracer.read();
-        self.passages.take(std::mem::take(&mut tracer.events), now, ended);
+        let Rules::Traced(follower) = &mut self.rules else { return false };
+        self.passages.take(follower.events(), now, ended);
         if let Some(before) = before {
             self.passages.settle(before, ended);
         }
-        tracer.missed
+        follower.has_missed()
+    }
+
+    /// Its rules, if they have changed.
+    pub(super) fn changed(&mut self) -> Option<&Ruleset> {
+        match &mut self.rules {
+            Rules::Traced(follower) => follower.changed(),
+            Rules::Untraced(_) | Rules::Left => None,
+        }
     }
 
     /// Lets it go; gives all passages that were told of.

@@ -1,0 +1,69 @@
+//! Rules of a namespace traced while they change.
+
+use nslab_kernel::Namespace;
+use nslab_kernel::netlink::{Protocol, Socket};
+use nslab_kernel::nftables::trace::{TraceEvent, TraceTuple};
+use nslab_kernel::nftables::{Ruleset, RulesetMonitor};
+
+use super::super::Place;
+use super::super::rules::{Tracer, options_for};
+
+/// Traces packets by their ends in one namespace: where there are rules, also if they come later.
+#[derive(Debug)]
+pub(super) struct Follower {
+    tracer: Tracer,
+    changes: RulesetMonitor,
+    place: Place,
+    tuples: Vec<TraceTuple>,
+}
+
+impl Follower {
+    /// Sets it up. The error is a sentence's part.
+    pub(super) fn begin(place: &Place, tuples: &[TraceTuple]) -> Result<Self, String> {
+        let namespace = place.namespace.duplicate().map_err(|error| error.to_string())?;
+        // Before the table is made, which is a change too: whatever came since the rules were read is found then.
+        let changes = within(&namespace, || RulesetMonitor::open().map_err(|error| error.to_string()))?;
+        let tracer = Tracer::begin_for(place, tuples)?;
+        let Place { name, ruleset, has_bridges, interfaces, .. } = place;
+        let (name, ruleset, interfaces) = (name.clone(), ruleset.clone(), interfaces.clone());
+        let place = Place { name, namespace, ruleset, has_bridges: *has_bridges, interfaces };
+        Ok(Self { tracer, changes, place, tuples: tuples.to_vec() })
+    }
+
+    /// Takes what was told of packets.
+    pub(super) fn events(&mut self) -> Vec<TraceEvent> {
+        self.tracer.read();
+        std::mem::take(&mut self.tracer.events)
+    }
+
+    /// Whether the kernel had more to tell than there was room for.
+    pub(super) fn has_missed(&self) -> bool {
+        self.tracer.missed
+    }
+
+    /// The rules, if they have changed; they are traced from here on. What cannot be read or set up stays as it was.
+    pub(super) fn changed(&mut self) -> Option<&Ruleset> {
+        if !self.changes.has_changed().unwrap_or(false) {
+            return None;
+        }
+        let read = || {
+            let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| error.to_string())?;
+            Ruleset::read_without_elements(&mut socket).map_err(|error| error.to_string())
+        };
+        let ruleset = within(&self.place.namespace, read).ok()?;
+        let known = options_for(&self.place);
+        self.place.ruleset = ruleset;
+        if options_for(&self.place) != known {
+            // Of rules that cannot be traced packets tell nothing, as before.
+            let _ = self.tracer.renew_for(&self.place, &self.tuples);
+        }
+        Some(&self.place.ruleset)
+    }
+}
+
+fn within<T: Send>(
+    namespace: &Namespace,
+    work: impl FnOnce() -> Result<T, String> + Send,
+) -> Result<T, String> {
+    namespace.run(work).map_err(|error| error.to_string())?
+}
