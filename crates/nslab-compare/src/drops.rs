@@ -17,16 +17,20 @@ pub struct Drops {
 
 impl Drops {
     /// Bytes of memory that are enough for what is dropped while one packet is traced.
-    pub const MEMORY: u32 = 1 << 18;
+    const MEMORY: u32 = 1 << 18;
 
-    /// Loads the programs; nothing is watched yet. It takes root, and some 50 ms.
+    /// Loads the programs, for one packet that is traced; nothing is watched yet. It takes root, and some 40 ms.
     pub fn open() -> Result<Self, Unavailable> {
-        Self::with_memory(Self::MEMORY)
+        Self::with(Self::MEMORY, false)
     }
 
-    /// The same with so many bytes of memory for drops that wait to be read.
-    pub fn with_memory(memory: u32) -> Result<Self, Unavailable> {
-        let filter = Filter { namespaces: Some(Vec::new()), memory, ..Filter::default() };
+    /// The same for packets that are [chosen](Self::choose), with so many bytes of memory for drops that wait to be read.
+    pub fn of_many(memory: u32) -> Result<Self, Unavailable> {
+        Self::with(memory, true)
+    }
+
+    fn with(memory: u32, chooses: bool) -> Result<Self, Unavailable> {
+        let filter = Filter { namespaces: Some(Vec::new()), memory, chooses, ..Filter::default() };
         Ok(Self { points: Tracepoints::open(&filter)?, namespaces: HashMap::new() })
     }
 

@@ -1,11 +1,14 @@
 //! The kernel's types, as far as programs have to be chosen by them (`/sys/kernel/btf/vmlinux`;
 //! Documentation/bpf/btf.rst, `include/uapi/linux/btf.h`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+/// What it begins with.
+const MAGIC: u16 = 0xeb9f;
 /// The kinds of types that are looked at.
 const PTR: u32 = 2;
 const ENUM: u32 = 6;
+const FWD: u32 = 7;
 const TYPEDEF: u32 = 8;
 const FUNC_PROTO: u32 = 13;
 const ENUM64: u32 = 19;
@@ -31,6 +34,11 @@ struct Type<'a> {
     rest: &'a [u8],
 }
 
+/// What the type of a tracepoint's function is called.
+fn typedef(tracepoint: &str) -> String {
+    format!("btf_trace_{tracepoint}")
+}
+
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
@@ -40,7 +48,7 @@ impl<'a> Types<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, &'static str> {
         // struct btf_header
         let head = |at| word(bytes, at).map(|word| word as usize).ok_or("it is too short");
-        if bytes.get(..2) != Some(&0xeb9f_u16.to_ne_bytes()) {
+        if bytes.get(..2) != Some(&MAGIC.to_ne_bytes()) {
             return Err("it is of another kind");
         }
         let (length, types, types_length) = (head(4)?, head(8)?, head(12)?);
@@ -65,7 +73,7 @@ impl<'a> Types<'a> {
                 4 | 5 | 15 | ENUM64 => count * 12,
                 ENUM | FUNC_PROTO => count * 8,
                 // PTR, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FLOAT, TYPE_TAG
-                PTR | 7..=12 | 16 | 18 => 0,
+                PTR | FWD..=12 | 16 | 18 => 0,
                 _ => return Err("it has types of an unknown kind"),
             };
             read.places.push(u32::try_from(at).map_err(|_| "it is too long")?);
@@ -95,18 +103,54 @@ impl<'a> Types<'a> {
         std::str::from_utf8(&rest[..end]).unwrap_or_default()
     }
 
+    /// Whether what begins there is of a kind and a name.
+    fn is(&self, at: u32, kind: u32, name: &str) -> bool {
+        let at = at as usize;
+        let Some(info) = word(self.all, at + 4) else { return false };
+        let own = || self.strings.get(word(self.all, at)? as usize..)?.strip_prefix(name.as_bytes())?.first();
+        (info >> 24) & 0x1f == kind && own() == Some(&0)
+    }
+
     /// Types of a kind and a name.
     fn named<'s>(&'s self, kind: u32, name: &'s str) -> impl Iterator<Item = Type<'a>> + 's {
-        self.places.iter().filter_map(move |&at| {
-            let one = self.at(at as usize)?;
-            (one.kind == kind && self.string(word(self.all, at as usize)?) == name).then_some(one)
-        })
+        self.places.iter().filter(move |&&at| self.is(at, kind, name)).filter_map(|&at| self.at(at as usize))
+    }
+
+    /// Types with the numbers that the kernel's have, in BTF: those by which programs at these tracepoints are told where they are, and
+    /// others that stand for all that have lower numbers.
+    pub(crate) fn numbers_of<'t>(&self, tracepoints: impl Iterator<Item = &'t str>) -> Vec<u8> {
+        let mut strings = vec![0];
+        let mut found = BTreeMap::new();
+        for tracepoint in tracepoints {
+            let name = typedef(tracepoint);
+            let place = self.places.iter().position(|&at| self.is(at, TYPEDEF, &name));
+            if let Some(place) = place {
+                found.insert(place, strings.len());
+                strings.extend(name.bytes().chain([0]));
+            }
+        }
+        let count = found.last_key_value().map_or(0, |(&place, _)| place + 1);
+        let mut types = Vec::with_capacity(count * 12);
+        for place in 0..count {
+            let (name, kind) = found.get(&place).map_or((0, FWD), |&name| (name, TYPEDEF));
+            // Numbers that BTF has room for: it is shorter than what was read.
+            types.extend([u32::try_from(name).unwrap_or(0), kind << 24, 0].map(u32::to_ne_bytes).concat());
+        }
+        // struct btf_header
+        let [types_length, strings_length] =
+            [types.len(), strings.len()].map(|length| u32::try_from(length).unwrap_or(0));
+        let mut all = MAGIC.to_ne_bytes().to_vec();
+        all.extend([1, 0]);
+        for word in [24, 0, types_length, types_length, strings_length] {
+            all.extend(word.to_ne_bytes());
+        }
+        [all, types, strings].concat()
     }
 
     /// How many arguments a tracepoint has, that of its own machinery not counted.
     pub(crate) fn arguments(&self, tracepoint: &str) -> Option<usize> {
         // Each has a typedef of a pointer to its function (`__bpf_trace_…`, `include/trace/bpf_probe.h`).
-        let name = format!("btf_trace_{tracepoint}");
+        let name = typedef(tracepoint);
         let pointer = self.named(TYPEDEF, &name).find_map(|one| self.get(one.of))?;
         let function = self.get(pointer.of)?;
         (pointer.kind == PTR && function.kind == FUNC_PROTO).then_some(function.count.saturating_sub(1))
@@ -203,6 +247,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn numbers_stay_what_they_are() {
+        let bytes = sample();
+        let types = Types::parse(&bytes).unwrap();
+        let few = types.numbers_of(["x", "y"].into_iter());
+        let few = Types::parse(&few).unwrap();
+        assert_eq!((few.places.len(), few.get(5).unwrap().kind, few.get(4).unwrap().kind), (5, TYPEDEF, FWD));
+        assert!(
+            few.is(few.places[4], TYPEDEF, "btf_trace_x") && !few.is(few.places[4], TYPEDEF, "btf_trace_")
+        );
+        let none = types.numbers_of(std::iter::empty());
+        assert!(Types::parse(&none).unwrap().places.is_empty());
     }
 
     #[test]

@@ -60,7 +60,8 @@ impl Tracepoints {
             Types::parse(&bytes).map_err(|why| Unavailable::BadTypes { path: TYPES, why: why.to_owned() })?;
         let wanted = chosen(&types, filter.hooks)?;
         let names = Names::of(&types);
-        let kernel = Btf::parse(&bytes, Endianness::default())
+        let tracepoints = wanted.iter().map(|&(tracepoint, _)| tracepoint);
+        let kernel = Btf::parse(&types.numbers_of(tracepoints), Endianness::default())
             .map_err(|error| Unavailable::BadTypes { path: TYPES, why: error.to_string() })?;
         // Until Linux 5.11 maps count as locked memory (`bpf_map_charge_init`). Where this is refused, loading is as well.
         let _ = rustix::process::setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
@@ -71,8 +72,8 @@ impl Tracepoints {
             return Err(Unavailable::TooMany { most: MOST - ROOM });
         }
         let config = filter::config(filter);
+        // It reads the kernel's types by itself, whether they are given to it or not, which takes as long as all else.
         let mut loaded = EbpfLoader::new()
-            .btf(Some(&kernel))
             .override_global("config", &config[..], true)
             .map_max_entries("namespaces", room)
             .map_max_entries("events", filter.memory.clamp(1 << 16, 1 << 30))
@@ -145,7 +146,7 @@ impl Tracepoints {
     }
 
     /// From here on packets of IP are not told of that are outside of all these for sure; of more than 16, or with one that is
-    /// everything, all packets are.
+    /// everything, all packets are. It takes [`Filter::chooses`].
     ///
     /// What is not sure to be outside is told of: what is no IP, has a VLAN tag or a header of a link that is not Ethernet's, IPv6 with
     /// extension headers, and of fragments without ports those of whatever ports.

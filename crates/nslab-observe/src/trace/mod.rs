@@ -23,6 +23,7 @@
 
 mod connection;
 mod count;
+mod ending;
 mod hear;
 pub mod listen;
 mod probe;
@@ -46,7 +47,7 @@ use rustix::io::Errno;
 pub use connection::{Connection, ConnectionEnd, Passage, Segment};
 pub use count::Grown;
 pub use probe::{Kind, NONCE, Probe};
-pub use run::run;
+pub use run::{run, run_then};
 
 /// A namespace in which the packet may be seen.
 #[derive(Debug)]
@@ -303,6 +304,9 @@ pub struct Neighbour {
 
 /// What else tells of packets that are thrown away, if anything does: the kernel's tracepoints.
 pub trait DropSource {
+    /// Called before the probe is sent, once all else is ready: from here on it sees.
+    fn begin(&mut self) {}
+
     /// Gives what happened since it was last asked.
     fn drain(&mut self, each: &mut dyn FnMut(Dropped<'_>));
 

@@ -110,13 +110,13 @@ impl<'p> Recogniser<'p> {
         self.frame(&decoded).map(|(known, _)| known)
     }
 
-    /// Whether it is such a packet. Nothing is learned of it: others may have come before it that are yet to be looked at.
-    pub(super) fn knows(&mut self, bytes: &[u8]) -> bool {
+    /// What such a packet is. Nothing is learned of it: others may have come before it that are yet to be looked at.
+    pub(super) fn role_of(&mut self, bytes: &[u8]) -> Option<Role> {
         let before = (self.requests.len(), self.pieces.len());
-        let known = self.bytes(bytes).is_some();
+        let known = self.bytes(bytes);
         self.requests.truncate(before.0);
         self.pieces.truncate(before.1);
-        known
+        known.map(|known| known.role)
     }
 
     fn outer(&mut self, decoded: &Decoded<'_>) -> Option<Known> {
@@ -384,7 +384,7 @@ mod tests {
         // NAT made another address of the destination's; nothing but the order tells which way it goes.
         let asked = packet(OWN, [10, 0, 0, 3], 17, &datagram(20_000, 53, &probe.nonce));
         let answered = packet([10, 0, 0, 3], OWN, 17, &datagram(53, 20_000, &probe.nonce));
-        assert!(recogniser.knows(&answered) && recogniser.requests.is_empty());
+        assert!(recogniser.role_of(&answered).is_some() && recogniser.requests.is_empty());
         assert_eq!(recogniser.bytes(&asked).map(|known| known.role), Some(Role::Request));
         assert_eq!(recogniser.bytes(&answered).map(|known| known.role), Some(Role::Answer));
     }

@@ -12,6 +12,7 @@ use nslab_kernel::packet::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, PacketKind};
 
 use super::connection::{Closing, Collector};
 use super::count::{self, Before};
+use super::ending::is_final;
 use super::probe::{Kind, Probe};
 use super::recognise::Recogniser;
 use super::rules::{Tracer, visits};
@@ -33,6 +34,17 @@ const HEADERS: u32 = 512;
 
 /// Sends a probe and sees what becomes of it.
 pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn DropSource) -> Result<Trace> {
+    run_then(places, probe, options, drops, |trace| trace)
+}
+
+/// The same, and has `then` make something of it while the kernel is waited for, which takes a while to close what watched.
+pub fn run_then<R>(
+    places: &[Place],
+    probe: &Probe,
+    options: &Options,
+    drops: &mut dyn DropSource,
+    then: impl FnOnce(Trace) -> R,
+) -> Result<R> {
     let count = places.len();
     let sender = places.get(probe.place);
     let sender =
@@ -40,6 +52,7 @@ pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn D
     let mut sender = sender.namespace.run(|| Sender::open(probe, options.connect))??;
     let is_tcp = matches!(probe.kind, Kind::Tcp { .. });
     let mut watch = Watch::open(places, probe, options)?;
+    drops.begin();
     watch.capture.start()?;
     let begun = Instant::now();
     watch.begin = now();
@@ -49,16 +62,15 @@ pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn D
         if watch.turn()? {
             last = Instant::now();
         }
-        watch.drain(drops);
+        if watch.drain(drops) {
+            last = Instant::now();
+        }
         sender.hear(&watch.recogniser, &mut trace.heard);
         let quiet = last.elapsed();
-        let is_over = if !trace.heard.is_empty() || trace.refused.is_some() {
-            true
-        } else if watch.has_ended() {
-            quiet >= SETTLE
-        } else {
-            quiet >= options.quiet && watch.asked.is_empty()
-        };
+        let is_over = !trace.heard.is_empty()
+            || trace.refused.is_some()
+            || quiet >= SETTLE && watch.has_ended(probe.place)
+            || quiet >= options.quiet && watch.asked.is_empty();
         if is_over || begun.elapsed() >= options.limit {
             break;
         }
@@ -79,12 +91,30 @@ pub fn run(places: &[Place], probe: &Probe, options: &Options, drops: &mut dyn D
     if let (Some(closing), Some(collector)) = (closing, watch.collector.take()) {
         trace.connection = Some(closing.conclude(collector, trace.took));
     }
-    watch.conclude(places, &mut trace);
+    let eyes = watch.conclude(places, &mut trace);
     if is_tcp && matches!(trace.heard.first(), Some(Heard::Answer { .. })) {
         // A reset of what was made says nothing of the probe and its answer.
         trace.events.retain(|event| event.role() != Some(Role::Error));
     }
-    Ok(trace)
+    Ok(eyes.close_beside(|| then(trace)))
+}
+
+/// What has seen enough.
+struct Eyes {
+    capture: Capture,
+    tracers: Vec<Tracer>,
+}
+
+impl Eyes {
+    /// Closes all while something else is done: the kernel makes each closing wait.
+    fn close_beside<R>(self, other: impl FnOnce() -> R) -> R {
+        let Self { capture, tracers } = self;
+        std::thread::scope(|scope| {
+            scope.spawn(|| side_by_side(tracers, drop));
+            scope.spawn(|| drop(capture));
+            other()
+        })
+    }
 }
 
 /// All sockets that see.
@@ -210,15 +240,18 @@ impl<'p> Watch<'p> {
         Ok(())
     }
 
-    fn drain(&mut self, drops: &mut dyn DropSource) {
+    /// Takes what was dropped; whether anything was.
+    fn drain(&mut self, drops: &mut dyn DropSource) -> bool {
         let Self { ids, recogniser, dropped, .. } = self;
+        let before = dropped.len();
         drops.drain(&mut |one| {
             let place = ids.iter().position(|id| *id == Some(one.namespace));
-            let Some(place) = place.filter(|_| recogniser.knows(one.packet)) else { return };
+            let Some(place) = place.filter(|_| recogniser.role_of(one.packet).is_some()) else { return };
             let (time, location) = (one.time, one.location);
             let (packet, reason) = (one.packet.to_vec(), one.reason.to_owned());
             dropped.push(Drop { place, time, packet, reason, location });
         });
+        dropped.len() > before
     }
 
     fn look_at_drops(&mut self) {
@@ -240,13 +273,21 @@ impl<'p> Watch<'p> {
         }
     }
 
-    /// Whether a packet of the probe's was seen to be dropped.
-    fn has_ended(&self) -> bool {
-        // What else the kernel drops may be a copy for somebody else.
-        self.tracers.iter().flatten().any(Tracer::has_dropped)
+    /// Whether a packet of the probe's was seen to be dropped, and nothing more can come of it.
+    fn has_ended(&mut self, sender: usize) -> bool {
+        if self.tracers.iter().flatten().any(Tracer::has_dropped) {
+            return true;
+        }
+        let Self { recogniser, timed, asked, dropped, .. } = self;
+        asked.is_empty()
+            && dropped.iter().any(|drop| {
+                let events = timed.iter().map(|(_, event)| event);
+                let ends = |role| is_final(events, role, (drop.place, &drop.reason), sender);
+                recogniser.role_of(&drop.packet).is_some_and(ends)
+            })
     }
 
-    fn conclude(self, places: &[Place], trace: &mut Trace) {
+    fn conclude(self, places: &[Place], trace: &mut Trace) -> Eyes {
         let Self { capture, tracers, mut recogniser, mut timed, .. } = self;
         // What one namespace saw at the same time stays as it was.
         timed.sort_by_key(|(time, _)| *time);
@@ -265,11 +306,7 @@ impl<'p> Watch<'p> {
             }
         }
         trace.events = merge(timed.into_iter().map(|(_, event)| event).collect(), hooks);
-        // Closing makes the kernel wait, for each anew.
-        std::thread::scope(|scope| {
-            scope.spawn(|| side_by_side(used, drop));
-            drop(capture);
-        });
+        Eyes { capture, tracers: used }
     }
 }
 

@@ -63,6 +63,8 @@ struct config {
 	__u32 given;
 	__u32 addresses[2][4];
 	__u32 ports[2];
+	/* Packets may be chosen by `choice`. Where they are not, verifiers do not look at all that. */
+	__u32 by_choice;
 };
 const volatile struct config config SEC(".rodata") = {};
 
@@ -300,7 +302,7 @@ static __always_inline void tell(enum kind kind, struct sk_buff *skb, struct net
 	}
 	if (config.by_namespace && !bpf_map_lookup_elem(&namespaces, &namespace))
 		return;
-	if (!is_wanted(skb) || !is_chosen(skb))
+	if (!is_wanted(skb) || (config.by_choice && !is_chosen(skb)))
 		return;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {

@@ -36,6 +36,7 @@ pub(super) fn run(args: &args::Drops, output: Output) -> Result<ExitCode, CliErr
     let points = Tracepoints::open(&Filter {
         namespaces: (!everywhere).then(Vec::new),
         memory: args.buffer << 10,
+        chooses: args.filter.is_some(),
         ..Filter::default()
     })
     .map_err(|error| unavailable(&error))?;

@@ -7,6 +7,7 @@ mod record;
 mod report;
 mod tell;
 
+use std::cell::OnceCell;
 use std::process::ExitCode;
 
 use nslab_compare::{Facts, Story, Waiting, take_traces};
@@ -14,7 +15,7 @@ use nslab_kernel::Namespace;
 use nslab_kernel::link::LinkKind;
 use nslab_kernel::nftables::{Table, trace::TraceTable};
 use nslab_lab::rootless;
-use nslab_observe::trace::{self, DropSource, NONCE, Options, Place, Probe};
+use nslab_observe::trace::{self, NONCE, Options, Place, Probe};
 use nslab_predict::command::Shell;
 use nslab_predict::{Network, Question, Transport, Verdict, fix, predict};
 use nslab_snapshot::{Snapshot, State};
@@ -40,7 +41,7 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
     let shell = if rootless::needed() { Shell::Outside } else { Shell::Host };
     // Several descriptors for each namespace.
     nslab_lab::exec::limits::raise();
-    let loading = (!rootless::needed()).then(|| drops::Loading::begin(nslab_compare::Drops::MEMORY));
+    let loading = (!rootless::needed()).then(|| drops::Loading::begin(nslab_compare::Drops::open));
     let mut places = Places::open(None, nslab_snapshot::Options { connections: true }, output)?;
     let recording = wanted.map(record::Wanted::create).transpose()?;
     let traces = take_traces(&mut places.snapshot);
@@ -87,63 +88,64 @@ pub(super) fn run(args: &Trace, output: Output) -> Result<ExitCode, CliError> {
         connect: args.connect,
         ..nslab_compare::options(&places.snapshot, &near, &prediction, waiting)
     };
-    let mut drops = match loading {
-        Some(loading) => loading.end(&watched),
-        None => Err("an ordinary user may not".to_owned()),
+    let missing = OnceCell::new();
+    let mut drops = drops::Late::new(loading, &watched, &missing);
+    let tell = |seen: trace::Trace| {
+        let aim = fix::Aim { shell, destination: meant };
+        let facts = Facts {
+            snapshot: &places.snapshot,
+            places: &numbers,
+            probe: &probe,
+            prediction: &prediction,
+            trace: &seen,
+        };
+        let story = Story::of(facts);
+        let is_as_said = story.differences.is_empty() && story.verdict == prediction.verdict;
+        let fix = if is_as_said && story.verdict != Verdict::Delivered {
+            fix::find(&network, &question, &prediction, &aim)
+        } else {
+            None
+        };
+        let explanation = Explanation {
+            snapshot: &places.snapshot,
+            question: &question,
+            prediction: &prediction,
+            fix: fix.as_ref(),
+        };
+        let is_known =
+            prediction.verdict != Verdict::Unknown && !(story.is_partial && story.differences.is_empty());
+        let agrees = is_known.then_some(story.differences.is_empty());
+        if let Some(mut recording) = recording {
+            recording.add(&seen, story.verdict == Verdict::Dropped, |place| {
+                nslab_view::namespace_name(&places.snapshot, numbers.get(place).copied().unwrap_or(0))
+            })?;
+            recording.finish()?;
+        }
+        if output.json {
+            output.print_json(&Report::of(
+                &story,
+                &explanation,
+                &seen,
+                &numbers,
+                agrees,
+                missing.get().cloned(),
+            ));
+        } else {
+            output.print(&tell::text(
+                &story,
+                &explanation,
+                &seen,
+                &numbers,
+                missing.get().map(String::as_str),
+                &output.style(),
+            ));
+        }
+        let fails = story.verdict != Verdict::Delivered
+            || seen.connection.as_ref().is_some_and(connection::fails)
+            || args.strict && !story.differences.is_empty();
+        Ok(if fails { NO.into() } else { DONE })
     };
-    let drop_source: &mut dyn DropSource = match &mut drops {
-        Ok(drops) => drops,
-        Err(_) => &mut (),
-    };
-    let seen = trace::run(&watched, &probe, &options, drop_source).map_err(|error| failed(error, sender))?;
-
-    let aim = fix::Aim { shell, destination: meant };
-    let facts = Facts {
-        snapshot: &places.snapshot,
-        places: &numbers,
-        probe: &probe,
-        prediction: &prediction,
-        trace: &seen,
-    };
-    let story = Story::of(facts);
-    let is_as_said = story.differences.is_empty() && story.verdict == prediction.verdict;
-    let fix = if is_as_said && story.verdict != Verdict::Delivered {
-        fix::find(&network, &question, &prediction, &aim)
-    } else {
-        None
-    };
-    let explanation = Explanation {
-        snapshot: &places.snapshot,
-        question: &question,
-        prediction: &prediction,
-        fix: fix.as_ref(),
-    };
-    let is_known =
-        prediction.verdict != Verdict::Unknown && !(story.is_partial && story.differences.is_empty());
-    let agrees = is_known.then_some(story.differences.is_empty());
-    if let Some(recording) = recording {
-        let mut recording = recording;
-        recording.add(&seen, story.verdict == Verdict::Dropped, |place| {
-            nslab_view::namespace_name(&places.snapshot, numbers.get(place).copied().unwrap_or(0))
-        })?;
-        recording.finish()?;
-    }
-    if output.json {
-        output.print_json(&Report::of(&story, &explanation, &seen, &numbers, agrees, drops.err()));
-    } else {
-        output.print(&tell::text(
-            &story,
-            &explanation,
-            &seen,
-            &numbers,
-            drops.err().as_deref(),
-            &output.style(),
-        ));
-    }
-    let fails = story.verdict != Verdict::Delivered
-        || seen.connection.as_ref().is_some_and(connection::fails)
-        || args.strict && !story.differences.is_empty();
-    Ok(if fails { NO.into() } else { DONE })
+    trace::run_then(&watched, &probe, &options, &mut drops, tell).map_err(|error| failed(error, sender))?
 }
 
 /// The number by which the packet is known needs room.

@@ -49,7 +49,8 @@ pub(super) fn run(args: &Trace, text: &str, output: Output) -> Result<ExitCode, 
     let wanted = args.pcapng.as_deref().map(record::Wanted::find).transpose()?;
     let program = Program::prepare(&args.command, false)?;
     nslab_lab::exec::limits::raise();
-    let loading = (!rootless::needed()).then(|| drops::Loading::begin(MEMORY));
+    let loading =
+        (!rootless::needed()).then(|| drops::Loading::begin(|| nslab_compare::Drops::of_many(MEMORY)));
     match Context::open(output).and_then(|context| Ok((prepare(args, text, files, &context)?, context))) {
         Ok((prepared, _context)) => {
             let recording = match wanted.map(record::Wanted::create).transpose() {
