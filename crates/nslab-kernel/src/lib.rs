@@ -23,6 +23,7 @@ pub mod error;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod link;
+pub mod mark;
 pub mod mount;
 pub mod namespace;
 pub mod neighbour;

@@ -12,6 +12,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
+use crate::mark;
 use crate::mount;
 use crate::nsfile::namespace_type;
 use crate::processes;
@@ -84,6 +85,7 @@ impl Namespace {
     /// Moves the calling thread into the namespace until the guard is dropped.
     pub fn enter(&self) -> Result<Entered> {
         let home = Self::current()?;
+        mark::set_home(&home);
         self.move_thread()?;
         Ok(Entered { home, _this_thread_only: PhantomData })
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use nslab_kernel::{Namespace, NamespaceId, namespace};
+use nslab_kernel::{Namespace, NamespaceId, mark, namespace};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
@@ -61,8 +61,8 @@ impl Process {
     }
 }
 
-/// Opens the processes in these namespaces. A number may pass to another process between the look and the opening, so
-/// the look is repeated through the opened one.
+/// Opens the processes in these namespaces, but for guests: who captures, traces or takes a snapshot has a thread there for a moment. A
+/// number may pass to another process between the look and the opening, so the look is repeated through the opened one.
 fn find(ids: &HashSet<NamespaceId>, spared: &[Pid]) -> Result<Vec<Process>> {
     let own = rustix::process::getpid();
     let mut processes = Vec::new();
@@ -71,7 +71,8 @@ fn find(ids: &HashSet<NamespaceId>, spared: &[Pid]) -> Result<Vec<Process>> {
             continue;
         }
         let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        if is_in(pid, ids) {
+        // One that was a guest at the first look may have left before the second, and then it is not there at the third.
+        if is_in(pid, ids) && !is_guest(pid, ids) && is_in(pid, ids) {
             processes.push(Process { handle });
         }
     }
@@ -80,6 +81,12 @@ fn find(ids: &HashSet<NamespaceId>, spared: &[Pid]) -> Result<Vec<Process>> {
 
 fn is_in(pid: Pid, ids: &HashSet<NamespaceId>) -> bool {
     Namespace::of_process(pid).and_then(|namespace| namespace.id()).is_ok_and(|id| ids.contains(&id))
+}
+
+/// Whether a process comes back to another namespace, where it belongs.
+fn is_guest(pid: Pid, ids: &HashSet<NamespaceId>) -> bool {
+    let homes = mark::homes(pid);
+    !homes.is_empty() && !homes.iter().any(|home| ids.iter().any(|id| id.inode == *home))
 }
 
 /// Waits until all have ended or the time is over; returns those that have not.

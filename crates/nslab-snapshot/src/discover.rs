@@ -5,12 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nslab_containers::Containers;
-use nslab_kernel::{Namespace, NamespaceId};
+use nslab_kernel::{Namespace, NamespaceId, mark};
 
 use crate::error::Result;
 use crate::holders::Holders;
 use crate::mounts::{self, Pin};
-use crate::{Name, mark, read};
+use crate::{Name, read};
 
 /// Where `ip netns` has its names.
 const NETNS: [&str; 2] = ["/run/netns", "/var/run/netns"];

@@ -5,11 +5,11 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nslab_kernel::processes::{self, Depth};
-use nslab_kernel::{Namespace, NamespaceId};
+use nslab_kernel::{Namespace, NamespaceId, mark};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 
 use crate::error::Result;
-use crate::{MOST_PROCESSES, Process, mark};
+use crate::{MOST_PROCESSES, Process};
 
 /// `SIOCGSKNS` (`include/uapi/linux/sockios.h`): the network namespace of a socket, as a descriptor.
 const SIOCGSKNS: libc::Ioctl = 0x894c;

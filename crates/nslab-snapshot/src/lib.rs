@@ -9,7 +9,6 @@ mod error;
 mod file;
 mod groups;
 mod holders;
-mod mark;
 mod mounts;
 mod name;
 mod peers;
@@ -30,7 +29,7 @@ pub use error::{Error, Result};
 pub use file::{FORMAT, LONGEST};
 pub use groups::Membership;
 pub use name::Name;
-pub use places::{Place, mounted_at, places};
+pub use places::{Place, mounted, places};
 pub use settings::Settings;
 
 /// The networks of a host at one time.

@@ -1,16 +1,17 @@
 //! Namespaces and their names, without what is in them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use nslab_kernel::link;
 use nslab_kernel::netlink::{Protocol, Socket};
-use nslab_kernel::{Namespace, NamespaceId, parallel};
+use nslab_kernel::{Namespace, NamespaceId, mark, parallel};
 
 use crate::discover::{self, Found};
 use crate::error::Result;
-use crate::{Name, mark, mounts, read};
+use crate::{Name, mounts, read};
 
 /// A namespace that was found.
 #[derive(Debug)]
@@ -39,22 +40,31 @@ pub fn places() -> Result<Vec<Place>> {
     Ok(places)
 }
 
-/// A file on which a network namespace is mounted, in whatever mount namespace a process is; by that process's root, so that it
-/// can be opened as long as the process is there. None if there is no such, or none that may be seen.
-pub fn mounted_at(id: NamespaceId) -> Option<PathBuf> {
+/// For each of these a file on which it is mounted, in whatever mount namespace a process is; by that process's root, so that it can be
+/// opened as long as the process is there. Those that are mounted nowhere, or where it may not be seen, are not among them.
+pub fn mounted<S: BuildHasher>(wanted: &HashSet<NamespaceId, S>) -> HashMap<NamespaceId, PathBuf> {
+    let mut found = HashMap::new();
     let mut seen = HashSet::new();
-    let processes = std::fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path());
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
     // This one's first: it lasts as long as whoever asks.
-    let mut all = std::iter::once(PathBuf::from("/proc/self")).chain(processes);
-    all.find_map(|process| {
-        let space = std::fs::metadata(process.join("ns/mnt")).ok()?.ino();
-        if !seen.insert(space) {
-            return None;
+    for process in std::iter::once(PathBuf::from("/proc/self")).chain(processes) {
+        if found.len() == wanted.len() {
+            break;
         }
-        let pin = mounts::list(&process).into_iter().find(|pin| pin.inode == id.inode)?;
-        let path = process.join("root").join(pin.path.strip_prefix("/").unwrap_or(&pin.path));
-        std::fs::metadata(&path).is_ok_and(|about| about.ino() == id.inode).then_some(path)
-    })
+        let Ok(space) = std::fs::metadata(process.join("ns/mnt")) else { continue };
+        if !seen.insert(space.ino()) {
+            continue;
+        }
+        for pin in mounts::list(&process) {
+            let Some(&id) = wanted.iter().find(|id| id.inode == pin.inode) else { continue };
+            let path = process.join("root").join(pin.path.strip_prefix("/").unwrap_or(&pin.path));
+            if !found.contains_key(&id) && std::fs::metadata(&path).is_ok_and(|about| about.ino() == id.inode)
+            {
+                found.insert(id, path);
+            }
+        }
+    }
+    found
 }
 
 /// The alias of a namespace's loopback interface, by which nodes of labs are known.

@@ -5,16 +5,14 @@ use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::Ruleset;
 use nslab_kernel::state::Select;
 use nslab_kernel::sysctl::Tree;
-use nslab_kernel::{NamespaceId, NamespaceState, conntrack, parallel, sock_diag};
+use nslab_kernel::{NamespaceId, NamespaceState, conntrack, mark, parallel, sock_diag};
 
 use crate::discover::{All, Found};
 use crate::error::Result;
 use crate::holders::Holders;
 use crate::procnet::ProcNet;
 use crate::programs::Programs;
-use crate::{
-    Contents, Gap, Listener, Name, Namespace, Options, Part, Settings, State, groups, mark, peers, raw,
-};
+use crate::{Contents, Gap, Listener, Name, Namespace, Options, Part, Settings, State, groups, peers, raw};
 
 /// What nslab writes to the alias of a node's `lo`, before the lab and the node.
 const MARK: &str = "nslab:";

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nslab_kernel::link::{self, IfIndex, LinkEvent, LinkMonitor};
+use nslab_kernel::mark;
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::packet::{Delivery, PacketSocket, Wanted, program};
 
@@ -102,11 +103,10 @@ impl Opened {
             let monitor = LinkMonitor::open()?;
             let interfaces = link::list(&mut links)?;
             let size = sizes.ring(interfaces.len());
-            Ok::<_, nslab_kernel::Error>((
-                Live { socket: PacketSocket::open(size)?, monitor, links },
-                interfaces,
-                size,
-            ))
+            let live = Live { socket: PacketSocket::open(size)?, monitor, links };
+            // The namespace goes when others let it go.
+            [live.socket.as_fd(), live.monitor(), live.links.as_fd()].into_iter().for_each(mark::set);
+            Ok::<_, nslab_kernel::Error>((live, interfaces, size))
         })?;
         let (live, interfaces, size) = opened?;
         let patience = match size.delivery {

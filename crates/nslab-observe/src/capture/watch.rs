@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nslab_kernel::error::Context;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -69,7 +69,10 @@ impl Watch {
                 }
                 let mut reader = inotify::Reader::new(&changes, &mut bytes);
                 while reader.next().is_ok() {}
-                for source in discover() {
+                let begun = Instant::now();
+                let found = discover();
+                let pause = begun.elapsed().min(PERIOD);
+                for source in found {
                     let told = match Opened::new(source, &options, &sizes) {
                         Ok(one) => tell.send(Found::Opened(Box::new(one))),
                         Err(error) => tell.send(Found::Failed(error)),
@@ -78,6 +81,9 @@ impl Watch {
                         return;
                     }
                 }
+                // Where many come and go, others get something done, too.
+                let mut wait = [PollFd::new(&*stopped, PollFlags::IN)];
+                let _ = poll(&mut wait, Timespec::try_from(pause).ok().as_ref());
             }
         };
         let thread = std::thread::Builder::new().name("watch".into()).spawn(work);

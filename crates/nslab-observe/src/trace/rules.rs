@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use nslab_kernel::mark;
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::trace::{
     Checkpoint, EARLY, TraceEvent, TraceHooks, TraceMonitor, TraceOptions, TraceStep, TraceTable,
@@ -47,6 +48,8 @@ impl Tracer {
     fn with(place: &Place, install: impl FnOnce(Socket) -> Installed + Send) -> Result<Self, String> {
         let open = || TraceMonitor::open().map_err(|error| error.to_string());
         let monitor = place.namespace.run(open).map_err(|error| error.to_string())??;
+        // The namespace goes when others let it go.
+        mark::set(&monitor);
         Ok(Self { monitor, table: table(place, install)?, events: Vec::new(), missed: false })
     }
 
@@ -74,6 +77,7 @@ type Installed = Result<TraceTable, TransactionError>;
 fn table(place: &Place, install: impl FnOnce(Socket) -> Installed + Send) -> Result<TraceTable, String> {
     let make = || {
         let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| error.to_string())?;
+        mark::set(&socket);
         let left = place.ruleset.tables.iter().filter(|table| TraceTable::is_left_over(table));
         let left: Vec<_> = left.map(|table| table.id.clone()).collect();
         if !left.is_empty() {

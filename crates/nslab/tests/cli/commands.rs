@@ -1,9 +1,12 @@
 //! `up`, `plan`, `down`, `ls`, `show` and `export`.
 
+use std::io::Read as _;
+use std::process::Stdio;
+
 use nslab_testing::Oracle;
 use serde_json::Value;
 
-use crate::support::{PAIR, Run, Session, as_root, as_user, each_user, keys};
+use crate::support::{PAIR, Run, Running, Session, as_root, as_user, each_user, keys};
 
 each_user!(
     up_twice_changes_nothing,
@@ -17,7 +20,7 @@ each_user!(
     a_lab_under_another_name,
 );
 as_user!(down_with_all, exported_as_a_script);
-as_root!(after_a_crash_of_the_machine);
+as_root!(after_a_crash_of_the_machine, down_spares_guests);
 
 fn up_twice_changes_nothing(session: &Session) {
     let (lab, file) = session.lab_file(PAIR);
@@ -221,13 +224,45 @@ fn exported_as_a_script(session: &Session) {
     assert_eq!(by_hand, built, "{script}");
 }
 
+/// Enters a namespace by its main thread, and says so. Who only visits it has marked where it comes back to.
+const ENTER: &str = r#"
+import ctypes, fcntl, os, sys
+home = os.open("/proc/self/ns/net", os.O_RDONLY)
+if sys.argv[2] == "guest":
+    fcntl.fcntl(home, fcntl.F_SETFL, os.O_APPEND | os.O_NONBLOCK)
+libc = ctypes.CDLL(None, use_errno=True)
+# CLONE_NEWNET of linux/sched.h.
+assert libc.setns(os.open(sys.argv[1], os.O_RDONLY), 0x40000000) == 0, os.strerror(ctypes.get_errno())
+print("in", flush=True)
+sys.stdin.read()
+"#;
+
+fn down_spares_guests(session: &Session) {
+    let lab = session.up(PAIR);
+    session.file("enter.py", ENTER);
+    let enter = |how: &str| {
+        let mut command = session.other("python3");
+        command.args(["enter.py", &format!("/run/netns/{lab}-red"), how]).stdin(Stdio::piped());
+        let mut running = Running::start(command);
+        let mut said = [0; 3];
+        running.child.stdout.take().unwrap().read_exact(&mut said).unwrap();
+        running
+    };
+    let (mut guest, mut resident) = (enter("guest"), enter("resident"));
+    let down = session.json(["down", &lab]);
+    assert_eq!(down[0]["processes"], 1, "{down:#}");
+    assert!(!resident.end().success());
+    drop(guest.child.stdin.take());
+    assert!(guest.end().success());
+}
+
 fn down_tells_of_processes(session: &Session) {
     let lab = session.up(PAIR);
     let mut command =
         session.command(["exec", &format!("{lab}/red"), "--", "sh", "-c", "echo; exec sleep infinity"]);
-    command.stdin(std::process::Stdio::piped());
-    let mut running = crate::support::Running::start(command);
-    std::io::Read::read_exact(running.child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    command.stdin(Stdio::piped());
+    let mut running = Running::start(command);
+    running.child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     session.run(["down", &lab]).status(0).says("ended 1 process in its namespaces");
     assert!(!running.end().success());
 }

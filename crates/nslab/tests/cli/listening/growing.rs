@@ -10,7 +10,7 @@ use super::steps;
 use crate::support::{Running, Session, each_user};
 
 // Without a world of its own, as a signal is to get to the program itself.
-each_user!(nodes_join_and_go, at_one_interface);
+each_user!(nodes_join_and_go, any_namespace_joins, at_one_interface);
 
 /// Two hosts with a router between them.
 const ROUTED: &str = "
@@ -103,6 +103,34 @@ fn nodes_join_and_go(session: &Session) {
     let said = listening.end();
     assert!(said.contains("nothing is left to trace in"), "{said}");
     session.assert_nothing_of(&lab);
+}
+
+/// All that others make meanwhile joins and goes as well.
+fn any_namespace_joins(session: &Session) {
+    let lab = session.up("nodes: {red: {}, fw: {forward: true}}");
+    // Addresses that no other test has: the others' packets are looked at, too.
+    let number: u32 = lab.rsplit_once('-').unwrap().1.parse().unwrap();
+    let net = format!("10.{}.{}", 100 + std::process::id() % 100, number % 250);
+    let mut listening = Listening::start(session, &[&format!("icmp and net {net}.0/24"), "--all"]);
+    session.ok(["node", "add", "new", "--lab", &lab]);
+    let new = format!("{lab}/new");
+    listening.says(&format!("note: {new} joins\n"));
+    let ends = [format!("new:eth0 {net}.2/24"), format!("fw:dmz {net}.1/24")];
+    session.ok(["link", "add", &ends[0], &ends[1], "--lab", &lab]);
+    session.ok(["ping", &new, &format!("{net}.1"), "-c1"]);
+    for (sent, received) in [("new:eth0", "fw:dmz"), ("fw:dmz", "new:eth0")] {
+        let packet = listening.line();
+        is_as_predicted(&packet, "delivered");
+        let seen = steps(&packet, "seen");
+        assert!(seen.contains(&format!("{sent} send")), "{packet:#}");
+        assert!(seen.contains(&format!("{received} receive")), "{packet:#}");
+    }
+    session.ok(["down", &lab]);
+    // Whose name is made use of again has another namespace.
+    listening.says(&format!("note: {new} is gone\n"));
+    session.assert_nothing_of(&lab);
+    listening.running.send(Signal::INT);
+    listening.end();
 }
 
 fn at_one_interface(session: &Session) {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nslab_kernel::NamespaceId;
-use nslab_observe::capture::{Event, Found, Opened, Options, Watch};
+use nslab_kernel::{Namespace, NamespaceId, mark};
+use nslab_observe::capture::{self, Event, Opened, Options, Watch};
 
 use super::failed;
 use super::targets::{self, Anchor, Growth, Named, Naming};
@@ -21,8 +21,14 @@ pub(in crate::cli::commands) struct Coming {
     watch: Watch,
     /// Namespaces that are there already, or were found not to be meant.
     known: Arc<Mutex<HashSet<NamespaceId>>>,
-    /// Anchors of those that were found.
-    anchors: Arc<Mutex<VecDeque<Anchor>>>,
+    /// Of those that were found.
+    found: Arc<Mutex<VecDeque<Found>>>,
+}
+
+/// One that is being opened.
+struct Found {
+    anchor: Anchor,
+    namespace: Option<Namespace>,
 }
 
 /// One that came.
@@ -30,6 +36,8 @@ pub(in crate::cli::commands) struct Came {
     /// It is ready to be captured in.
     pub(in crate::cli::commands) opened: Box<Opened>,
     pub(in crate::cli::commands) anchor: Option<Anchor>,
+    /// None if there was no room for another descriptor.
+    pub(in crate::cli::commands) namespace: Option<Namespace>,
 }
 
 impl Coming {
@@ -50,8 +58,8 @@ impl Coming {
             }
         };
         let known = Arc::new(Mutex::new(known));
-        let anchors: Arc<Mutex<VecDeque<Anchor>>> = Arc::default();
-        let (shared, coming) = (Arc::clone(&known), Arc::clone(&anchors));
+        let found: Arc<Mutex<VecDeque<Found>>> = Arc::default();
+        let (shared, coming) = (Arc::clone(&known), Arc::clone(&found));
         let mut nameless: HashMap<NamespaceId, Instant> = HashMap::new();
         let discover = move || {
             let found = match &growth {
@@ -77,23 +85,25 @@ impl Coming {
             named
                 .into_iter()
                 .map(|Named { source, anchor }| {
-                    coming.push_back(anchor);
+                    mark::set(&source.namespace);
+                    coming.push_back(Found { anchor, namespace: source.namespace.duplicate().ok() });
                     source
                 })
                 .collect()
         };
         let watch = Watch::begin(&directories, options, count, discover).map_err(failed)?;
-        Ok(Some(Self { watch, known, anchors }))
+        Ok(Some(Self { watch, known, found }))
     }
 
     /// The next one that came, or why it cannot be captured in.
     pub(in crate::cli::commands) fn next(&self) -> Option<nslab_observe::Result<Came>> {
-        let found = self.watch.next()?;
+        let opened = self.watch.next()?;
         // They are opened in the order in which they were found.
-        let anchor = locked(&self.anchors).pop_front();
-        Some(match found {
-            Found::Opened(opened) => Ok(Came { opened, anchor }),
-            Found::Failed(error) => {
+        let found = locked(&self.found).pop_front();
+        let (anchor, namespace) = found.map(|found| (found.anchor, found.namespace)).unzip();
+        Some(match opened {
+            capture::Found::Opened(opened) => Ok(Came { opened, anchor, namespace: namespace.flatten() }),
+            capture::Found::Failed(error) => {
                 if let Some(anchor) = anchor {
                     self.forget(anchor.id());
                 }

@@ -131,7 +131,7 @@ impl<'c> Running<'c> {
     fn join(&mut self) {
         while let Some(came) = self.coming.as_ref().and_then(Coming::next) {
             match came {
-                Ok(Came { opened, anchor }) => {
+                Ok(Came { opened, anchor, .. }) => {
                     let (name, id) = (opened.name().to_owned(), anchor.as_ref().map(Anchor::id));
                     match self.capture.join(*opened) {
                         Ok(_) => {
@@ -153,14 +153,13 @@ impl<'c> Running<'c> {
 
     /// Leaves namespaces that only this capture holds: they are to go.
     fn call_roll(&mut self) -> Result<(), CliError> {
-        for (place, anchor) in self.anchors.iter_mut().enumerate() {
-            if anchor.as_mut().is_some_and(|anchor| !anchor.holds()) {
-                if let (Some(gone), Some(coming)) = (anchor.take(), &self.coming) {
-                    coming.forget(gone.id());
-                }
-                self.output.note(&format!("note: {} is gone", self.capture.name(place)));
-                self.capture.leave(place).map_err(failed)?;
+        let anchors = self.anchors.iter_mut().enumerate();
+        for place in targets::gone(anchors.filter_map(|(place, anchor)| Some((place, anchor.as_mut()?)))) {
+            if let (Some(gone), Some(coming)) = (self.anchors[place].take(), &self.coming) {
+                coming.forget(gone.id());
             }
+            self.output.note(&format!("note: {} is gone", self.capture.name(place)));
+            self.capture.leave(place).map_err(failed)?;
         }
         Ok(())
     }

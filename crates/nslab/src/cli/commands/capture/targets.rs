@@ -1,8 +1,9 @@
 //! What is to be captured, by the words of the user.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nslab_kernel::processes::{self, Depth};
 use nslab_kernel::{Namespace, NamespaceId};
@@ -10,10 +11,14 @@ use nslab_lab::{Paths, pins};
 use nslab_observe::capture::Source;
 use nslab_snapshot::Name;
 use nslab_topology::model::Existing;
+use rustix::process::Pid;
 
 use crate::cli::context::{self, Context};
 use crate::cli::error::CliError;
 use crate::cli::target::Target;
+
+/// All that processes have open is looked through this often, to find out whether a namespace is still among it.
+const SEARCH: Duration = Duration::from_secs(2);
 
 /// A namespace that is meant.
 pub(in crate::cli::commands) struct Place {
@@ -43,12 +48,22 @@ impl Place {
     }
 }
 
-/// What shows that a namespace is still there, but for this capture: a file on which it is mounted, or a process.
+/// What shows that a namespace is still there, but for those who only look at it.
 #[derive(Debug, Clone)]
 pub(in crate::cli::commands) struct Anchor {
     id: NamespaceId,
-    /// None for the host's, which outlives this process, and where there is only a descriptor somewhere.
-    path: Option<PathBuf>,
+    hold: Hold,
+}
+
+/// What keeps a namespace.
+#[derive(Debug, Clone)]
+enum Hold {
+    /// It is the host's, which outlives this process.
+    Host,
+    /// A file that leads to it; an empty path if another is to be found.
+    File(PathBuf),
+    /// Something that a process has open, as far as was known at this time.
+    Open(Instant),
 }
 
 impl Anchor {
@@ -56,22 +71,55 @@ impl Anchor {
         self.id
     }
 
-    /// Whether it is there.
-    pub(in crate::cli::commands) fn holds(&mut self) -> bool {
-        let is_at = |path: &Path| std::fs::metadata(path).is_ok_and(|about| about.ino() == self.id.inode);
-        let Some(path) = &self.path else { return true };
-        if is_at(path) {
-            return true;
+    /// Whether it is where it was last, as far as that can be told at once.
+    fn is_in_place(&self) -> bool {
+        match &self.hold {
+            Hold::Host => true,
+            Hold::File(path) => std::fs::metadata(path).is_ok_and(|about| about.ino() == self.id.inode),
+            Hold::Open(known) => known.elapsed() < SEARCH,
         }
-        // Another process may be in it, or it may be mounted elsewhere.
-        let own = rustix::process::getpid();
-        let inside = processes::list(Depth::Threads, |id| id == self.id).unwrap_or_default();
-        let other = inside.into_iter().find(|(pid, _)| *pid != own);
-        let other = other.map(|(pid, _)| of_process(pid.as_raw_nonzero().get()));
-        let Some(path) = other.or_else(|| nslab_snapshot::mounted_at(self.id)) else { return false };
-        self.path = Some(path);
-        true
     }
+}
+
+/// Those of namespaces that are gone, but for those who only look at them. Others are found again, wherever they are now.
+pub(in crate::cli::commands) fn gone<'a, K>(anchors: impl Iterator<Item = (K, &'a mut Anchor)>) -> Vec<K> {
+    let mut lost: Vec<(K, &mut Anchor)> = anchors.filter(|(_, anchor)| !anchor.is_in_place()).collect();
+    let wanted = |lost: &[(K, &mut Anchor)]| -> HashSet<NamespaceId> {
+        lost.iter().map(|(_, anchor)| anchor.id).collect()
+    };
+    if lost.is_empty() {
+        return Vec::new();
+    }
+    // Another process may be in it, or it may be mounted elsewhere.
+    let (own, ids) = (rustix::process::getpid(), wanted(&lost));
+    let inside = processes::list(Depth::Threads, |id| ids.contains(&id)).unwrap_or_default();
+    let inside: HashMap<NamespaceId, Pid> =
+        inside.into_iter().filter(|(pid, _)| *pid != own).map(|(pid, id)| (id, pid)).collect();
+    lost.retain_mut(|(_, anchor)| {
+        let Some(pid) = inside.get(&anchor.id) else { return true };
+        anchor.hold = Hold::File(of_process(pid.as_raw_nonzero().get()));
+        false
+    });
+    if !lost.is_empty() {
+        let mut mounted = nslab_snapshot::mounted(&wanted(&lost));
+        lost.retain_mut(|(_, anchor)| {
+            let Some(path) = mounted.remove(&anchor.id) else { return true };
+            anchor.hold = Hold::File(path);
+            false
+        });
+    }
+    if lost.iter().any(|(_, anchor)| matches!(anchor.hold, Hold::Open(_))) {
+        let there: HashSet<NamespaceId> =
+            nslab_snapshot::places().into_iter().flatten().map(|place| place.id).collect();
+        lost.retain_mut(|(_, anchor)| {
+            let is_there = matches!(anchor.hold, Hold::Open(_)) && there.contains(&anchor.id);
+            if is_there {
+                anchor.hold = Hold::Open(Instant::now());
+            }
+            !is_there
+        });
+    }
+    lost.into_iter().map(|(key, _)| key).collect()
 }
 
 fn of_process(pid: i32) -> PathBuf {
@@ -187,12 +235,13 @@ pub(in crate::cli::commands) fn host(known: &HashSet<NamespaceId>) -> Result<Vec
             Name::Process(process) => Some(of_process(process.pid)),
             _ => None,
         });
-        let path = match best {
-            Name::Host | Name::Id(_) => None,
+        let hold = match best {
+            Name::Host => Hold::Host,
+            Name::Id(_) => Hold::Open(Instant::now()),
             // Found again by the processes in it.
-            _ => Some(path.unwrap_or_default()),
+            _ => Hold::File(path.unwrap_or_default()),
         };
-        let anchor = Anchor { id: place.id, path };
+        let anchor = Anchor { id: place.id, hold };
         let is_named = !matches!(best, Name::Process(_) | Name::Id(_));
         found.push(Place { short, long, id: place.id, namespace, interfaces: Vec::new(), anchor, is_named });
     }
@@ -216,7 +265,7 @@ fn node_of(paths: &Paths, lab: &str, node: String) -> Result<Place, CliError> {
     let namespace = Namespace::open(&pin)?;
     let id = namespace.id()?;
     let long = format!("{lab}/{node}");
-    let anchor = Anchor { id, path: Some(pin) };
+    let anchor = Anchor { id, hold: Hold::File(pin) };
     Ok(Place { short: node, long, id, namespace, interfaces: Vec::new(), anchor, is_named: true })
 }
 
@@ -237,17 +286,19 @@ fn one(text: &str, context: &Context) -> Result<Place, CliError> {
     let paths = context::paths();
     let namespace = parsed.namespace()?;
     let id = namespace.id()?;
-    let (short, path) = match &parsed {
-        Target::Node { lab, node } => (node.clone(), Some(paths.lab(lab).pin(node))),
-        Target::Host => ("host".to_owned(), None),
-        Target::Existing(Existing::Netns(name)) => (name.clone(), Some(paths.netns.join(name))),
-        Target::Existing(Existing::Pid(pid)) => (target.to_owned(), i32::try_from(*pid).ok().map(of_process)),
+    let (short, hold) = match &parsed {
+        Target::Node { lab, node } => (node.clone(), Hold::File(paths.lab(lab).pin(node))),
+        Target::Host => ("host".to_owned(), Hold::Host),
+        Target::Existing(Existing::Netns(name)) => (name.clone(), Hold::File(paths.netns.join(name))),
+        Target::Existing(Existing::Pid(pid)) => {
+            (target.to_owned(), Hold::File(i32::try_from(*pid).map(of_process).unwrap_or_default()))
+        }
         // Found again by the processes in it.
-        Target::Existing(_) => (target[kind.len()..].to_owned(), Some(PathBuf::new())),
+        Target::Existing(_) => (target[kind.len()..].to_owned(), Hold::File(PathBuf::new())),
     };
     let long = match &parsed {
         Target::Node { lab, node } => format!("{lab}/{node}"),
         _ => target.to_owned(),
     };
-    Ok(Place { short, long, id, namespace, interfaces, anchor: Anchor { id, path }, is_named: true })
+    Ok(Place { short, long, id, namespace, interfaces, anchor: Anchor { id, hold }, is_named: true })
 }

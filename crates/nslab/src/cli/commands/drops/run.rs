@@ -190,13 +190,7 @@ impl Running<'_> {
     /// Leaves namespaces that are gone, whose numbers others may get, and takes in those that came; false if none is left.
     fn call_roll(&mut self) -> Result<bool, CliError> {
         let Where::Namespaces { anchors, lab } = &mut self.place else { return Ok(true) };
-        let mut gone = Vec::new();
-        for (number, anchor) in anchors.iter_mut() {
-            if !anchor.holds() {
-                gone.push(*number);
-            }
-        }
-        for number in gone {
+        for number in targets::gone(anchors.iter_mut().map(|(number, anchor)| (*number, anchor))) {
             anchors.remove(&number);
             self.points.unwatch(number);
         }

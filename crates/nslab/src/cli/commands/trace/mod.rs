@@ -196,21 +196,28 @@ fn open(
         let space = &snapshot.namespaces[number];
         let Some(at) = handles.iter().position(|(id, _)| *id == space.id) else { continue };
         let (_, namespace) = handles.swap_remove(at);
-        let Some(state) = space.state() else { continue };
-        let is_bridge = |link: &nslab_kernel::link::Link| matches!(link.kind, Some(LinkKind::Bridge(_)));
-        // Those that somebody left behind are taken away.
-        let mut ruleset = state.nftables.clone();
-        ruleset.tables.extend(traces[number].iter().filter(|table| TraceTable::is_left_over(table)).cloned());
-        places.push(Place {
-            name: space.name().to_string(),
-            namespace,
-            ruleset,
-            has_bridges: state.network.links.iter().any(is_bridge),
-            interfaces: Vec::new(),
-        });
-        numbers.push(number);
+        if let Some(place) = place(space, namespace, &traces[number]) {
+            places.push(place);
+            numbers.push(number);
+        }
     }
     Ok((places, numbers))
+}
+
+/// How to trace in a namespace, where these tables of traces are; none if it could not be read.
+fn place(space: &nslab_snapshot::Namespace, namespace: Namespace, traces: &[Table]) -> Option<Place> {
+    let state = space.state()?;
+    let is_bridge = |link: &nslab_kernel::link::Link| matches!(link.kind, Some(LinkKind::Bridge(_)));
+    // Those that somebody left behind are taken away.
+    let mut ruleset = state.nftables.clone();
+    ruleset.tables.extend(traces.iter().filter(|table| TraceTable::is_left_over(table)).cloned());
+    Some(Place {
+        name: space.name().to_string(),
+        namespace,
+        ruleset,
+        has_bridges: state.network.links.iter().any(is_bridge),
+        interfaces: Vec::new(),
+    })
 }
 
 /// An error of tracing, with what to do about it.

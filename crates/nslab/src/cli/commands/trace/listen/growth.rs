@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use nslab_compare::Only;
 use nslab_kernel::NamespaceId;
+use nslab_kernel::nftables::Ruleset;
+use nslab_kernel::state::NamespaceState;
 use nslab_snapshot::Snapshot;
 
 use crate::cli::commands::capture::growth::{Came, Coming};
-use crate::cli::commands::capture::targets::Anchor;
+use crate::cli::commands::capture::targets::{self, Anchor};
 use crate::cli::output::Output;
 
 /// Whether namespaces are still there is asked this often.
@@ -100,6 +102,21 @@ impl Growing {
         !self.came.is_empty()
     }
 
+    /// Whether any of those that came are there still; the others are told of.
+    pub(super) fn has_lasted(&mut self, output: Output) -> bool {
+        let came = self.came.iter_mut().enumerate();
+        let gone = targets::gone(came.filter_map(|(place, came)| Some((place, came.anchor.as_mut()?))));
+        // From the last on, so that places stay what they are.
+        for place in gone.into_iter().rev() {
+            let came = self.came.remove(place);
+            output.note(&format!("note: {} came and is gone", came.opened.name()));
+            if let Some(anchor) = came.anchor {
+                self.forget(anchor.id());
+            }
+        }
+        !self.came.is_empty()
+    }
+
     /// Forgets one that came and could not join.
     pub(super) fn forget(&self, id: NamespaceId) {
         if let Some(coming) = &self.coming {
@@ -119,13 +136,13 @@ impl Growing {
         }
         self.called = Instant::now();
         let mut gone: Vec<(usize, NamespaceId)> = Vec::new();
-        for (place, member) in self.members.iter_mut().enumerate() {
-            if member.anchor.as_mut().is_some_and(|anchor| !anchor.holds()) {
-                member.anchor = None;
-                if let Some(id) = member.id.take() {
-                    gone.push((place, id));
-                }
-            }
+        let members = self.members.iter_mut().enumerate();
+        for place in
+            targets::gone(members.filter_map(|(place, member)| Some((place, member.anchor.as_mut()?))))
+        {
+            let member = &mut self.members[place];
+            member.anchor = None;
+            gone.extend(member.id.take().map(|id| (place, id)));
         }
         for (_, id) in &gone {
             self.forget(*id);
@@ -142,9 +159,15 @@ impl Growing {
                 continue;
             }
             let Some(mut space) = before.namespaces.get(member.number).cloned() else { continue };
-            // Where its cables led was said for the other snapshot.
             if let nslab_snapshot::Contents::State(state) = &mut space.contents {
+                // Where its cables led was said for the other snapshot.
                 state.peers.clear();
+                // Nothing comes from it any more, and many may have gone.
+                if member.is_past {
+                    state.network = NamespaceState::default();
+                    state.nftables = Ruleset::default();
+                    (state.sockets, state.connections) = (Vec::new(), None);
+                }
             }
             member.is_past = true;
             member.number = snapshot.namespaces.len();

@@ -37,6 +37,11 @@ impl Host {
         self.taken.elapsed() >= (self.cost * SHARE).clamp(PAUSE, LONGEST_PAUSE)
     }
 
+    /// Whether it may be looked at anew for what came: that takes half of the time at most.
+    pub(super) fn has_rested(&self) -> bool {
+        self.taken.elapsed() >= self.cost * 2
+    }
+
     /// Whether it was looked at after that time.
     pub(super) fn is_since(&self, time: u64) -> bool {
         self.time > time

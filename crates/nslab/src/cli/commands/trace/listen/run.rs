@@ -162,14 +162,17 @@ impl<'a> Running<'a> {
 
     /// Takes one in; returns its place in the snapshot. The error is a sentence's part.
     fn join(&mut self, came: Came, traces: &[Vec<Table>]) -> Result<usize, String> {
-        let Came { opened, anchor } = came;
+        let Came { opened, anchor, namespace } = came;
+        let namespace = namespace.ok_or("there is no room for another descriptor")?;
         let id = anchor.as_ref().map(Anchor::id);
         let number = self.host.snapshot.namespaces.iter().position(|space| Some(space.id) == id);
         let (number, id) = number.zip(id).ok_or("it is gone")?;
-        let opening = super::open(&self.host.snapshot, &[number], traces);
-        let (places, _) = opening.map_err(|error| error.message)?;
-        let place = places.first().ok_or("it is gone")?;
-        self.listener.join(*opened, place).map_err(|error| error.to_string())?;
+        // Behind those that are there are those that were.
+        let traces = traces.get(number).ok_or("it is gone")?;
+        let place =
+            crate::cli::commands::trace::place(&self.host.snapshot.namespaces[number], namespace, traces);
+        let place = place.ok_or("it cannot be read")?;
+        self.listener.join(*opened, &place).map_err(|error| error.to_string())?;
         self.growing.add(Member::new(id, anchor, number, Vec::new()));
         if let Ok(drops) = &mut self.drops {
             drops.watch([id]).map_err(|error| error.to_string())?;
@@ -273,7 +276,7 @@ impl<'a> Running<'a> {
             if !write(&text) {
                 return Ok(End::Over);
             }
-            if !over && growing.has_come(*output) {
+            if !over && growing.has_come(*output) && host.has_rested() && growing.has_lasted(*output) {
                 return Ok(End::Renew);
             }
             if renew && (over || host.may_go()) {
