@@ -16,6 +16,7 @@ use crate::weave::{By, Known, Only, Step, flow, weave};
 
 #[cfg(test)]
 mod tests;
+mod withheld;
 
 /// What became of the packet, beside what was predicted.
 #[derive(Debug)]
@@ -27,8 +28,11 @@ pub struct Story {
     /// In what the prediction was wrong, sentences.
     pub differences: Vec<String>,
     /// Steps that were predicted are missing, and may be among what was lost on its way to the trace: whether all was as predicted
-    /// is not known.
+    /// is not known. Or an error [was withheld](Self::is_error_withheld).
     pub is_partial: bool,
+    /// The kernel did not send the ICMP error that was predicted, as it does with those that follow on others: whether it would have been
+    /// as predicted is not known.
+    pub is_error_withheld: bool,
     /// Where it ended, if that is not where it was predicted to.
     pub end: Option<End>,
     /// By what it was seen.
@@ -96,9 +100,12 @@ impl Story {
             let hops = prediction.error.as_deref().unwrap_or(none);
             ways.push((Role::Error, facts.weave(Role::Error, hops)));
         }
-        let differences = facts.differences(verdict, is_unanswered, &ways);
+        let is_error_withheld = facts.is_error_withheld(&ways[0].1);
+        let differences =
+            if is_error_withheld { Vec::new() } else { facts.differences(verdict, is_unanswered, &ways) };
         let mut steps = ways.iter().flat_map(|(_, steps)| steps);
-        let is_partial = facts.is_lossy() && steps.any(|step| step.sight == Sight::Missing);
+        let is_partial =
+            is_error_withheld || facts.is_lossy() && steps.any(|step| step.sight == Sight::Missing);
         let end = (verdict != Verdict::Delivered
             && (!differences.is_empty() || prediction.verdict == Verdict::Unknown))
             .then(|| facts.end());
@@ -113,7 +120,18 @@ impl Story {
         let mut evidence: BTreeSet<By> =
             ways.iter().flat_map(|(_, steps)| steps).filter_map(|step| step.by).collect();
         evidence.insert(By::Packets);
-        Self { verdict, ways, differences, is_partial, end, evidence, counts, is_unanswered, other }
+        Self {
+            verdict,
+            ways,
+            differences,
+            is_partial,
+            is_error_withheld,
+            end,
+            evidence,
+            counts,
+            is_unanswered,
+            other,
+        }
     }
 }
 

@@ -168,6 +168,11 @@ impl Tracepoints {
         &self.names
     }
 
+    #[cfg(test)]
+    pub(crate) fn asks(&self) -> bool {
+        self.asks
+    }
+
     /// The function in which an address is, which is one that is returned to; none if the kernel does not say. Each is asked for
     /// once. Before Linux 5.13 the first takes some 300 ms, and says nothing under `kernel.kptr_restrict`.
     pub fn symbol(&self, address: u64) -> Option<Symbol> {

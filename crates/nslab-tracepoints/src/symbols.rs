@@ -148,6 +148,29 @@ mod tests {
     }
 
     #[test]
+    fn the_kernel_and_its_list_say_the_same() {
+        let filter =
+            crate::Filter { namespaces: Some(Vec::new()), chooses: false, ..crate::Filter::default() };
+        let points = match crate::Tracepoints::open(&filter) {
+            Ok(points) => points,
+            Err(error) => return nslab_testing::skip(&error.to_string()),
+        };
+        if !points.asks() {
+            return nslab_testing::kernel_is_older("5.13, which names functions");
+        }
+        let list = List::read();
+        let begin = |name: &str| {
+            let line = list.text.lines().find(|line| line.split_whitespace().nth(2) == Some(name)).unwrap();
+            u64::from_str_radix(&line[..16], 16).unwrap()
+        };
+        for name in ["consume_skb", "ip_forward", "tcp_v4_rcv", "schedule"] {
+            let place = begin(name) + 0x11;
+            assert_eq!(points.symbol(place), list.find(place), "{name}");
+            assert_eq!(points.symbol(place).unwrap().name.as_ref(), name);
+        }
+    }
+
+    #[test]
     fn what_the_kernel_writes_is_read() {
         assert_eq!(parse("ip_error+0x10c/0x2a0"), Some(symbol("ip_error", None, 0x10c)));
         assert_eq!(

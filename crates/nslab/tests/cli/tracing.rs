@@ -245,10 +245,33 @@ links:
             steps.iter().find(|step| step["by"] == "kernel tracepoints" && step["object"] == "the kernel");
         let detail = by_kernel.unwrap_or_else(|| panic!("{report:#}"))["detail"].as_str().unwrap();
         assert!(detail.ends_with(" in ip_error"), "{detail}");
+        errors_that_are_not_sent(session, &lab);
     } else if session.is_root {
         nslab_testing::kernel_lacks("CONFIG_DEBUG_INFO_BTF");
     }
     session.ok(["down", &lab]);
+}
+
+/// The router tells a sender of some packets without a route, and then of one each second.
+fn errors_that_are_not_sent(session: &Session, lab: &str) {
+    let many = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); [s.sendto(b'', ('10.9.9.9', 9)) for _ in range(12)]";
+    // It may be that a second is over just then.
+    for _ in 0..10 {
+        session.ok(["exec", &format!("{lab}/a"), "--", "python3", "-c", many]);
+        let run = trace(session, &format!("{lab}/a 10.9.9.9 --strict"));
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        assert_eq!(text(&report["cause"]["code"]).as_deref(), Some("NO_ROUTE"), "{report:#}");
+        assert_eq!(report["differences"].as_array().map(Vec::len), Some(0), "{report:#}");
+        if report["verdict"] == "dropped" {
+            assert!(report["agrees"].is_null() && report["cause"]["predicted"] == true, "{report:#}");
+            // Nothing is waited for that cannot come (`nslab_observe::trace::Options::quiet` is 250 ms).
+            assert!(report["took"].as_f64().unwrap() < 0.2, "{report:#}");
+            return;
+        }
+        assert_eq!(report["verdict"], "rejected", "{report:#}");
+    }
+    panic!("all errors were sent");
 }
 
 /// Listens on a port, and has a filter of BPF throw away all that comes, which no snapshot tells of.

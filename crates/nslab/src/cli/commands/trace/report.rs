@@ -21,7 +21,8 @@ pub(in crate::cli) struct Report {
     verdict: String,
     /// Why it did not arrive; null if it did
     cause: Option<Cause>,
-    /// Whether all was as predicted; null if nothing was predicted, or steps are missing that may have been lost
+    /// Whether all was as predicted; null if nothing was predicted, or steps are missing that may have been lost, or an
+    /// error that the kernel may have withheld
     agrees: Option<bool>,
     /// In what the prediction was wrong, sentences
     differences: Vec<String>,

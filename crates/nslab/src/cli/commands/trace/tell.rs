@@ -103,15 +103,24 @@ fn verdict(story: &Story, explanation: &Explanation<'_>, style: &Style) -> Strin
     if story.verdict == Verdict::Delivered && story.is_unanswered {
         return "delivered; no answer came, which nobody needs to send\n".to_owned();
     }
-    if let Some(end) = &story.end {
-        let snapshot = explanation.snapshot;
-        let name = nslab_view::namespace_name(snapshot, end.namespace);
-        let place = match end.link.and_then(|link| nslab_view::link_name(snapshot, end.namespace, link)) {
+    let snapshot = explanation.snapshot;
+    let place = |namespace: usize, link: Option<u32>| {
+        let name = nslab_view::namespace_name(snapshot, namespace);
+        match link.and_then(|link| nslab_view::link_name(snapshot, namespace, link)) {
             Some(link) => format!("{name}:{link}"),
             None => name,
-        };
-        let word = nslab_view::verdict_word(story.verdict);
-        return format!("{word}: {} at {place}\n  {}\n", end.code, end.text);
+        }
+    };
+    let word = nslab_view::verdict_word(story.verdict);
+    if let Some(end) = &story.end {
+        return format!("{word}: {} at {}\n  {}\n", end.code, place(end.namespace, end.link), end.text);
+    }
+    if let Some(cause) = explanation.prediction.cause.as_ref().filter(|_| story.is_error_withheld) {
+        let place = place(cause.namespace, cause.link);
+        return format!(
+            "{word}: {} at {place}\n  {}\n  no error came of it: of those that follow on each other the kernel sends only some\n",
+            cause.code, cause.text
+        );
     }
     if story.verdict == explanation.prediction.verdict {
         return nslab_view::explanation_end(explanation, style);
