@@ -205,8 +205,16 @@ impl Capture {
         Ok(place)
     }
 
+    /// Wants other packets from here on, in all namespaces: what a program of the kernel takes ([`instructions`]).
+    pub fn refilter(&mut self, filter: Vec<Instruction>) -> Result<()> {
+        self.options.filter = filter;
+        self.places.iter().filter(|one| one.left.is_none()).try_for_each(|one| one.set_filter(&self.options))
+    }
+
     /// Takes in a namespace that was [opened](open) while this runs; returns its place.
     pub fn join(&mut self, opened: Opened) -> Result<usize> {
+        // Others may be wanted since then.
+        opened.set_filter(&self.options)?;
         if let Some(live) = opened.live.as_ref().filter(|_| self.started) {
             live.socket.start()?;
         }

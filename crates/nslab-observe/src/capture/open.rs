@@ -157,7 +157,7 @@ impl Opened {
         changes
     }
 
-    fn set_filter(&self, options: &Options) -> Result<()> {
+    pub(super) fn set_filter(&self, options: &Options) -> Result<()> {
         let numbers: Option<Vec<IfIndex>> =
             self.wanted.as_ref().map(|wanted| wanted.iter().filter_map(|(_, index)| *index).collect());
         let wanted =

@@ -41,6 +41,12 @@ impl Follower {
         self.tracer.missed
     }
 
+    /// Traces other packets from here on. The error is a sentence's part.
+    pub(super) fn trace(&mut self, tuples: &[TraceTuple]) -> Result<(), String> {
+        self.tuples = tuples.to_vec();
+        self.tracer.renew_for(&self.place, &self.tuples)
+    }
+
     /// The rules, if they have changed; they are traced from here on. What cannot be read or set up stays as it was.
     pub(super) fn changed(&mut self) -> Option<&Ruleset> {
         if !self.changes.has_changed().unwrap_or(false) {

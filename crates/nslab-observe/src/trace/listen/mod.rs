@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use nslab_decode::{Flow, Identity};
 use nslab_filter::{Ancillary, Filter, VlanTag};
-use nslab_kernel::nftables::Ruleset;
 use nslab_kernel::nftables::trace::TraceTuple;
+use nslab_kernel::nftables::{ChainKind, Ruleset};
 use nslab_kernel::packet::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, PacketKind};
 
 use self::follow::Follower;
@@ -85,14 +85,16 @@ impl Packet {
 /// Sees packets of others.
 pub struct Listener {
     capture: Capture,
-    filter: Filter,
+    wanted: Wanted,
+    options: Options,
     /// The packets of which rules are traced, or why none are.
     tuples: Result<Vec<TraceTuple>, String>,
+    /// NAT came there while this runs; packets are followed through it since then, or it is said why not.
+    news_of_nat: Option<(usize, Result<(), String>)>,
     /// By place.
     spots: Vec<Spot>,
     rulesets: Vec<Ruleset>,
     gatherer: Gatherer,
-    quiet: Duration,
     missed: bool,
     /// When was read what the kernel had to tell, of the last [`SETTLED`].
     reads: VecDeque<(Instant, u64)>,
@@ -104,7 +106,7 @@ impl Listener {
     /// Prepares everything; nothing is seen before [`Self::start`].
     pub fn open(places: &[Place], wanted: &Wanted, options: &Options) -> Result<Self> {
         let capturing = crate::capture::Options {
-            filter: crate::capture::instructions(&wanted.capture),
+            filter: crate::capture::instructions(wanted.capture()),
             length: options.length,
             memory: options.memory,
             at_once: true,
@@ -118,12 +120,13 @@ impl Listener {
         let spots = places.iter().zip(followers).map(|(place, follower)| Spot::of(place, follower));
         Ok(Self {
             capture,
-            filter: wanted.filter.clone(),
+            wanted: wanted.clone(),
+            options: options.clone(),
+            news_of_nat: None,
             spots: spots.collect(),
             tuples,
             rulesets: places.iter().map(|place| place.ruleset.clone()).collect(),
             gatherer: Gatherer::default(),
-            quiet: options.quiet,
             missed: false,
             reads: VecDeque::new(),
             known: 0,
@@ -149,6 +152,7 @@ impl Listener {
         let number = self.capture.join(opened)?;
         self.spots.push(Spot::of(place, follower));
         self.rulesets.push(place.ruleset.clone());
+        self.mind_nat(number);
         Ok(number)
     }
 
@@ -171,7 +175,37 @@ impl Listener {
             && known.generation != ruleset.generation
         {
             known.clone_from(ruleset);
+            self.mind_nat(place);
         }
+    }
+
+    /// Follows packets through NAT from here on, if it came to a place.
+    fn mind_nat(&mut self, place: usize) {
+        if self.wanted.is_through_nat() || !has_nat(&self.rulesets[place]) {
+            return;
+        }
+        self.wanted = self.wanted.clone().through_nat();
+        self.news_of_nat = Some((place, self.look_anew()));
+    }
+
+    /// Looks at what is wanted now.
+    fn look_anew(&mut self) -> Result<(), String> {
+        let filter = crate::capture::instructions(self.wanted.capture());
+        self.capture.refilter(filter).map_err(|error| error.to_string())?;
+        self.tuples = self.wanted.tuples(&self.options);
+        let Self { tuples: Ok(tuples), spots, .. } = self else { return Ok(()) };
+        spots.iter_mut().try_for_each(|spot| spot.trace(tuples))
+    }
+
+    /// Where NAT came while this runs: packets are followed through it from here on, of which there are [other ends](Self::ends), or
+    /// it is said why not. It is told once.
+    pub fn news_of_nat(&mut self) -> Option<(usize, Result<(), String>)> {
+        self.news_of_nat.take()
+    }
+
+    /// The ends of packets of IP that matter: each is of one of these.
+    pub fn ends(&self) -> Vec<nslab_filter::Tuple> {
+        self.wanted.ends()
     }
 
     /// What happened to namespaces and interfaces since this was last asked.
@@ -206,7 +240,7 @@ impl Listener {
 
     /// Waits for something to happen, at most so long, and takes note of it.
     pub fn turn(&mut self, wait: Duration, drops: &mut dyn DropSource) -> Result<()> {
-        let Self { capture, filter, gatherer, .. } = self;
+        let Self { capture, wanted: Wanted { filter, .. }, gatherer, .. } = self;
         capture.turn(wait, &mut |sighting| {
             take(sighting, filter, gatherer);
             ControlFlow::Continue(())
@@ -217,7 +251,7 @@ impl Listener {
 
     /// Ends seeing; what was seen until now is taken note of.
     pub fn finish(&mut self, drops: &mut dyn DropSource) -> Result<()> {
-        let Self { capture, filter, gatherer, .. } = self;
+        let Self { capture, wanted: Wanted { filter, .. }, gatherer, .. } = self;
         capture.finish(&mut |sighting| {
             take(sighting, filter, gatherer);
             ControlFlow::Continue(())
@@ -229,7 +263,7 @@ impl Listener {
 
     /// The next packet that has come to its end; with `all` also one of which there may be more.
     pub fn next(&mut self, drops: &mut dyn DropSource, all: bool) -> Option<Packet> {
-        let quiet = u64::try_from(self.quiet.as_nanos()).unwrap_or(u64::MAX);
+        let quiet = u64::try_from(self.options.quiet.as_nanos()).unwrap_or(u64::MAX);
         let before = (!all).then(|| self.known.saturating_sub(quiet));
         self.gatherer.next(before, &self.rulesets, &mut |address| drops.function(address))
     }
@@ -254,6 +288,7 @@ impl Listener {
             }
             if let Some(ruleset) = self.spots[place].changed() {
                 self.rulesets[place].clone_from(ruleset);
+                self.mind_nat(place);
             }
         }
         self.reads.push_back((instant, time));
@@ -263,7 +298,7 @@ impl Listener {
             self.known = read;
             self.reads.pop_front();
         }
-        let Self { spots, filter, gatherer, .. } = self;
+        let Self { spots, wanted: Wanted { filter, .. }, gatherer, .. } = self;
         drops.drain(&mut |dropped| {
             let place = spots.iter().position(|spot| spot.id == Some(dropped.namespace));
             let (Some(place), Some(print)) = (place, Print::of(dropped.packet)) else { return };
@@ -284,8 +319,8 @@ impl Listener {
             let mut known = self.capture.interfaces(place).filter(|one| one.index == link);
             known.any(|one| chosen.iter().any(|name| one.answers_to(name)))
         };
-        let is_wanted =
-            (chosen.is_empty() || passage.links().any(is_chosen)) && is_taken(&self.filter, &passage.headers);
+        let is_wanted = (chosen.is_empty() || passage.links().any(is_chosen))
+            && is_taken(&self.wanted.filter, &passage.headers);
         let key = Key::of(&passage.print);
         self.gatherer.take(key, (place, time), Sight::Rules(Box::new(passage), since), is_wanted);
     }
@@ -296,6 +331,12 @@ impl Drop for Listener {
         // Closing makes the kernel wait, for each anew.
         side_by_side(std::mem::take(&mut self.spots), drop);
     }
+}
+
+/// Whether rules may change addresses and ports.
+pub fn has_nat(ruleset: &Ruleset) -> bool {
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    chains.filter_map(|chain| chain.base.as_ref()).any(|base| base.kind == ChainKind::Nat)
 }
 
 /// Takes note of a frame.

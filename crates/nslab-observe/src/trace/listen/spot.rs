@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use nslab_kernel::NamespaceId;
 use nslab_kernel::nftables::Ruleset;
+use nslab_kernel::nftables::trace::TraceTuple;
 
 use super::super::Place;
 use super::follow::Follower;
@@ -54,6 +55,14 @@ impl Spot {
             self.passages.settle(before, ended);
         }
         follower.has_missed()
+    }
+
+    /// Traces the rules of other packets from here on, where it traces any. The error is a sentence's part.
+    pub(super) fn trace(&mut self, tuples: &[TraceTuple]) -> Result<(), String> {
+        match &mut self.rules {
+            Rules::Traced(follower) => follower.trace(tuples),
+            Rules::Untraced(_) | Rules::Left => Ok(()),
+        }
     }
 
     /// Its rules, if they have changed.

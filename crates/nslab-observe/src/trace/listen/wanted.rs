@@ -16,8 +16,10 @@ const LIMIT: u32 = 1000;
 pub struct Wanted {
     /// A packet is told of if this takes it somewhere.
     pub(super) filter: Filter,
-    /// What is looked at: more, so that they are seen where NAT has changed them, and who asks for neighbours.
-    pub(super) capture: Filter,
+    /// What is looked at: more, for who asks for neighbours.
+    near: Filter,
+    /// And so that they are seen where NAT has changed them.
+    wide: Filter,
     through_nat: bool,
 }
 
@@ -26,10 +28,27 @@ impl Wanted {
     /// ports, for which all of their protocols are looked at.
     pub fn of(text: &str, names: &dyn Names, through_nat: bool) -> Result<Self, FilterError> {
         let filter = Filter::parse(text, names)?;
-        let wider = wider(&filter, through_nat);
         // If that is too long, who asks for neighbours is not seen.
-        let capture = Filter::parse(&wider, names).unwrap_or_else(|_| filter.clone());
-        Ok(Self { filter, capture, through_nat })
+        let looked_at = |through_nat| {
+            Filter::parse(&wider(&filter, through_nat), names).unwrap_or_else(|_| filter.clone())
+        };
+        let (near, wide) = (looked_at(false), looked_at(true));
+        Ok(Self { filter, near, wide, through_nat })
+    }
+
+    /// What is looked at.
+    pub(super) fn capture(&self) -> &Filter {
+        if self.through_nat { &self.wide } else { &self.near }
+    }
+
+    /// Whether packets are followed where NAT changes them.
+    pub(super) fn is_through_nat(&self) -> bool {
+        self.through_nat
+    }
+
+    /// Follows them there from here on.
+    pub(super) fn through_nat(self) -> Self {
+        Self { through_nat: true, ..self }
     }
 
     /// The ends of packets of IP that matter: each is of one of these.
@@ -146,11 +165,11 @@ mod tests {
         let one = wanted("tcp dst port 80 and dst host 10.0.0.2", false);
         let tuples = one.tuples(&Options::default()).unwrap();
         assert_eq!((tuples.len(), tuples[0].limit, tuples[0].ipv6), (1, Some(LIMIT), Some(false)));
-        assert!(!one.capture.text().contains("ip proto"));
-        let one = wanted("tcp dst port 80 and dst host 10.0.0.2", true);
+        assert!(!one.capture().text().contains("ip proto"));
+        let one = one.through_nat();
         let tuples = one.tuples(&Options::default()).unwrap();
         assert_eq!((tuples.len(), tuples[1].protocol, tuples[1].destination), (2, Some(6), None));
-        assert!(one.capture.text().contains("(ip proto 6)") && !one.capture.text().contains("ip6 proto"));
+        assert!(one.capture().text().contains("(ip proto 6)") && !one.capture().text().contains("ip6 proto"));
     }
 
     #[test]
@@ -160,6 +179,6 @@ mod tests {
         let tuples = one.tuples(&Options { limit: Some(7), ..Options::default() }).unwrap();
         assert_eq!(tuples, [TraceTuple { limit: Some(7), ..TraceTuple::default() }]);
         assert!(wanted("arp", false).tuples(&Options::default()).is_err());
-        assert_eq!(wanted("", true).capture.text(), "");
+        assert_eq!(wanted("", true).capture().text(), "");
     }
 }

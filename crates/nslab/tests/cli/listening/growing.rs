@@ -7,10 +7,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::steps;
-use crate::support::{Running, Session, each_user};
+use crate::support::{Run, Running, Session, each_user};
 
 // Without a world of its own, as a signal is to get to the program itself.
-each_user!(nodes_join_and_go, any_namespace_joins, at_one_interface);
+each_user!(nodes_join_and_go, any_namespace_joins, nat_that_comes_is_followed, at_one_interface);
 
 /// Two hosts with a router between them.
 const ROUTED: &str = "
@@ -131,6 +131,33 @@ fn any_namespace_joins(session: &Session) {
     session.assert_nothing_of(&lab);
     listening.running.send(Signal::INT);
     listening.end();
+}
+
+fn nat_that_comes_is_followed(session: &Session) {
+    if Run::of(session.other("nft")).code.is_none() {
+        return nslab_testing::skip("there is no nft");
+    }
+    let lab = session.up(ROUTED);
+    let (red, fw) = (format!("{lab}/red"), format!("{lab}/fw"));
+    // What NAT makes of it is none of these.
+    let mut listening = Listening::start(session, &["icmp and src host 10.0.0.2", "--lab", &lab]);
+    session.ok(["ping", &red, "blue", "-c1"]);
+    is_as_predicted(&listening.line(), "delivered");
+    let rules = "add table ip late; add chain ip late out { type nat hook postrouting priority 100; }; \
+                 add rule ip late out oifname wan masquerade";
+    session.ok(["exec", &fw, "--", "nft", rules]);
+    listening.says(&format!("note: {fw} has NAT now: packets are followed through it from here on\n"));
+    session.ok(["ping", &red, "blue", "-c1"]);
+    let packet = listening.line();
+    is_as_predicted(&packet, "delivered");
+    let seen = steps(&packet, "seen");
+    for step in ["red:eth0 send", "fw:lan receive", "fw:wan send", "blue:eth0 receive"] {
+        assert!(seen.contains(&step.to_owned()), "{step} of {packet:#}");
+    }
+    assert!(packet["steps"].to_string().contains("ip late out"), "{packet:#}");
+    listening.running.send(Signal::INT);
+    listening.end();
+    session.ok(["down", &lab]);
 }
 
 fn at_one_interface(session: &Session) {

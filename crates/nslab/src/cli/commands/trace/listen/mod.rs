@@ -13,10 +13,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use nslab_kernel::NamespaceId;
-use nslab_kernel::nftables::{ChainKind, Ruleset};
 use nslab_lab::rootless;
 use nslab_observe::trace::Place;
-use nslab_observe::trace::listen::{Listener, Options, Wanted};
+use nslab_observe::trace::listen::{Listener, Options, Wanted, has_nat};
 
 pub(in crate::cli::commands) use json::Line;
 
@@ -60,17 +59,16 @@ pub(super) fn run(args: &Trace, text: &str, output: Output) -> Result<ExitCode, 
                     return Err(error);
                 }
             };
-            let Prepared { host, places, growing, listener, ends, through_nat } = prepared;
+            let Prepared { host, places, growing, listener } = prepared;
             let drops = match loading {
                 Some(loading) => loading.end(&places).and_then(|mut drops| {
-                    drops.choose(&ends).map_err(|error| error.to_string())?;
+                    drops.choose(&listener.ends()).map_err(|error| error.to_string())?;
                     Ok(drops)
                 }),
                 None => Err("an ordinary user may not".to_owned()),
             };
             drop(places);
-            Running::new(args, output, (host, growing), (listener, through_nat), drops, recording)
-                .run(program)
+            Running::new(args, output, (host, growing), listener, drops, recording).run(program)
         }
         Err(error) => {
             program.give_up();
@@ -85,10 +83,6 @@ struct Prepared {
     places: Vec<Place>,
     growing: Growing,
     listener: Listener,
-    /// Of the packets that matter, for who tells of drops.
-    ends: Vec<nslab_filter::Tuple>,
-    /// Packets are followed where NAT changes them, which costs all of their protocols.
-    through_nat: bool,
 }
 
 fn prepare(
@@ -122,6 +116,7 @@ fn prepare(
         place.interfaces = interfaces.unwrap_or_default();
         members.push(Member::new(id, anchor, number, place.interfaces.clone()));
     }
+    // Following packets where NAT changes them costs all of their protocols.
     let through_nat = places.iter().any(|place| has_nat(&place.ruleset));
     let wanted =
         Wanted::of(text, &names, through_nat).map_err(|error| capture::wrong_filter(text, &error))?;
@@ -141,14 +136,7 @@ fn prepare(
     let known = members.iter().filter_map(Member::id).collect();
     let coming = Coming::begin(growth, known, naming, listener.capturing(), members.len())?;
     let growing = Growing::new(members, coming);
-    let ends = wanted.ends();
-    Ok(Prepared { host, places, growing, listener, ends, through_nat })
-}
-
-/// Whether rules may change addresses and ports.
-fn has_nat(ruleset: &Ruleset) -> bool {
-    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
-    chains.filter_map(|chain| chain.base.as_ref()).any(|base| base.kind == ChainKind::Nat)
+    Ok(Prepared { host, places, growing, listener })
 }
 
 /// The namespaces that are meant.

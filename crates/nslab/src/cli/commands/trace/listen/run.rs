@@ -36,8 +36,6 @@ pub(super) struct Running<'a> {
     host: Host,
     growing: Growing,
     listener: Listener,
-    /// Packets are followed where NAT changes them, or it was said that they are not.
-    minds_nat: bool,
     drops: Result<Drops, String>,
     recording: Option<Recording>,
     teller: Teller,
@@ -63,7 +61,7 @@ impl<'a> Running<'a> {
         args: &'a Trace,
         output: Output,
         (host, growing): (Host, Growing),
-        (listener, minds_nat): (Listener, bool),
+        listener: Listener,
         drops: Result<Drops, String>,
         recording: Option<Recording>,
     ) -> Self {
@@ -74,7 +72,6 @@ impl<'a> Running<'a> {
             host,
             growing,
             listener,
-            minds_nat,
             drops,
             recording,
             teller,
@@ -141,23 +138,6 @@ impl<'a> Running<'a> {
                 }
             }
         }
-        self.mind_nat();
-    }
-
-    /// Says once that NAT came, for which more would have to be looked at.
-    fn mind_nat(&mut self) {
-        let spaces = &self.host.snapshot.namespaces;
-        let new = self.growing.numbers().into_iter().find(|&number| {
-            let state = spaces.get(number).and_then(nslab_snapshot::Namespace::state);
-            state.is_some_and(|state| super::has_nat(&state.nftables))
-        });
-        if let (Some(number), false) = (new, self.minds_nat) {
-            self.minds_nat = true;
-            let name = nslab_view::namespace_name(&self.host.snapshot, number);
-            self.output.note(&format!(
-                "note: {name} has NAT, and had none when this began: packets that it changes are not followed"
-            ));
-        }
     }
 
     /// Takes one in; returns its place in the snapshot. The error is a sentence's part.
@@ -220,6 +200,20 @@ impl<'a> Running<'a> {
             }
             if nothing_left {
                 output.note("nothing is left to trace in");
+            }
+            if let Some((place, follows)) = listener.news_of_nat() {
+                output.note(&format!(
+                    "note: {} has NAT now: {}",
+                    name(place),
+                    match follows {
+                        Ok(()) => "packets are followed through it from here on".to_owned(),
+                        Err(why) => format!("packets that it changes are not followed: {why}"),
+                    }
+                ));
+                if let Ok(drops) = drops {
+                    // If it cannot be said in the kernel, all are told.
+                    let _ = drops.choose(&listener.ends());
+                }
             }
             let mut none = ();
             let drops: &mut dyn DropSource = match drops {
