@@ -7,7 +7,7 @@ use nslab_kernel::link::LinkKind;
 use nslab_kernel::nftables::{Table, trace::TraceTable};
 use nslab_kernel::qdisc::QdiscKind;
 use nslab_observe::trace::Options;
-use nslab_predict::{Action, Prediction, Transport};
+use nslab_predict::{Prediction, Transport};
 use nslab_snapshot::{Contents, Snapshot, Where};
 
 /// Protocols of IP of tunnels: IPv4 and IPv6 in IP, GRE.
@@ -54,16 +54,10 @@ pub fn near(snapshot: &Snapshot, source: usize, meant: Option<usize>) -> Vec<usi
     found
 }
 
-/// The ports that an answer comes from before NAT puts back the one that was asked.
+/// The ports that an answer comes from before NAT puts back the one that was asked. Of other protocols the whole is watched.
 fn answer_ports(prediction: &Prediction) -> Vec<u16> {
-    if !matches!(prediction.packet.transport, Transport::Udp { .. }) {
-        return Vec::new();
-    }
-    let changes = prediction.hops.iter().filter(|hop| hop.action == Action::Change);
-    let parts = changes.flat_map(|hop| hop.detail.split(", "));
-    let to = parts.filter_map(|part| part.strip_prefix("destination ")?.split_once(" → "));
-    let ports = to.filter_map(|(_, after)| after.rsplit_once(':')?.1.parse().ok());
-    ports.collect()
+    let is_udp = matches!(prediction.packet.transport, Transport::Udp { .. });
+    if is_udp { prediction.ports.clone() } else { Vec::new() }
 }
 
 /// How to trace a packet of which this is predicted through namespaces that are `near`.

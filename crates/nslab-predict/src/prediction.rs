@@ -34,6 +34,9 @@ pub struct Prediction {
     pub cause: Option<Cause>,
     /// The packet as it leaves the program, with the source that was chosen.
     pub packet: Packet,
+    /// The ports of the destinations that NAT sends it on to, in this order: an answer comes from one of these until it is changed back.
+    #[serde(skip)]
+    pub ports: Vec<u16>,
     /// Its way.
     pub hops: Vec<Hop>,
     /// Other ways that it may take, all to the same verdict: which one is not known.

@@ -2,9 +2,9 @@
 
 use crate::Code;
 
-/// The causes that a reason can stand for (`enum skb_drop_reason` without its prefix, `include/net/dropreason-core.h`), the most
-/// likely one first. Empty if it may be any: of most drops the kernel says no more than `NOT_SPECIFIED`.
-pub fn causes(reason: &str) -> &'static [Code] {
+/// The causes that a reason can stand for (`enum skb_drop_reason` without its prefix, `include/net/dropreason-core.h`) of a packet of this
+/// version of IP, the most likely one first. Empty if it may be any: of most drops the kernel says no more than `NOT_SPECIFIED`.
+pub fn causes(reason: &str, ipv6: bool) -> &'static [Code] {
     match reason {
         // No rule is named.
         "NETFILTER_DROP" => &[Code::FirewallDrop, Code::FirewallReject, Code::BridgeFirewall],
@@ -31,8 +31,9 @@ pub fn causes(reason: &str) -> &'static [Code] {
             Code::RouteThrow,
             Code::LinkDown,
         ],
-        // The other is of IPv6 with a loopback address (`ip6_rcv_core`).
-        "IP_INHDR" => &[Code::TtlExpired, Code::Martian],
+        // A loopback address (`ip6_rcv_core`); of IPv4 that is routing's to say.
+        "IP_INHDR" if ipv6 => &[Code::TtlExpired, Code::Martian],
+        "IP_INHDR" => &[Code::TtlExpired],
         "PKT_TOO_BIG" => &[Code::MtuExceeded, Code::PmtuBlackhole, Code::MtuMismatch],
         "NO_SOCKET" | "IP_NOPROTO" => &[Code::NoListener, Code::ListenerOtherAddress],
         // Whatever keeps the question, or the answer to it, from getting there.
@@ -76,7 +77,8 @@ pub fn by_itself(reason: &str) -> Option<Code> {
     match reason {
         // Routing says so of much, an interface of both.
         "IP_INADDRERRORS" | "DEV_READY" | "NO_TX_TARGET" => None,
-        _ => causes(reason).first().copied(),
+        // The most likely one is the same of both versions.
+        _ => causes(reason, false).first().copied(),
     }
 }
 
@@ -91,8 +93,15 @@ mod tests {
 
     #[test]
     fn reasons_without_a_meaning_are_any() {
-        assert_eq!(causes("IP_RPFILTER"), [Code::RpFilter]);
+        assert_eq!(causes("IP_RPFILTER", false), [Code::RpFilter]);
         assert_eq!((by_itself("PKT_TOO_BIG"), by_itself("IP_INADDRERRORS")), (Some(Code::MtuExceeded), None));
-        assert!(causes("NOT_SPECIFIED").is_empty() && causes("REASON_4711").is_empty());
+        assert!(causes("NOT_SPECIFIED", false).is_empty() && causes("REASON_4711", true).is_empty());
+    }
+
+    #[test]
+    fn loopback_addresses_are_an_invalid_header_to_ipv6_alone() {
+        let may_be = |ipv6| causes("IP_INHDR", ipv6).contains(&Code::Martian);
+        assert_eq!((may_be(false), may_be(true)), (false, true));
+        assert_eq!(by_itself("IP_INHDR"), Some(Code::TtlExpired));
     }
 }

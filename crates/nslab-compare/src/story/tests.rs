@@ -33,6 +33,7 @@ fn what_may_be_lost_is_not_missing() {
         verdict: Verdict::Delivered,
         cause: None,
         packet: Packet { ip, transport: nslab_predict::Transport::Icmp { kind: 8, code: 0, id: 1 }, mark: 0 },
+        ports: Vec::new(),
         hops: vec![send],
         others: Vec::new(),
         answer: None,

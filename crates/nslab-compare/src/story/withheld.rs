@@ -22,7 +22,7 @@ impl Facts<'_> {
         let is_dropped = trace.events.iter().any(|event| match &event.what {
             What::Dropped { role: Role::Request, reason, .. } => {
                 self.places.get(event.place) == Some(&cause.namespace)
-                    && reason::causes(reason).contains(&cause.code)
+                    && reason::causes(reason, prediction.packet.is_ipv6()).contains(&cause.code)
             }
             _ => false,
         });

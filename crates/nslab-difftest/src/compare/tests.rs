@@ -37,6 +37,7 @@ fn led_away() -> (Taken, Probe, Prediction, Observation) {
         verdict: Verdict::Dropped,
         cause: Some(cause),
         packet: to(address("fd00:1::2")),
+        ports: Vec::new(),
         hops: vec![
             hop(Action::Make, "tcp"),
             hop(Action::Change, "ip6 nat output handle 2"),

@@ -142,15 +142,14 @@ fn reason(facts: Facts<'_>) -> Option<(String, String)> {
         }
         _ => None,
     });
+    let causes = |reason: &str| reason::causes(reason, prediction.packet.is_ipv6());
     // Of what a bridge floods some ports' copies are dropped, wherever the packet itself goes.
     let is_copy = |place: usize, reason: &str| place != end.namespace && reason == "NO_TX_TARGET";
-    let telling: Vec<_> = drops
-        .filter(|&(place, reason, _)| !reason::causes(reason).is_empty() && !is_copy(place, reason))
-        .collect();
+    let telling: Vec<_> =
+        drops.filter(|&(place, reason, _)| !causes(reason).is_empty() && !is_copy(place, reason)).collect();
     let is_so = |&(place, reason, _): &(usize, &str, Option<&str>)| {
         // That somebody was asked for in vain may be by anything on the way of the question.
-        let is_meant =
-            reason::causes(reason).contains(&code) || reason::is_of_segment(reason) && stops_asking(hops);
+        let is_meant = causes(reason).contains(&code) || reason::is_of_segment(reason) && stops_asking(hops);
         place == end.namespace && is_meant
     };
     if telling.is_empty() || telling.iter().any(is_so) {

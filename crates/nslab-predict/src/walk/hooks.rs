@@ -279,6 +279,12 @@ fn note(run: &mut Run, state: &State, at: At, before: &Packet, trail: &[Step]) {
         };
         run.step(Action::Change, object, changes);
     }
+    let to = |packet: &Packet| (packet.ip.destination, packet.ports().map(|(_, to)| to));
+    if let (Phase::Request, (_, Some(port))) = (&run.phase, to(&run.packet))
+        && to(before) != to(&run.packet)
+    {
+        run.ports.push(port);
+    }
     if let Some(step) = trail.last() {
         let (object, text) = words::rule(state, step);
         run.step(Action::Filter, object, format!("{}: {text}", words::hook(at.hook)));

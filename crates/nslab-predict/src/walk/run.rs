@@ -87,6 +87,8 @@ pub(super) struct Run {
     pub(super) request: Vec<Hop>,
     /// The packet as the sender made it, source chosen.
     pub(super) sent: Option<Packet>,
+    /// The ports of the destinations that NAT has sent it on to.
+    pub(super) ports: Vec<u16>,
     /// What would have to be so for this way to be taken.
     pub(super) doubts: Vec<Doubt>,
     /// A fault by which chance decides which way is taken.
@@ -118,6 +120,7 @@ impl Run {
             hops: Vec::new(),
             request: Vec::new(),
             sent: None,
+            ports: Vec::new(),
             doubts: Vec::new(),
             chance: None,
             assumptions: BTreeSet::new(),
@@ -194,14 +197,29 @@ impl Run {
 
     /// It comes to its end.
     pub(super) fn end(self, verdict: Verdict, cause: Option<Cause>, told: Option<Told>) -> End {
-        let Self { phase, hops, request, sent, packet, doubts, chance, assumptions, connections, .. } = self;
+        let Self {
+            phase, hops, request, sent, ports, packet, doubts, chance, assumptions, connections, ..
+        } = self;
         let (request, answer, error) = match phase {
             Phase::Request => (hops, None, None),
             Phase::Answer => (request, Some(hops), None),
             Phase::Error(_) => (request, None, Some(hops)),
         };
         let packet = sent.unwrap_or(packet);
-        End { verdict, cause, told, packet, request, answer, error, doubts, chance, assumptions, connections }
+        End {
+            verdict,
+            cause,
+            told,
+            packet,
+            ports,
+            request,
+            answer,
+            error,
+            doubts,
+            chance,
+            assumptions,
+            connections,
+        }
     }
 }
 
@@ -212,6 +230,7 @@ pub(super) struct End {
     pub(super) cause: Option<Cause>,
     pub(super) told: Option<Told>,
     pub(super) packet: Packet,
+    pub(super) ports: Vec<u16>,
     pub(super) request: Vec<Hop>,
     pub(super) answer: Option<Vec<Hop>>,
     pub(super) error: Option<Vec<Hop>>,

@@ -38,7 +38,7 @@ pub(super) fn of(question: &Question, mut ends: Vec<End>) -> Prediction {
         assumptions
             .extend(open.map(|doubt| format!("it is not known {}: it makes no difference", doubt.what)));
     }
-    let End { told: heard, packet, request, answer, error, .. } = ends.swap_remove(place);
+    let End { told: heard, packet, ports, request, answer, error, .. } = ends.swap_remove(place);
     let mut known = vec![sightings(&request).collect::<Vec<_>>()];
     let mut others = Vec::new();
     for end in ends {
@@ -52,6 +52,7 @@ pub(super) fn of(question: &Question, mut ends: Vec<End>) -> Prediction {
         verdict,
         cause,
         packet,
+        ports,
         hops: request,
         others,
         answer,
@@ -89,6 +90,7 @@ fn nothing(question: &Question) -> Prediction {
         verdict: Verdict::Unknown,
         cause: Some(Cause::new(Code::Unmodelled, question.namespace, "nslab", text)),
         packet: question.packet.clone(),
+        ports: Vec::new(),
         hops: Vec::new(),
         others: Vec::new(),
         answer: None,

@@ -307,6 +307,22 @@ fn a_bridge_whose_rules_change_the_destination() {
     });
 }
 
+/// Where NAT sends a datagram on to, its answer comes from.
+#[test]
+fn ports_that_nat_changes() {
+    privileged(|| {
+        let nat =
+            "rt: nft add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }";
+        let rule = "rt: nft add rule ip nat pre udp dport 53 dnat to 10.0.2.2:5353";
+        let Some(made) = Made::new(&format!("{ROUTED}{BACK}\n{nat}\n{rule}")) else { return };
+        let ports = |destination| {
+            let transport = Transport::Udp { source: 40000, destination };
+            made.ask("ann", Packet { transport, ..echo("10.0.2.2") }).ports
+        };
+        assert_eq!((ports(53), ports(54)), (vec![5353], vec![]));
+    });
+}
+
 /// Policy rules that ask for ports see none of them in pieces of packets.
 #[test]
 fn rules_for_ports_and_pieces_of_packets() {

@@ -189,7 +189,7 @@ impl<'a> Causes<'a> {
         if cause.code == Code::Unmodelled {
             return self.suspect(asked, cause);
         }
-        let possible = reason.map_or(&[][..], reason::causes);
+        let possible = reason.map_or(&[][..], |reason| reason::causes(reason, asked.packet.is_ipv6()));
         if !possible.is_empty() && !possible.contains(&cause.code) {
             return None;
         }
