@@ -13,6 +13,9 @@ use crate::rules;
 use crate::story::{End, difference, is_difference, place};
 use crate::weave::{By, Known, Only, Step, flow, weave};
 
+#[cfg(test)]
+mod tests;
+
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -58,7 +61,9 @@ pub struct Passing {
     pub steps: Vec<Step>,
     /// In what the prediction was wrong, sentences.
     pub differences: Vec<String>,
-    /// Whether all was as predicted; none if nothing was predicted for sure.
+    /// Steps that were predicted are missing, or all behind a place, and may be among what was lost on its way to the trace.
+    pub is_partial: bool,
+    /// Whether all was as predicted; none if nothing was predicted for sure, or too much was lost to say.
     pub agrees: Option<bool>,
     /// Where it ended, if it did not arrive; and whether that is what was predicted.
     pub end: Option<(End, bool)>,
@@ -77,6 +82,8 @@ pub struct Around<'a> {
     pub only: &'a Only,
     /// Some news of rules were lost, so that nothing can be missed.
     pub has_missed: bool,
+    /// Some frames were lost, that of this packet may be among, so that nothing can be missed.
+    pub has_lost: bool,
 }
 
 impl Passing {
@@ -122,11 +129,16 @@ impl Passing {
             }
             _ => (fate, end.map(|end| (end, false))),
         };
+        let is_lossy = around.has_missed || around.has_lost;
+        let may_be_lost = |step: &Step| is_lossy && step.sight == Sight::Missing;
+        let is_partial = is_predicted && (is_lossy && fate == Fate::Lost || steps.iter().any(may_be_lost));
         let mut differences = Vec::new();
         if is_predicted {
-            if let Some(step) = steps.iter().find(|step| is_difference(step)) {
+            if let Some(step) = steps.iter().find(|step| is_difference(step) && !may_be_lost(step)) {
                 differences.push(difference(around.snapshot, step));
-            } else if last == Some(Action::Deliver) && matches!(fate, Fate::Dropped | Fate::Lost) {
+            } else if last == Some(Action::Deliver)
+                && (fate == Fate::Dropped || fate == Fate::Lost && !is_lossy)
+            {
                 differences.push(format!("it was predicted to be delivered, and was {}", fate.as_str()));
             } else if last == Some(Action::Stop) && !stopped && fate == Fate::Delivered {
                 differences.push("it was predicted to be dropped, and was delivered".to_owned());
@@ -141,8 +153,9 @@ impl Passing {
                 What::Neighbour(_) => None,
             });
         }
-        let agrees = is_predicted.then_some(differences.is_empty());
-        Self { fate, steps, differences, agrees, end, evidence }
+        let is_known = is_predicted && !(is_partial && differences.is_empty());
+        let agrees = is_known.then_some(differences.is_empty());
+        Self { fate, steps, differences, is_partial, agrees, end, evidence }
     }
 }
 

@@ -223,6 +223,11 @@ impl Listener {
         self.spots.iter().enumerate().filter_map(|(place, spot)| Some((place, spot.untraced()?)))
     }
 
+    /// Asks the kernel what became of packets until now, which [`Self::counts`] tells then; that happens now and then by itself.
+    pub fn count(&mut self) {
+        self.capture.count();
+    }
+
     /// What became of what the filter took, by place.
     pub fn counts(&self) -> &[Counts] {
         self.capture.counts()

@@ -13,7 +13,7 @@ use super::view::View;
 use crate::cli::args::Capture;
 
 /// The time of day, in nanoseconds since 1970.
-pub(super) fn now() -> u64 {
+pub(in crate::cli::commands) fn now() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }

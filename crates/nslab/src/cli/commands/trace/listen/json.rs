@@ -7,6 +7,7 @@ use nslab_snapshot::Snapshot;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::losses::lost;
 use super::packet::words;
 use crate::cli::commands::capture::text::Teller;
 use crate::cli::commands::trace::report::{Cause, Done, Untraced};
@@ -52,7 +53,7 @@ pub(in crate::cli::commands) struct Told {
     fate: &'static str,
     /// Why it did not arrive; null if it did, or left
     cause: Option<Cause>,
-    /// Whether all was as predicted; null if nothing was predicted for sure
+    /// Whether all was as predicted; null if nothing was predicted for sure, or steps are missing that may be among what was lost
     agrees: Option<bool>,
     /// Why nothing was predicted for sure; null if it was
     not_predicted: Option<String>,
@@ -113,7 +114,7 @@ pub(super) fn summary(
     Line::Summary {
         packets,
         different,
-        lost: listener.counts().iter().map(|one| one.lost).sum(),
+        lost: lost(listener),
         skipped: listener.skipped(),
         missed: listener.has_missed(),
         no_tracepoints: no_tracepoints.map(str::to_owned),

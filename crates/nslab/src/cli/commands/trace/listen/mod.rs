@@ -4,6 +4,7 @@ mod conversations;
 mod growth;
 mod host;
 mod json;
+mod losses;
 mod packet;
 mod run;
 mod text;

@@ -16,12 +16,13 @@ use nslab_predict::Network;
 use super::conversations::{Conversations, nothing};
 use super::growth::{Growing, Member};
 use super::host::Host;
+use super::losses::{Losses, lost};
 use super::{json, text};
 use crate::cli::args::Trace;
 use crate::cli::commands::capture::growth::{self, Came};
 use crate::cli::commands::capture::program::Program;
 use crate::cli::commands::capture::targets::Anchor;
-use crate::cli::commands::capture::text::Teller;
+use crate::cli::commands::capture::text::{Teller, now};
 use crate::cli::commands::trace::record::Recording;
 use crate::cli::commands::{NO, capture};
 use crate::cli::error::CliError;
@@ -46,6 +47,7 @@ pub(super) struct Running<'a> {
     /// The host is not looked at any more.
     is_last: bool,
     conversations: Conversations,
+    losses: Losses,
 }
 
 /// Why a round ends.
@@ -80,6 +82,7 @@ impl<'a> Running<'a> {
             different: 0,
             is_last: false,
             conversations: Conversations::default(),
+            losses: Losses::default(),
         }
     }
 
@@ -176,6 +179,7 @@ impl<'a> Running<'a> {
             different,
             is_last,
             conversations,
+            losses,
             ..
         } = self;
         let network = Network::of(&host.snapshot);
@@ -225,6 +229,7 @@ impl<'a> Running<'a> {
             } else {
                 listener.turn(wait, drops).map_err(capture::failed)?;
             }
+            losses.note(lost(listener), now());
             let known = queue.len();
             queue.extend(std::iter::from_fn(|| listener.next(drops, over)));
             if queue.len() > known {
@@ -236,13 +241,22 @@ impl<'a> Running<'a> {
             // They are told in the order in which they began.
             while queue.front().is_some_and(|packet| packet.begin <= oldest) {
                 let Some(packet) = queue.pop_front() else { break };
-                let around = Around { snapshot, places, only, has_missed: listener.has_missed() };
+                let has_lost = losses.may_be_of(packet.begin);
+                let around = Around { snapshot, places, only, has_missed: listener.has_missed(), has_lost };
                 let past = packet.events.iter().find(|event| growing.is_past(event.place));
                 let foreseen = match past {
                     Some(event) => nothing(&format!("{}, where it was, is gone", name(event.place))),
                     None => conversations.foresee(&network, (snapshot, places, only), &packet),
                 };
-                let tale = Passing::of(around, &packet, &foreseen);
+                let mut tale = Passing::of(around, &packet, &foreseen);
+                if tale.agrees == Some(false) && !has_lost {
+                    // The kernel may have lost some since it was last asked.
+                    listener.count();
+                    losses.note(lost(listener), now());
+                    if losses.may_be_of(packet.begin) {
+                        tale = Passing::of(Around { has_lost: true, ..around }, &packet, &foreseen);
+                    }
+                }
                 // What came to be meanwhile may explain it.
                 if tale.agrees == Some(false) && !host.is_since(packet.begin) && !*is_last {
                     queue.push_front(packet);
@@ -324,7 +338,7 @@ impl<'a> Running<'a> {
             let line = json::summary(counts, &self.listener, no_tracepoints, |place| self.name(place));
             write(&(serde_json::to_string(&line).unwrap_or_default() + "\n"));
         }
-        let lost: u64 = self.listener.counts().iter().map(|one| one.lost).sum();
+        let lost = lost(&self.listener);
         let (skipped, missed) = (self.listener.skipped(), self.listener.has_missed());
         let s = |count: u64| if count == 1 { "" } else { "s" };
         let Self { told, different, .. } = self;

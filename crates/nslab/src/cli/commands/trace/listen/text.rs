@@ -37,6 +37,7 @@ pub(super) fn packet(
                 text.extend(["  ", difference, "\n"]);
             }
         }
+        (None, None) if tale.is_partial => text.push_str("as predicted, as far as was seen\n"),
         (None, None) => {}
     }
     text.push('\n');
