@@ -27,6 +27,15 @@ nodes: {red: {}, blue: {}}
 links: [[red:eth0 10.0.0.1/24, blue:eth0 10.0.0.2/24]]
 ";
 
+/// Two hosts with a router between them.
+pub(crate) const ROUTED: &str = "
+addressing: {ipv6: none}
+nodes: {red: {}, fw: {forward: true}, blue: {}}
+links:
+  - [red:eth0 10.0.0.2/24, fw:lan 10.0.0.1/24]
+  - [blue:eth0 10.0.1.2/24, fw:wan 10.0.1.1/24]
+";
+
 /// Declares each function, which takes a session, as two tests: as root and as an ordinary user.
 macro_rules! each_user {
     ($($name:ident),* $(,)?) => {$(

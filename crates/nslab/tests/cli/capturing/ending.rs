@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{Capturing, ROUTED, count, packet_sockets, tool};
-use crate::support::{Run, Session, as_root, each_user};
+use super::{Capturing, count, packet_sockets, tool};
+use crate::support::{ROUTED, Run, Session, as_root, each_user};
 
 each_user!(by_signals, a_reader_that_goes_away);
 as_root!(a_full_disk);

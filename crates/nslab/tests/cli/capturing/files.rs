@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{Capturing, ROUTED, Tcpdump, count, fields, tool};
-use crate::support::{Running, Session, as_root, each_user};
+use super::{Capturing, Tcpdump, count, fields, tool};
+use crate::support::{ROUTED, Running, Session, as_root, each_user};
 
 each_user!(interfaces_and_directions, a_pipe, by_size, by_age);
 as_root!(as_tcpdump_does);

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 
-use super::{Capturing, ROUTED, Tcpdump};
-use crate::support::{Session, as_root, each_user};
+use super::{Capturing, Tcpdump};
+use crate::support::{ROUTED, Session, as_root, each_user};
 
 as_root!(as_tcpdump_filters);
 each_user!(hosts_by_their_names);

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Capturing, ROUTED};
-use crate::support::{Session, each_user, keys};
+use super::Capturing;
+use crate::support::{ROUTED, Session, each_user, keys};
 
 each_user!(ways_through_a_router_with_nat, as_json, in_a_tunnel);
 

@@ -2,8 +2,8 @@
 
 use rustix::process::Signal;
 
-use super::{Capturing, ROUTED};
-use crate::support::{Session, as_root, each_user};
+use super::Capturing;
+use crate::support::{ROUTED, Session, as_root, each_user};
 
 each_user!(
     a_ping_through_a_router,

@@ -15,15 +15,6 @@ use rustix::process::Signal;
 
 use crate::support::{Running, Session};
 
-/// Two hosts with a router between them.
-const ROUTED: &str = "
-addressing: {ipv6: none}
-nodes: {red: {}, fw: {forward: true}, blue: {}}
-links:
-  - [red:eth0 10.0.0.2/24, fw:lan 10.0.0.1/24]
-  - [blue:eth0 10.0.1.2/24, fw:wan 10.0.1.1/24]
-";
-
 /// A capture that is ready.
 struct Capturing {
     running: Running,

@@ -7,19 +7,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::steps;
-use crate::support::{Run, Running, Session, each_user};
+use crate::support::{ROUTED, Run, Running, Session, each_user};
 
 // Without a world of its own, as a signal is to get to the program itself.
 each_user!(nodes_join_and_go, any_namespace_joins, nat_that_comes_is_followed, at_one_interface);
-
-/// Two hosts with a router between them.
-const ROUTED: &str = "
-addressing: {ipv6: none}
-nodes: {red: {}, fw: {forward: true}, blue: {}}
-links:
-  - [red:eth0 10.0.0.2/24, fw:lan 10.0.0.1/24]
-  - [blue:eth0 10.0.1.2/24, fw:wan 10.0.1.1/24]
-";
 
 /// A trace that is ready.
 struct Listening {
