@@ -261,13 +261,13 @@ impl Around<'_> {
     fn has_arrived(&self, seen: &Packet, traced: &[usize]) -> bool {
         seen.events.iter().any(|event| match &event.what {
             What::Hook(visit) => visit.hook == Some(Hook::Input) && visit.end == VisitEnd::Passed,
-            What::Seen(sight) => self.takes(event, sight, traced),
+            What::Seen(sight) => self.takes(seen, (event, sight), traced),
             _ => false,
         })
     }
 
     /// Whether a namespace takes what comes in there, as far as rules do not tell.
-    fn takes(&self, event: &Event, sight: &Seen, traced: &[usize]) -> bool {
+    fn takes(&self, seen: &Packet, (event, sight): (&Event, &Seen), traced: &[usize]) -> bool {
         let namespace = self.namespace(event.place);
         if sight.sent || sight.for_others {
             return false;
@@ -277,8 +277,19 @@ impl Around<'_> {
         let state = self.snapshot.namespaces[namespace].state();
         let own =
             state.is_some_and(|state| state.network.addresses.iter().any(|one| one.address.addr() == to));
-        (is_for_many || own || to.is_loopback()) && !traced.contains(&namespace)
+        let is_dropped = seen.events.iter().any(|other| {
+            other.place == event.place
+                && matches!(&other.what, What::Dropped { reason, .. } if is_before_arrival(reason))
+        });
+        (is_for_many || own || to.is_loopback()) && !traced.contains(&namespace) && !is_dropped
     }
+}
+
+/// Whether the kernel drops a packet for such a reason before it has come through IP to what it is for; a copy for somebody else may
+/// be dropped for the first.
+fn is_before_arrival(reason: &str) -> bool {
+    let after = ["NO_SOCKET", "SOCKET_", "TCP_", "UDP_", "ICMP_", "UNHANDLED_PROTO", "PROTO_MEM"];
+    reason != "OTHERHOST" && !after.iter().any(|begin| reason.starts_with(begin))
 }
 
 /// Who was asked for in vain.

@@ -1,13 +1,15 @@
-//! What was lost on its way.
+//! What was lost on its way, and what has arrived.
 
 use nslab_decode::{Flow, Points};
 use nslab_kernel::NamespaceId;
+use nslab_kernel::packet::PacketKind;
+use nslab_observe::trace::Captured;
 use nslab_snapshot::{Contents, FORMAT, Machine, Name, Namespace};
 
 use super::*;
 
-#[test]
-fn what_may_be_lost_is_not_missing() {
+/// A host of which nothing is known.
+fn host() -> Snapshot {
     let host = Namespace {
         id: NamespaceId { device: 1, inode: 1 },
         names: vec![Name::Host],
@@ -17,7 +19,12 @@ fn what_may_be_lost_is_not_missing() {
         contents: Contents::Unreadable { why: String::new() },
     };
     let machine = Machine { name: String::new(), kernel: String::new() };
-    let snapshot = Snapshot { format: FORMAT, taken_at: 0, machine, namespaces: vec![host] };
+    Snapshot { format: FORMAT, taken_at: 0, machine, namespaces: vec![host] }
+}
+
+#[test]
+fn what_may_be_lost_is_not_missing() {
+    let snapshot = host();
     let (source, destination) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
     let flow = Flow { source, destination, protocol: 1, points: Points::Echo(1) };
     let packet = Packet { begin: 0, flow, headers: Vec::new(), events: Vec::new() };
@@ -42,4 +49,49 @@ fn what_may_be_lost_is_not_missing() {
             assert_eq!(told(hops, missed, lost), (0, true, None), "{hops:?}");
         }
     }
+}
+
+#[test]
+fn what_the_kernel_drops_before_it_arrives_has_not_arrived() {
+    let snapshot = host();
+    let ends = [[127, 0, 0, 1].into(), [127, 0, 0, 2].into()];
+    let flow = Flow { source: ends[0], destination: ends[1], protocol: 17, points: Points::None };
+    let frame = Captured {
+        time: 0,
+        length: 0,
+        bytes: Vec::new(),
+        network: 0,
+        kind: PacketKind::Host,
+        hardware: 1,
+        protocol: 0x800,
+        vlan: None,
+        checksum_pending: false,
+    };
+    let seen = Seen {
+        role: Role::Request,
+        link: 1,
+        name: "lo".to_owned(),
+        sent: false,
+        for_others: false,
+        in_tunnel: false,
+        flow,
+        ttl: 64,
+        fragment: None,
+        frame,
+    };
+    let only = Only::new();
+    let around =
+        Around { snapshot: &snapshot, places: &[0], only: &only, has_missed: false, has_lost: false };
+    let fate = |reason: Option<&str>| {
+        let mut events = vec![Event { place: 0, at: None, what: What::Seen(seen.clone()) }];
+        events.extend(reason.map(|reason| {
+            let what = What::Dropped { role: Role::Request, reason: reason.to_owned(), location: None };
+            Event { place: 0, at: None, what }
+        }));
+        let packet = Packet { begin: 0, flow, headers: Vec::new(), events };
+        Passing::of(around, &packet, &Foreseen::default()).fate
+    };
+    // A rule that came after the trace looked for rules, which does not tell of itself.
+    assert_eq!([fate(None), fate(Some("NETFILTER_DROP"))], [Fate::Delivered, Fate::Dropped]);
+    assert_eq!(["NO_SOCKET", "OTHERHOST", "UDP_CSUM"].map(|reason| fate(Some(reason))), [Fate::Delivered; 3]);
 }

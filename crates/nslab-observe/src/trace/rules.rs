@@ -32,14 +32,21 @@ impl Tracer {
     }
 
     /// The same for packets by their ends, at the cost of others that pass only at hooks that have rules.
-    pub(super) fn begin_for(place: &Place, tuples: &[TraceTuple]) -> Result<Self, String> {
-        let options = options_for(place);
+    pub(super) fn begin_for(
+        place: &Place,
+        tuples: &[TraceTuple],
+        options: TraceOptions,
+    ) -> Result<Self, String> {
         Self::with(place, |socket| TraceTable::install_for(socket, tuples, options))
     }
 
     /// Goes on tracing packets by their ends where rules may have come to other hooks.
-    pub(super) fn renew_for(&mut self, place: &Place, tuples: &[TraceTuple]) -> Result<(), String> {
-        let options = options_for(place);
+    pub(super) fn renew_for(
+        &mut self,
+        place: &Place,
+        tuples: &[TraceTuple],
+        options: TraceOptions,
+    ) -> Result<(), String> {
         // For a moment there are both, and packets are told of twice, which is noticed where they are sorted.
         self.table = table(place, |socket| TraceTable::install_for(socket, tuples, options))?;
         Ok(())
@@ -89,15 +96,16 @@ fn table(place: &Place, install: impl FnOnce(Socket) -> Installed + Send) -> Res
     place.namespace.run(make).map_err(|error| error.to_string())?
 }
 
-/// How packets are traced by their ends in a namespace with such rules.
-pub(super) fn options_for(place: &Place) -> TraceOptions {
+/// How packets are traced by their ends in a namespace with such rules. If others tell of what the kernel drops, `ends_only` are enough
+/// where there are no rules.
+pub(super) fn options_for(place: &Place, ends_only: bool) -> TraceOptions {
     let (packets, frames) = (hooks(&place.ruleset, false), hooks(&place.ruleset, true));
     TraceOptions {
         // Where rules of IP see a bridge's frames, their way does not begin where that of packets does.
         hooks: if place.has_bridges { TraceHooks::ALL } else { packets },
         bridge: frames,
         // At some interfaces it is not looked, and rules tell that packets came in there.
-        ends_only: packets.is_empty() && frames.is_empty() && place.interfaces.is_empty(),
+        ends_only: ends_only && packets.is_empty() && frames.is_empty() && place.interfaces.is_empty(),
         priority: earliest(&place.ruleset),
         ..TraceOptions::default()
     }

@@ -2,7 +2,7 @@
 
 use nslab_kernel::Namespace;
 use nslab_kernel::netlink::{Protocol, Socket};
-use nslab_kernel::nftables::trace::{TraceEvent, TraceTuple};
+use nslab_kernel::nftables::trace::{TraceEvent, TraceOptions, TraceTuple};
 use nslab_kernel::nftables::{Ruleset, RulesetMonitor};
 
 use super::super::Place;
@@ -15,19 +15,21 @@ pub(super) struct Follower {
     changes: RulesetMonitor,
     place: Place,
     tuples: Vec<TraceTuple>,
+    /// Where there are no rules it is enough to be told of what is sent and what has arrived.
+    ends_only: bool,
 }
 
 impl Follower {
     /// Sets it up. The error is a sentence's part.
-    pub(super) fn begin(place: &Place, tuples: &[TraceTuple]) -> Result<Self, String> {
+    pub(super) fn begin(place: &Place, tuples: &[TraceTuple], ends_only: bool) -> Result<Self, String> {
         let namespace = place.namespace.duplicate().map_err(|error| error.to_string())?;
         // Before the table is made, which is a change too: whatever came since the rules were read is found then.
         let changes = within(&namespace, || RulesetMonitor::open().map_err(|error| error.to_string()))?;
-        let tracer = Tracer::begin_for(place, tuples)?;
+        let tracer = Tracer::begin_for(place, tuples, options_for(place, ends_only))?;
         let Place { name, ruleset, has_bridges, interfaces, .. } = place;
         let (name, ruleset, interfaces) = (name.clone(), ruleset.clone(), interfaces.clone());
         let place = Place { name, namespace, ruleset, has_bridges: *has_bridges, interfaces };
-        Ok(Self { tracer, changes, place, tuples: tuples.to_vec() })
+        Ok(Self { tracer, changes, place, tuples: tuples.to_vec(), ends_only })
     }
 
     /// Takes what was told of packets.
@@ -42,9 +44,14 @@ impl Follower {
     }
 
     /// Traces other packets from here on. The error is a sentence's part.
-    pub(super) fn trace(&mut self, tuples: &[TraceTuple]) -> Result<(), String> {
-        self.tuples = tuples.to_vec();
-        self.tracer.renew_for(&self.place, &self.tuples)
+    pub(super) fn trace(&mut self, tuples: &[TraceTuple], ends_only: bool) -> Result<(), String> {
+        (self.tuples, self.ends_only) = (tuples.to_vec(), ends_only);
+        let options = self.options();
+        self.tracer.renew_for(&self.place, &self.tuples, options)
+    }
+
+    fn options(&self) -> TraceOptions {
+        options_for(&self.place, self.ends_only)
     }
 
     /// The rules, if they have changed; they are traced from here on. What cannot be read or set up stays as it was.
@@ -57,11 +64,12 @@ impl Follower {
             Ruleset::read_without_elements(&mut socket).map_err(|error| error.to_string())
         };
         let ruleset = within(&self.place.namespace, read).ok()?;
-        let known = options_for(&self.place);
+        let known = self.options();
         self.place.ruleset = ruleset;
-        if options_for(&self.place) != known {
+        if self.options() != known {
             // Of rules that cannot be traced packets tell nothing, as before.
-            let _ = self.tracer.renew_for(&self.place, &self.tuples);
+            let options = self.options();
+            let _ = self.tracer.renew_for(&self.place, &self.tuples, options);
         }
         Some(&self.place.ruleset)
     }

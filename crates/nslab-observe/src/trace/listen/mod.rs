@@ -45,6 +45,9 @@ pub struct Options {
     /// Rules are traced, if the filter says something by which they can be, or [`Self::limit`] is given. It takes `CAP_NET_ADMIN`
     /// in the namespaces.
     pub rules: bool,
+    /// The kernel tells of what it drops ([`DropSource`]). Where a namespace has no rules it is enough then to be told of the packets that
+    /// it sends and of those that have arrived, so that others are not slowed.
+    pub ends_only: bool,
     /// Of at most so many packets a second in each namespace rules are traced; 1000 if nothing is said.
     pub limit: Option<u32>,
     /// A packet of which there was nothing new for so long has come to its end.
@@ -57,7 +60,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { rules: true, limit: None, quiet: Duration::from_millis(250), length: 512, memory: None }
+        Self {
+            rules: true,
+            ends_only: false,
+            limit: None,
+            quiet: Duration::from_millis(250),
+            length: 512,
+            memory: None,
+        }
     }
 }
 
@@ -114,7 +124,7 @@ impl Listener {
         let tuples = wanted.tuples(options);
         let begin = |number: usize| match &tuples {
             Err(why) => Err(why.clone()),
-            Ok(tuples) => Follower::begin(&places[number], tuples),
+            Ok(tuples) => Follower::begin(&places[number], tuples, options.ends_only),
         };
         let (capture, followers) = eyes(places, capturing, begin)?;
         let spots = places.iter().zip(followers).map(|(place, follower)| Spot::of(place, follower));
@@ -147,7 +157,7 @@ impl Listener {
     pub fn join(&mut self, opened: Opened, place: &Place) -> Result<usize> {
         let follower = match &self.tuples {
             Err(why) => Err(why.clone()),
-            Ok(tuples) => Follower::begin(place, tuples),
+            Ok(tuples) => Follower::begin(place, tuples, self.options.ends_only),
         };
         let number = self.capture.join(opened)?;
         self.spots.push(Spot::of(place, follower));
@@ -193,8 +203,21 @@ impl Listener {
         let filter = crate::capture::instructions(self.wanted.capture());
         self.capture.refilter(filter).map_err(|error| error.to_string())?;
         self.tuples = self.wanted.tuples(&self.options);
-        let Self { tuples: Ok(tuples), spots, .. } = self else { return Ok(()) };
-        spots.iter_mut().try_for_each(|spot| spot.trace(tuples))
+        self.trace_anew()
+    }
+
+    fn trace_anew(&mut self) -> Result<(), String> {
+        let Self { tuples: Ok(tuples), spots, options, .. } = self else { return Ok(()) };
+        spots.iter_mut().try_for_each(|spot| spot.trace(tuples, options.ends_only))
+    }
+
+    /// The kernel does not tell of what it drops: rules are to tell as much as they can ([`Options::ends_only`]). The error is a
+    /// sentence's part.
+    pub fn without_drops(&mut self) -> Result<(), String> {
+        if !std::mem::take(&mut self.options.ends_only) {
+            return Ok(());
+        }
+        self.trace_anew()
     }
 
     /// Where NAT came while this runs: packets are followed through it from here on, of which there are [other ends](Self::ends), or

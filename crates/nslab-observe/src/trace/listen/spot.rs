@@ -58,9 +58,9 @@ impl Spot {
     }
 
     /// Traces the rules of other packets from here on, where it traces any. The error is a sentence's part.
-    pub(super) fn trace(&mut self, tuples: &[TraceTuple]) -> Result<(), String> {
+    pub(super) fn trace(&mut self, tuples: &[TraceTuple], ends_only: bool) -> Result<(), String> {
         match &mut self.rules {
-            Rules::Traced(follower) => follower.trace(tuples),
+            Rules::Traced(follower) => follower.trace(tuples, ends_only),
             Rules::Untraced(_) | Rules::Left => Ok(()),
         }
     }

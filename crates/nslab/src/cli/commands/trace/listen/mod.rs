@@ -60,7 +60,7 @@ pub(super) fn run(args: &Trace, text: &str, output: Output) -> Result<ExitCode, 
                     return Err(error);
                 }
             };
-            let Prepared { host, places, growing, listener } = prepared;
+            let Prepared { host, places, growing, mut listener } = prepared;
             let drops = match loading {
                 Some(loading) => loading.end(&places).and_then(|mut drops| {
                     drops.choose(&listener.ends()).map_err(|error| error.to_string())?;
@@ -69,6 +69,10 @@ pub(super) fn run(args: &Trace, text: &str, output: Output) -> Result<ExitCode, 
                 None => Err("an ordinary user may not".to_owned()),
             };
             drop(places);
+            if drops.is_err() {
+                // What rules tell then is less, and no more of it wrong.
+                let _ = listener.without_drops();
+            }
             Running::new(args, output, (host, growing), listener, drops, recording).run(program)
         }
         Err(error) => {
@@ -123,6 +127,7 @@ fn prepare(
         Wanted::of(text, &names, through_nat).map_err(|error| capture::wrong_filter(text, &error))?;
     let options = Options {
         rules: !args.no_rules,
+        ends_only: !rootless::needed(),
         limit: args.limit,
         quiet: if nslab_compare::has_delays(&host.snapshot, &watched) {
             SLOW
