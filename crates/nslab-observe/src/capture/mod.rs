@@ -159,6 +159,8 @@ pub struct Capture {
     /// The longest that a packet may wait before it can be taken from its ring.
     delay: Duration,
     counted: Instant,
+    /// What passed until then was given, in nanoseconds since 1970.
+    known: u64,
     started: bool,
     events: Vec<Event>,
 }
@@ -177,6 +179,7 @@ impl Capture {
             merge: Merge::default(),
             delay: INSTANT,
             counted: Instant::now(),
+            known: 0,
             started: false,
             events: Vec::new(),
         };
@@ -272,6 +275,11 @@ impl Capture {
         self.places.iter().all(Opened::is_over)
     }
 
+    /// Until when all that passed was given, in nanoseconds since 1970; that may be long ago if whoever asks was busy.
+    pub fn known(&self) -> u64 {
+        self.known
+    }
+
     /// What happened since this was last asked.
     pub fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
@@ -300,10 +308,9 @@ impl Capture {
             _ => most,
         };
         // What the kernel has closed by then is read below.
-        let complete = match self.collect(wait)? {
-            _ if self.places.len() == 1 => u64::MAX,
-            begun => nanoseconds(begun.saturating_sub(self.delay)),
-        };
+        let begun = self.collect(wait)?;
+        self.known = nanoseconds(begun.saturating_sub(self.delay));
+        let complete = if self.places.len() == 1 { u64::MAX } else { self.known };
         if self.counted.elapsed() >= COUNTING {
             self.count();
         }

@@ -11,7 +11,7 @@ use nslab_kernel::packet::PacketKind;
 use nslab_observe::capture::Sighting;
 
 use super::json::{self, At, Ends, Event, Hop};
-use super::text::{Teller, now};
+use super::text::Teller;
 use super::view::View;
 use crate::cli::args::Capture;
 
@@ -129,11 +129,17 @@ impl Follow {
         self.ways.get_mut(number - self.gone)
     }
 
-    /// Tells of packets that came to their end, or of all. False if no more are wanted.
-    pub(super) fn tell(&mut self, addresses: Addresses<'_>, all: bool, text: &mut String) -> bool {
-        // What was captured may still wait to be given.
-        let quiet = u64::try_from((QUIET + Duration::from_millis(100)).as_nanos()).unwrap_or(u64::MAX);
-        let before = now().saturating_sub(quiet);
+    /// Tells of packets that came to their end, where all is known until a time, in nanoseconds since 1970; or of all. False if no more
+    /// are wanted.
+    pub(super) fn tell(
+        &mut self,
+        known: u64,
+        addresses: Addresses<'_>,
+        all: bool,
+        text: &mut String,
+    ) -> bool {
+        let quiet = u64::try_from(QUIET.as_nanos()).unwrap_or(u64::MAX);
+        let before = known.saturating_sub(quiet);
         while self.left != Some(0) {
             let is_over = |way: &Way| all || way.last < before || self.ways.len() > MOST;
             if !self.ways.front().is_some_and(is_over) {

@@ -60,7 +60,8 @@ impl Coming {
         let known = Arc::new(Mutex::new(known));
         let found: Arc<Mutex<VecDeque<Found>>> = Arc::default();
         let (shared, coming) = (Arc::clone(&known), Arc::clone(&found));
-        let mut nameless: HashMap<NamespaceId, Instant> = HashMap::new();
+        // With the process that is in it, as another namespace may have got the number of one that is gone.
+        let mut nameless: HashMap<(NamespaceId, String), Instant> = HashMap::new();
         let discover = move || {
             let found = match &growth {
                 Growth::None => Ok(Vec::new()),
@@ -73,11 +74,13 @@ impl Coming {
             let there: HashSet<NamespaceId> = places.iter().map(targets::Place::id).collect();
             let mut known = locked(&shared);
             known.retain(|id| there.contains(id));
-            nameless.retain(|id, _| there.contains(id));
+            nameless.retain(|(id, _), _| there.contains(id));
             // A name comes a little after the namespace, which is a process's until then.
             places.retain(|place| {
-                let mut is_old =
-                    || nameless.entry(place.id()).or_insert_with(Instant::now).elapsed() >= NAMELESS;
+                let mut is_old = || {
+                    let seen = nameless.entry((place.id(), place.name().to_owned()));
+                    seen.or_insert_with(Instant::now).elapsed() >= NAMELESS
+                };
                 (place.is_named() || is_old()) && known.insert(place.id())
             });
             let named = naming.all(places);

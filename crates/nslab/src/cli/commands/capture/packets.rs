@@ -118,7 +118,8 @@ impl<'a> Packets<'a> {
         let mut goes_on = true;
         if let Some(Shown { writer, how, text }) = &mut self.shown {
             if let How::Ways(follow) = how {
-                goes_on = follow.tell(&mut |place| capture.addresses(place), last, text);
+                let known = capture.known();
+                goes_on = follow.tell(known, &mut |place| capture.addresses(place), last, text);
             }
             if !text.is_empty() {
                 let mut bytes = std::mem::take(text).into_bytes();

@@ -38,6 +38,11 @@ impl Place {
         self.is_named
     }
 
+    /// What it is called where nothing else is to be meant.
+    pub(super) fn name(&self) -> &str {
+        &self.long
+    }
+
     pub(in crate::cli::commands) fn id(&self) -> NamespaceId {
         self.id
     }
