@@ -48,45 +48,40 @@ fn wait(socket: &impl AsFd) {
 
 #[test]
 fn what_passes_loopback_is_given_once() {
-    given_once(SIZE);
+    privileged(|| given_once(SIZE));
 }
 
 #[test]
 fn so_it_is_where_frames_are_handed_over_alone() {
-    given_once(ALONE);
+    privileged(|| given_once(ALONE));
 }
 
 fn given_once(size: RingSize) {
-    privileged(|| {
-        let (lab, udp) = lab();
-        let mut socket = open_with(&lab, &WHOLE, size);
-        let before = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-        for number in 0..3_u8 {
-            udp.send(&[b'a' + number; 100]).unwrap();
+    let (lab, udp) = lab();
+    let mut socket = open_with(&lab, &WHOLE, size);
+    let before = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    for number in 0..3_u8 {
+        udp.send(&[b'a' + number; 100]).unwrap();
+    }
+    let mut found = Vec::new();
+    while found.len() < 3 {
+        wait(&socket);
+        let block = socket.take().unwrap();
+        for (place, time) in socket.frames(&block) {
+            let frame = frame_at(socket.bytes(&block), place).unwrap();
+            assert_eq!((frame.time, frame.kind, frame.hardware), (time, PacketKind::Host, HARDWARE_LOOPBACK));
+            assert_eq!((frame.interface, frame.protocol, frame.network), (1, 0x0800, 14));
+            assert_eq!((frame.length, frame.bytes.len()), (142, 142));
+            assert!(u128::from(time) >= before.as_nanos());
+            found.push(frame.bytes[141]);
         }
-        let mut found = Vec::new();
-        while found.len() < 3 {
-            wait(&socket);
-            let block = socket.take().unwrap();
-            for (place, time) in socket.frames(&block) {
-                let frame = frame_at(socket.bytes(&block), place).unwrap();
-                assert_eq!(
-                    (frame.time, frame.kind, frame.hardware),
-                    (time, PacketKind::Host, HARDWARE_LOOPBACK)
-                );
-                assert_eq!((frame.interface, frame.protocol, frame.network), (1, 0x0800, 14));
-                assert_eq!((frame.length, frame.bytes.len()), (142, 142));
-                assert!(u128::from(time) >= before.as_nanos());
-                found.push(frame.bytes[141]);
-            }
-            socket.give_back(block);
-        }
-        assert_eq!(found, b"abc");
-        assert_eq!(socket.counts().unwrap(), Counts { seen: 3, lost: 0, full: 0 });
-        socket.stop().unwrap();
-        udp.send(b"unseen").unwrap();
-        assert_eq!(socket.counts().unwrap(), Counts::default());
-    });
+        socket.give_back(block);
+    }
+    assert_eq!(found, b"abc");
+    assert_eq!(socket.counts().unwrap(), Counts { seen: 3, lost: 0, full: 0 });
+    socket.stop().unwrap();
+    udp.send(b"unseen").unwrap();
+    assert_eq!(socket.counts().unwrap(), Counts::default());
 }
 
 #[test]

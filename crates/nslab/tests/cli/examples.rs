@@ -228,6 +228,10 @@ fn ospf_ring(session: &Session) {
         (1..8).find(arrives).unwrap() - 1
     };
     assert_eq!(hops("h2"), 2);
+    // Routers know of the others' networks at different times.
+    for (from, to) in [("h2", "h3"), ("h2", "h4"), ("h3", "h4")] {
+        ping_until_answered(session, &lab, from, to);
+    }
     is_healthy(session, &lab);
     session.ok(["link", "down", "r1:eth1", "--lab", &lab]);
     let healed = ping_until_answered(session, &lab, "h1", "h2");

@@ -1,9 +1,9 @@
 //! Rules of a namespace traced while they change.
 
-use nslab_kernel::Namespace;
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::nftables::trace::{TraceEvent, TraceOptions, TraceTuple};
 use nslab_kernel::nftables::{Ruleset, RulesetMonitor};
+use nslab_kernel::{Namespace, mark};
 
 use super::super::Place;
 use super::super::rules::{Tracer, options_for};
@@ -25,6 +25,9 @@ impl Follower {
         let namespace = place.namespace.duplicate().map_err(|error| error.to_string())?;
         // Before the table is made, which is a change too: whatever came since the rules were read is found then.
         let changes = within(&namespace, || RulesetMonitor::open().map_err(|error| error.to_string()))?;
+        // The namespace goes when others let it go.
+        mark::set(&namespace);
+        mark::set(&changes);
         let tracer = Tracer::begin_for(place, tuples, options_for(place, ends_only))?;
         let Place { name, ruleset, has_bridges, interfaces, .. } = place;
         let (name, ruleset, interfaces) = (name.clone(), ruleset.clone(), interfaces.clone());
