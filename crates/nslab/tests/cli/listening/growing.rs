@@ -102,7 +102,9 @@ fn any_namespace_joins(session: &Session) {
     // Addresses that no other test has: the others' packets are looked at, too.
     let number: u32 = lab.rsplit_once('-').unwrap().1.parse().unwrap();
     let net = format!("10.{}.{}", 100 + std::process::id() % 100, number % 250);
-    let mut listening = Listening::start(session, &[&format!("icmp and net {net}.0/24"), "--all"]);
+    // Nor are their rules to be joined by a trace's.
+    let words = [&format!("icmp and net {net}.0/24"), "--all", "--no-rules"];
+    let mut listening = Listening::start(session, &words);
     session.ok(["node", "add", "new", "--lab", &lab]);
     let new = format!("{lab}/new");
     listening.says(&format!("note: {new} joins\n"));
