@@ -285,11 +285,12 @@ impl Around<'_> {
     }
 }
 
-/// Whether the kernel drops a packet for such a reason before it has come through IP to what it is for; a copy for somebody else may
-/// be dropped for the first.
+/// Whether the kernel drops a packet for such a reason before it has come through IP to what it is for. A copy for somebody else may
+/// be dropped for the first of those that are left out, and of the next two it is not known where.
 fn is_before_arrival(reason: &str) -> bool {
+    let unknown = ["OTHERHOST", "NOT_SPECIFIED", "dropped"];
     let after = ["NO_SOCKET", "SOCKET_", "TCP_", "UDP_", "ICMP_", "UNHANDLED_PROTO", "PROTO_MEM"];
-    reason != "OTHERHOST" && !after.iter().any(|begin| reason.starts_with(begin))
+    !unknown.contains(&reason) && !after.iter().any(|begin| reason.starts_with(begin))
 }
 
 /// Who was asked for in vain.

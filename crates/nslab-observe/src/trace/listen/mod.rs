@@ -208,7 +208,8 @@ impl Listener {
 
     fn trace_anew(&mut self) -> Result<(), String> {
         let Self { tuples: Ok(tuples), spots, options, .. } = self else { return Ok(()) };
-        spots.iter_mut().try_for_each(|spot| spot.trace(tuples, options.ends_only))
+        // What goes wrong in one is no reason to leave out others.
+        spots.iter_mut().map(|spot| spot.trace(tuples, options.ends_only)).fold(Ok(()), Result::and)
     }
 
     /// The kernel does not tell of what it drops: rules are to tell as much as they can ([`Options::ends_only`]). The error is a

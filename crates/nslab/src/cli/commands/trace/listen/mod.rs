@@ -69,9 +69,11 @@ pub(super) fn run(args: &Trace, text: &str, output: Output) -> Result<ExitCode, 
                 None => Err("an ordinary user may not".to_owned()),
             };
             drop(places);
-            if drops.is_err() {
-                // What rules tell then is less, and no more of it wrong.
-                let _ = listener.without_drops();
+            if drops.is_err()
+                && let Err(why) = listener.without_drops()
+            {
+                output
+                    .note(&format!("note: where there are no rules, drops may be taken for arrivals: {why}"));
             }
             Running::new(args, output, (host, growing), listener, drops, recording).run(program)
         }
