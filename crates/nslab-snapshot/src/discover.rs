@@ -1,6 +1,6 @@
 //! Finding all network namespaces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,8 @@ pub(crate) fn all() -> Result<All> {
     search.links_to_pins(&pins);
     let mut holders = Holders::find()?;
     search.of_processes(&holders);
-    search.of_other_mount_namespaces(&holders);
+    let elsewhere = search.of_other_mount_namespaces(&holders);
+    search.mounted_meanwhile(elsewhere);
     for (&inode, path) in &holders.files {
         search.add(inode, || Namespace::open(path));
     }
@@ -185,23 +186,42 @@ impl Search {
         }
     }
 
-    /// Those that are mounted where only others see it.
-    fn of_other_mount_namespaces(&mut self, holders: &Holders) {
+    /// Those that are mounted where only others see it; returns the inodes of those that have their names from there.
+    fn of_other_mount_namespaces(&mut self, holders: &Holders) -> HashSet<u64> {
         let inode = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.ino());
-        let mut seen = Vec::from_iter(inode(Path::new("/proc/self/ns/mnt")));
+        let mut seen: HashSet<u64> = inode(Path::new("/proc/self/ns/mnt")).into_iter().collect();
+        let mut named = HashSet::new();
         for pid in holders.inside.values().flatten() {
             let process = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
             let Some(space) = inode(&process.join("ns/mnt")) else { continue };
-            if seen.contains(&space) {
+            if !seen.insert(space) {
                 continue;
             }
-            seen.push(space);
             for pin in mounts::list(&process) {
                 // Those that were found have better names.
                 if self.found.get(&pin.inode).is_none_or(|found| found.names.is_empty()) {
                     self.pinned(&pin, &process.join("root"));
+                    named.insert(pin.inode);
                 }
             }
+        }
+        named
+    }
+
+    /// Names those that have their names from elsewhere by where they are mounted here. What is mounted here and propagates to others
+    /// (`mount_namespaces(7)`) is there for all at once, but for a search that has looked here before and looks there after it.
+    fn mounted_meanwhile(&mut self, mut elsewhere: HashSet<u64>) {
+        if elsewhere.is_empty() {
+            return;
+        }
+        let mut here = mounts::list(Path::new("/proc/self"));
+        here.retain(|pin| elsewhere.contains(&pin.inode));
+        for pin in here {
+            let Some(found) = self.found.get_mut(&pin.inode) else { continue };
+            if elsewhere.remove(&pin.inode) {
+                found.names.clear();
+            }
+            found.names.push(name_of(&pin.path));
         }
     }
 }

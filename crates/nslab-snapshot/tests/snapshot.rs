@@ -9,12 +9,13 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use nslab_kernel::address::ChangeAddress;
 use nslab_kernel::link::{LinkKind, Macvlan, MacvlanMode, NewLink, SetLink, VethPeer};
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::sysctl::Tree;
-use nslab_kernel::{Namespace, NamespaceId};
+use nslab_kernel::{Namespace, NamespaceId, mount};
 use nslab_snapshot::{Contents, Name, Options, Part, Settings, Snapshot, State, Where};
 use nslab_testing::{Nft, privileged, skip};
 use nslab_types::IfName;
@@ -24,10 +25,14 @@ fn take() -> Snapshot {
 }
 
 fn take_with(options: Options) -> Snapshot {
-    // Whoever takes one is for a moment in each namespace, where others would find a process then.
+    one_at_a_time(|| Snapshot::take(options).unwrap())
+}
+
+/// Whoever looks is for a moment in each namespace, where others would find a process then.
+fn one_at_a_time<T>(look: impl FnOnce() -> T) -> T {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Snapshot::take(options).unwrap()
+    look()
 }
 
 fn place(snapshot: &Snapshot, id: NamespaceId) -> Option<usize> {
@@ -81,6 +86,55 @@ fn what_is_mounted_only_elsewhere_is_found() {
         drop(child.stdin.take());
         child.wait().unwrap();
         assert_eq!(mounted(), None);
+    });
+}
+
+/// Has what is mounted below a directory elsewhere, in a mount namespace of its own that hears of more, and waits.
+const RECEIVING: &str = "mount --rbind \"$0\" /mnt && umount -l \"$0\" && echo ready && read line";
+
+#[test]
+fn what_is_mounted_here_and_elsewhere_has_its_name_from_here() {
+    privileged(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let shared = directory.path();
+        mount::bind(shared, shared).unwrap();
+        mount::make_private(shared).unwrap();
+        mount::make_shared(shared).unwrap();
+        let mut child = Command::new("unshare")
+            .args(["--mount", "--propagation", "slave", "sh", "-c", RECEIVING])
+            .arg(shared)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "ready\n");
+        let space = Namespace::create().unwrap();
+        let (id, pin) = (space.id().unwrap(), shared.join("pin"));
+        std::fs::File::create(&pin).unwrap();
+        let mut seen = Vec::new();
+        // While a look is at it, sooner or later.
+        for round in 0..100 {
+            one_at_a_time(|| {
+                let begun = Instant::now();
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        while begun.elapsed() < round * Duration::from_micros(200) {}
+                        space.pin(&pin).unwrap();
+                    });
+                    let place = nslab_snapshot::places().unwrap().into_iter().find(|place| place.id == id);
+                    seen.extend(place.into_iter().flat_map(|one| one.names));
+                });
+                mount::detach(&pin).unwrap();
+            });
+        }
+        mount::detach(shared).unwrap();
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let elsewhere = |name: &&Name| matches!(name, Name::Pinned(path) if !path.starts_with(shared));
+        assert_eq!(seen.iter().find(elsewhere), None);
+        assert!(seen.contains(&Name::Pinned(pin)), "it was never seen here: {seen:?}");
     });
 }
 

@@ -46,9 +46,7 @@ nodes:
       vx0: {type: vxlan, id: 5, remote: b, address: 10.9.0.1/24, rate: 5mbit}
       vx1: {type: vxlan, id: 6, remote: [b, c], port: 8472, link: eth0, learning: false, up: false}
       mv0: {type: macvlan, link: vx0, mode: private, address: 10.8.0.1/24}
-      br0: {type: bridge, members: [eth1, tap0], stp: true, address: 10.8.1.1/24}
-      tap0: {type: tap, owner: 1000}
-      tun0: {type: tun, address: 10.7.0.1/24, mtu: 1280}
+      br0: {type: bridge, members: [eth1], stp: true, address: 10.8.1.1/24}
   b: {interfaces: {vx0: {type: vxlan, id: 5, remote: a, address: 10.9.0.2/24}, vx1: {type: vxlan, id: 6, remote: a, port: 8472}}}
   c: {interfaces: {vx1: {type: vxlan, id: 6, remote: a, port: 8472}, mv1: {type: macvlan, link: eth1, mac: "02:00:00:00:00:77"}}}
 switches:
@@ -60,6 +58,17 @@ links:
   - [c 10.1.0.3/24, {switch: sw, isolated: true}]
   - [{node: a, addresses: none}, {node: c, addresses: none, rate: 1gbit}]
   - [b 10.2.0.2/24, quiet]
+"#;
+
+/// Programs' interfaces, of which each takes opening `/dev/net/tun`.
+const TUNS: &str = r#"
+name: sh
+nodes:
+  a:
+    interfaces:
+      br0: {type: bridge, members: [tap0]}
+      tap0: {type: tap, owner: 1000}
+      tun0: {type: tun, address: 10.7.0.1/24, mtu: 1280}
 "#;
 
 /// What only distributions' kernels have; `WireGuard` with keys of its own is left out.
@@ -127,6 +136,18 @@ fn makes_the_same_network_of_every_kind() {
             KINDS,
             &[("a", "tc class show dev eth0"), ("a", "tc filter show dev eth0 parent 6e73:")],
         );
+    });
+}
+
+#[test]
+fn makes_the_same_interfaces_of_programs() {
+    privileged(|| {
+        // It may be root's own.
+        let device = std::fs::File::options().read(true).write(true).open("/dev/net/tun");
+        match device {
+            Ok(_) => same_network(TUNS, &[]),
+            Err(error) => nslab_testing::skip(&format!("/dev/net/tun: {error}")),
+        }
     });
 }
 

@@ -11,7 +11,7 @@ use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::packet::{Delivery, PacketSocket, Wanted, program};
 
 use super::interfaces::Interfaces;
-use super::sizes::Sizes;
+use super::sizes::{Room, Sizes};
 use super::{Options, Source};
 use crate::{Error, Result};
 
@@ -42,6 +42,8 @@ pub(super) struct Live {
     pub(super) socket: PacketSocket,
     monitor: LinkMonitor,
     pub(super) links: Socket,
+    /// After the socket: what it has is free once that is closed.
+    _room: Room,
 }
 
 impl Live {
@@ -60,6 +62,12 @@ pub fn open(sources: Vec<Source>, options: &Options) -> Result<Vec<Opened>> {
 /// Closes sockets.
 pub(super) fn close(places: Vec<Opened>) {
     side_by_side(places, drop);
+}
+
+/// Closes sockets while others go on.
+pub(super) fn close_aside(lives: Vec<Live>) {
+    // Where there can be no more threads, they are closed all the same: what is not run is dropped.
+    let _ = std::thread::Builder::new().name("close".into()).spawn(|| side_by_side(lives, drop));
 }
 
 /// Does `work` with each, on many threads, and gives the results in order.
@@ -102,8 +110,8 @@ impl Opened {
             // Before they are listed, so that nothing is missed.
             let monitor = LinkMonitor::open()?;
             let interfaces = link::list(&mut links)?;
-            let size = sizes.ring(interfaces.len());
-            let live = Live { socket: PacketSocket::open(size)?, monitor, links };
+            let (size, room) = sizes.ring(interfaces.len());
+            let live = Live { socket: PacketSocket::open(size)?, monitor, links, _room: room };
             // The namespace goes when others let it go.
             [live.socket.as_fd(), live.monitor(), live.links.as_fd()].into_iter().for_each(mark::set);
             Ok::<_, nslab_kernel::Error>((live, interfaces, size))

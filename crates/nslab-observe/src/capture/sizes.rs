@@ -1,5 +1,6 @@
 //! How large rings are.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -43,9 +44,35 @@ pub(super) struct Sizes<'o> {
     /// What one ring may take of what is free.
     most: u64,
     /// What is left for switches and the like.
-    spare: AtomicU64,
+    spare: Arc<AtomicU64>,
     /// Of namespaces that come one after the other: what is left for all that may come.
-    left: Option<AtomicU64>,
+    left: Option<Arc<AtomicU64>>,
+}
+
+/// What a ring takes of what several share; once it is closed others may have that.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    taken: Vec<(Arc<AtomicU64>, u64)>,
+}
+
+impl Room {
+    /// Takes so much of what is left; returns that.
+    fn take(&mut self, pool: &Arc<AtomicU64>, wanted: impl Fn(u64) -> u64) -> u64 {
+        let rest = |left: u64| Some(left.saturating_sub(wanted(left)));
+        let left = pool.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest).unwrap_or(0);
+        let taken = wanted(left);
+        // Rings have a least size, whatever is left.
+        self.taken.push((Arc::clone(pool), taken.min(left)));
+        taken
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        for (pool, taken) in &self.taken {
+            pool.fetch_add(*taken, Ordering::Relaxed);
+        }
+    }
 }
 
 impl<'o> Sizes<'o> {
@@ -56,22 +83,23 @@ impl<'o> Sizes<'o> {
     /// Of namespaces that come one after the other, where there are so many already. Nobody knows how many more there will be.
     pub(super) fn joining(options: &'o Options, count: usize) -> Self {
         let sizes = Self::new(options, count + 1);
-        let taken = sizes.share() * count as u64;
-        Self { left: Some(AtomicU64::new(TOGETHER.saturating_sub(taken))), ..sizes }
+        let taken = sizes.share(&mut Room::default()) * count as u64;
+        Self { left: Some(Arc::new(AtomicU64::new(TOGETHER.saturating_sub(taken)))), ..sizes }
     }
 
     /// Where so many bytes are free: most of them are left to others.
     fn within(options: &'o Options, count: usize, free: u64) -> Self {
         let count = (count as u64).max(1);
         let most = (free / 4 / count).clamp(LEAST / 2, MOST);
-        Self { options, count, most, spare: AtomicU64::new(SPARE.min(free / 8)), left: None }
+        Self { options, count, most, spare: Arc::new(AtomicU64::new(SPARE.min(free / 8))), left: None }
     }
 
-    /// The ring of a namespace that has so many interfaces.
-    pub(super) fn ring(&self, interfaces: usize) -> RingSize {
+    /// The ring of a namespace that has so many interfaces, and what it takes of what others share, to be kept as long as it is there.
+    pub(super) fn ring(&self, interfaces: usize) -> (RingSize, Room) {
+        let mut room = Room::default();
         let bytes = self.options.memory.unwrap_or_else(|| {
-            let share = self.share();
-            share + self.spare(MOST.saturating_sub(share), interfaces)
+            let share = self.share(&mut room);
+            share + self.spare(MOST.saturating_sub(share), interfaces, &mut room)
         });
         let block = block(bytes, self.options.length);
         let blocks = (bytes / block).clamp(BLOCKS, 1 << 14);
@@ -82,26 +110,20 @@ impl<'o> Sizes<'o> {
             _ => Delivery::Blocks { patience: LONGER },
         };
         #[allow(clippy::cast_possible_truncation, reason = "below 2¹⁵ and 2¹⁹")]
-        RingSize { block: block as u32, blocks: blocks as u32, delivery }
+        let size = RingSize { block: block as u32, blocks: blocks as u32, delivery };
+        (size, room)
     }
 
     /// What each gets at least.
-    fn share(&self) -> u64 {
+    fn share(&self, room: &mut Room) -> u64 {
         let Some(left) = &self.left else { return (TOGETHER / self.count).clamp(LEAST, MOST).min(self.most) };
-        let of = |left: u64| (left / 8).clamp(LEAST, MOST).min(self.most);
-        let take = |left: u64| Some(left.saturating_sub(of(left)));
-        of(left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or(0))
+        room.take(left, |left| (left / 8).clamp(LEAST, MOST).min(self.most))
     }
 
     /// Takes of what is spare what a namespace with so many interfaces should have, at most `most`.
-    fn spare(&self, most: u64, interfaces: usize) -> u64 {
+    fn spare(&self, most: u64, interfaces: usize, room: &mut Room) -> u64 {
         let wanted = (interfaces.saturating_sub(FEW) as u64).saturating_mul(EACH).min(most);
-        if wanted == 0 {
-            return 0;
-        }
-        let take = |left: u64| Some(left - wanted.min(left));
-        let left = self.spare.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or(0);
-        wanted.min(left)
+        if wanted == 0 { 0 } else { room.take(&self.spare, |left| wanted.min(left)) }
     }
 }
 
@@ -124,7 +146,9 @@ fn free() -> u64 {
 mod tests {
     use super::*;
 
-    fn bytes(size: RingSize) -> u64 {
+    /// Of a ring that stays.
+    fn bytes((size, room): (RingSize, Room)) -> u64 {
+        std::mem::forget(room);
         u64::from(size.block) * u64::from(size.blocks)
     }
 
@@ -149,6 +173,17 @@ mod tests {
     }
 
     #[test]
+    fn what_one_had_that_is_gone_others_may_have() {
+        let options = Options::default();
+        let sizes = Sizes::joining(&options, 3);
+        let first = sizes.ring(100).0;
+        for _ in 0..1000 {
+            let (size, _room) = sizes.ring(100);
+            assert_eq!((size.block, size.blocks), (first.block, first.blocks));
+        }
+    }
+
+    #[test]
     fn a_switch_of_many_ports_has_more_room_than_its_hosts_and_all_together_have_no_more_than_there_is() {
         let options = Options::default();
         let sizes = Sizes::within(&options, 301, 16 << 30);
@@ -168,7 +203,7 @@ mod tests {
     fn short_frames_have_many_blocks() {
         let size = |memory, length| {
             let options = Options { memory: Some(memory), length, ..Options::default() };
-            let size = Sizes::new(&options, 1).ring(1);
+            let size = Sizes::new(&options, 1).ring(1).0;
             (size.block, size.blocks)
         };
         assert_eq!(size(MIB, 2048), (16 << 10, 64));

@@ -11,6 +11,7 @@ use nslab_kernel::error::Context;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify;
 
+use super::open::side_by_side;
 use super::sizes::Sizes;
 use super::{Opened, Options, Source};
 use crate::{Error, Result};
@@ -72,8 +73,8 @@ impl Watch {
                 let begun = Instant::now();
                 let found = discover();
                 let pause = begun.elapsed().min(PERIOD);
-                for source in found {
-                    let told = match Opened::new(source, &options, &sizes) {
+                for opened in side_by_side(found, |source| Opened::new(source, &options, &sizes)) {
+                    let told = match opened {
                         Ok(one) => tell.send(Found::Opened(Box::new(one))),
                         Err(error) => tell.send(Found::Failed(error)),
                     };

@@ -7,12 +7,13 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,6 +21,8 @@ use tempfile::TempDir;
 const NOBODY: u32 = 65534;
 /// No command of a test takes nearly as long.
 const LIMIT: Duration = Duration::from_secs(120);
+/// Nor does any test: what still runs then is killed, so that whoever waits for its words fails with those that it said.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// Two nodes on a cable.
 pub(crate) const PAIR: &str = "
@@ -444,22 +447,42 @@ fn collect(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandl
     })
 }
 
-/// A command at work; it is killed if it outlives the test.
+/// A command at work; it is killed if it outlives the test, or is at it for too [long](LONGEST).
 pub(crate) struct Running {
     pub(crate) child: Child,
-    handle: std::os::fd::OwnedFd,
+    handle: Arc<std::os::fd::OwnedFd>,
+    _deadline: Sender<()>,
 }
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let handle = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
-        Self { child, handle }
+        let handle = Arc::new(pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap());
+        let (deadline, dropped) = channel();
+        let (one, pid) = (Arc::clone(&handle), child.id());
+        std::thread::spawn(move || {
+            if dropped.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("killed after {} s: {command:?}", LONGEST.as_secs());
+                // What it started has its pipes, too.
+                let below = descendants(pid);
+                let _ = pidfd_send_signal(&one, Signal::KILL);
+                for pid in below {
+                    let _ = kill_process(pid, Signal::KILL);
+                }
+            }
+        });
+        Self { child, handle, _deadline: deadline }
     }
 
+    /// Signals it; in a world of its own the program itself, and not who brought it there.
     pub(crate) fn send(&self, signal: Signal) {
+        let pid = self.child.id();
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
         // It may have ended by itself.
-        let _ = pidfd_send_signal(&self.handle, signal);
+        let _ = match descendants(pid).first() {
+            Some(program) if name == "nsenter\n" => kill_process(*program, signal),
+            _ => pidfd_send_signal(&self.handle, signal),
+        };
     }
 
     /// Waits until it ends.
@@ -469,6 +492,19 @@ impl Running {
         assert!(ready > 0, "it does not end: {:?}", self.child);
         self.child.wait().unwrap()
     }
+}
+
+/// What a process started, and what that started.
+fn descendants(pid: u32) -> Vec<Pid> {
+    let mut found = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()) {
+            found.extend(Pid::from_raw(child.cast_signed()));
+            found.extend(descendants(child));
+        }
+    }
+    found
 }
 
 impl Drop for Running {

@@ -14,8 +14,11 @@ as_root!(
 
 /// Runs a shell script as root of a stand-in host: `eth0` at 203.0.113.2 leads to the namespace `out` at 203.0.113.1.
 fn on_a_host(session: &Session, script: &str) -> Run {
+    // Who may open the machine's own /dev/net/tun is not for a test to change.
     let begin = "set -e
         mount -t tmpfs host /run
+        mknod -m 666 /run/tun c 10 200
+        mount --bind /run/tun /dev/net/tun
         ip link set lo up
         ip netns add out
         ip link add eth0 type veth peer name eth0 netns out

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use super::Capturing;
-use crate::support::{ROUTED, Session, as_root, each_user};
+use crate::support::{ROUTED, Session, as_root_alone, each_user};
 
 each_user!(
     a_ping_through_a_router,
@@ -13,7 +13,7 @@ each_user!(
     nodes_join_and_go,
     what_is_wrong
 );
-as_root!(every_namespace_of_the_host);
+as_root_alone!(every_namespace_of_the_host);
 
 fn a_ping_through_a_router(session: &Session) {
     let lab = session.up(ROUTED);
@@ -154,7 +154,6 @@ fn what_is_wrong(session: &Session) {
 
 fn every_namespace_of_the_host(session: &Session) {
     let lab = session.up(ROUTED);
-    // Others' tests come and go meanwhile.
     let mut capturing =
         Capturing::start(session.command(["capture", "--all", "-f", "icmp and dst host 10.0.1.2"]));
     let name = lab.clone();

@@ -7,10 +7,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::steps;
-use crate::support::{ROUTED, Run, Running, Session, each_user};
+use crate::support::{ROUTED, Run, Running, Session, each_user, each_user_alone};
 
-// Without a world of its own, as a signal is to get to the program itself.
-each_user!(nodes_join_and_go, any_namespace_joins, nat_that_comes_is_followed, at_one_interface);
+each_user!(nodes_join_and_go, nat_that_comes_is_followed, at_one_interface);
+each_user_alone!(any_namespace_joins);
 
 /// A trace that is ready.
 struct Listening {
@@ -96,21 +96,15 @@ fn nodes_join_and_go(session: &Session) {
     session.assert_nothing_of(&lab);
 }
 
-/// All that others make meanwhile joins and goes as well.
+/// Of all that there is.
 fn any_namespace_joins(session: &Session) {
     let lab = session.up("nodes: {red: {}, fw: {forward: true}}");
-    // Addresses that no other test has: the others' packets are looked at, too.
-    let number: u32 = lab.rsplit_once('-').unwrap().1.parse().unwrap();
-    let net = format!("10.{}.{}", 100 + std::process::id() % 100, number % 250);
-    // Nor are their rules to be joined by a trace's.
-    let words = [&format!("icmp and net {net}.0/24"), "--all", "--no-rules"];
-    let mut listening = Listening::start(session, &words);
+    let mut listening = Listening::start(session, &["icmp", "--all"]);
     session.ok(["node", "add", "new", "--lab", &lab]);
     let new = format!("{lab}/new");
     listening.says(&format!("note: {new} joins\n"));
-    let ends = [format!("new:eth0 {net}.2/24"), format!("fw:dmz {net}.1/24")];
-    session.ok(["link", "add", &ends[0], &ends[1], "--lab", &lab]);
-    session.ok(["ping", &new, &format!("{net}.1"), "-c1"]);
+    session.ok(["link", "add", "new:eth0 10.0.0.2/24", "fw:dmz 10.0.0.1/24", "--lab", &lab]);
+    session.ok(["ping", &new, "10.0.0.1", "-c1"]);
     for (sent, received) in [("new:eth0", "fw:dmz"), ("fw:dmz", "new:eth0")] {
         let packet = listening.line();
         is_as_predicted(&packet, "delivered");
