@@ -61,7 +61,7 @@ links:
 "#;
 
 /// Programs' interfaces, of which each takes opening `/dev/net/tun`.
-const TUNS: &str = r#"
+const TUNS: &str = r"
 name: sh
 nodes:
   a:
@@ -69,7 +69,7 @@ nodes:
       br0: {type: bridge, members: [tap0]}
       tap0: {type: tap, owner: 1000}
       tun0: {type: tun, address: 10.7.0.1/24, mtu: 1280}
-"#;
+";
 
 /// What only distributions' kernels have; `WireGuard` with keys of its own is left out.
 const MORE_KINDS: &str = r#"

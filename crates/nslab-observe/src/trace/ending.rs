@@ -62,39 +62,11 @@ pub(super) fn is_final<'e>(
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
-    use nslab_decode::Flow;
-    use nslab_kernel::packet::PacketKind;
-
-    use super::super::{Captured, Seen};
+    use super::super::examples;
     use super::*;
 
     fn seen(place: usize, sent: bool, role: Role) -> Event {
-        let any = Ipv4Addr::UNSPECIFIED.into();
-        let frame = Captured {
-            time: 0,
-            length: 0,
-            bytes: Vec::new(),
-            network: 0,
-            kind: PacketKind::Host,
-            hardware: 1,
-            protocol: 0x800,
-            vlan: None,
-            checksum_pending: false,
-        };
-        let what = What::Seen(Seen {
-            role,
-            link: 2,
-            name: "eth0".to_owned(),
-            sent,
-            for_others: false,
-            in_tunnel: false,
-            flow: Flow { source: any, destination: any, protocol: 1, points: nslab_decode::Points::None },
-            ttl: 64,
-            fragment: None,
-            frame,
-        });
+        let what = What::Seen(super::super::Seen { role, ..examples::seen(2, sent) });
         Event { place, at: None, what }
     }
 

@@ -24,6 +24,8 @@
 mod connection;
 mod count;
 mod ending;
+#[cfg(test)]
+mod examples;
 mod hear;
 pub mod listen;
 mod probe;

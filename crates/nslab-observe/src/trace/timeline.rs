@@ -97,45 +97,12 @@ pub(super) fn since(begin: u64, time: u64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
-    use nslab_decode::{Flow, Points};
-    use nslab_kernel::packet::PacketKind;
-
-    use super::super::{Captured, Role, Seen, VisitEnd};
+    use super::super::examples::{self, flow};
+    use super::super::{Role, Seen, VisitEnd};
     use super::*;
 
-    fn flow() -> Flow {
-        let any: IpAddr = "10.0.0.1".parse().unwrap();
-        Flow { source: any, destination: any, protocol: 1, points: Points::None }
-    }
-
     fn seen(place: usize, link: u32, sent: bool, at: u64) -> Event {
-        let frame = Captured {
-            time: at,
-            length: 0,
-            bytes: Vec::new(),
-            network: 0,
-            kind: PacketKind::Host,
-            hardware: 1,
-            protocol: 0,
-            vlan: None,
-            checksum_pending: false,
-        };
-        let (role, flow, name) = (Role::Request, flow(), format!("if{link}"));
-        let what = What::Seen(Seen {
-            role,
-            link,
-            name,
-            sent,
-            for_others: false,
-            in_tunnel: false,
-            flow,
-            ttl: 64,
-            fragment: None,
-            frame,
-        });
-        Event { place, at: Some(since(0, at)), what }
+        Event { place, at: Some(since(0, at)), what: What::Seen(examples::seen(link, sent)) }
     }
 
     fn visit(hook: Hook, input: Option<u32>, output: Option<u32>) -> Visit {

@@ -98,7 +98,7 @@ pub(super) struct Gatherer {
 impl Gatherer {
     /// Takes note of something that was seen in a place at a time.
     pub(super) fn take(&mut self, key: Key, (place, time): (usize, u64), sight: Sight, is_wanted: bool) {
-        let found = self.find(key, place, &sight);
+        let found = self.find(key, (place, time), &sight);
         let is_given_up = matches!(&sight, Sight::Dropped { reason, .. } if gives_up(reason));
         if found.is_none() && is_given_up && self.was_waiting(key.print, time) {
             return;
@@ -154,10 +154,10 @@ impl Gatherer {
     }
 
     /// The packet that this is of, if it is on its way: the oldest of which this was not seen yet.
-    fn find(&mut self, key: Key, place: usize, sight: &Sight) -> Option<usize> {
+    fn find(&mut self, key: Key, at: (usize, u64), sight: &Sight) -> Option<usize> {
         let (ways, gone) = (&self.ways, self.gone);
-        let may = |at: &usize| {
-            at.checked_sub(gone).and_then(|at| ways.get(at)).is_some_and(|way| fits(way, place, sight))
+        let may = |way: &usize| {
+            way.checked_sub(gone).and_then(|way| ways.get(way)).is_some_and(|way| fits(way, at, sight))
         };
         if let Some(all) = self.by_key.get_mut(&key.print) {
             all.retain(|at| *at >= gone);
@@ -317,8 +317,9 @@ fn visits_of(passage: &Passage, ruleset: Option<&Ruleset>) -> Vec<Visit> {
     visits_by(&passage.events, ruleset.unwrap_or(&none), &mut known)
 }
 
-/// Whether something can be of a packet of which other things were seen.
-fn fits(way: &Way, place: usize, sight: &Sight) -> bool {
+/// Whether something can be of a packet of which other things were seen. What happened later may have been told earlier: the kernel's
+/// processors write for themselves, and any may be held up.
+fn fits(way: &Way, (place, time): (usize, u64), sight: &Sight) -> bool {
     match sight {
         Sight::Seen(seen, identity) => {
             let is_piece = seen.fragment.is_some();
@@ -326,17 +327,18 @@ fn fits(way: &Way, place: usize, sight: &Sight) -> bool {
                 return false;
             }
             let sightings = || {
-                way.timed.iter().filter_map(|(_, place, what)| match what {
-                    What::Seen(seen) => Some((*place, seen)),
+                way.timed.iter().filter_map(|(time, place, what)| match what {
+                    What::Seen(seen) => Some((*place, *time, seen)),
                     _ => None,
                 })
             };
             let same =
                 |one: &Seen| (one.link, one.sent, one.fragment) == (seen.link, seen.sent, seen.fragment);
-            // What goes out without having been there before begins there.
-            let begins =
-                seen.sent && sightings().next().is_some() && !sightings().any(|(other, _)| other == place);
-            !begins && !sightings().any(|(other, one)| other == place && same(one))
+            // What goes out, after all that was seen, without having been there before begins there.
+            let begins = seen.sent
+                && sightings().next().is_some()
+                && sightings().all(|(other, before, _)| other != place && before < time);
+            !begins && !sightings().any(|(other, _, one)| other == place && same(one))
         }
         Sight::Rules(passage, _) => !way.passages.iter().any(|(other, _, one)| {
             let is_new =
@@ -352,6 +354,7 @@ fn fits(way: &Way, place: usize, sight: &Sight) -> bool {
 mod tests {
     use nslab_kernel::nftables::Hook;
 
+    use super::super::super::examples;
     use super::*;
 
     /// UDP from 10.0.0.1 to 10.0.0.77.
@@ -365,6 +368,46 @@ mod tests {
 
     fn dropped(reason: &str) -> Sight {
         Sight::Dropped { reason: reason.into(), address: None, headers: PACKET.to_vec() }
+    }
+
+    /// A sighting of a packet.
+    fn seen(link: u32, sent: bool) -> Sight {
+        let seen = examples::seen(link, sent);
+        let identity = Identity {
+            flow: seen.flow,
+            is_arp: false,
+            ip_id: 9,
+            fragment: None,
+            sequence: 0,
+            payload_length: 0,
+            payload_hash: 0,
+        };
+        Sight::Seen(Box::new(seen), identity)
+    }
+
+    #[test]
+    fn what_is_told_late_is_of_the_same_packet() {
+        let key = Key::of(&Print::of(&PACKET).unwrap());
+        // Through a router, in the order of time, and with one of three told after the others.
+        let way = [(0, 1, true), (1, 1, false), (1, 2, true), (2, 1, false)];
+        for late in [None, Some(0), Some(1), Some(2)] {
+            let mut gatherer = Gatherer::default();
+            let mut order: Vec<usize> = (0..way.len()).filter(|step| Some(way[*step].0) != late).collect();
+            order.extend((0..way.len()).filter(|step| Some(way[*step].0) == late));
+            for step in order {
+                let (place, link, sent) = way[step];
+                gatherer.take(key, (place, step as u64), seen(link, sent), true);
+            }
+            let places: Vec<usize> =
+                next(&mut gatherer).unwrap().events.iter().map(|event| event.place).collect();
+            assert_eq!((places, next(&mut gatherer)), (vec![0, 1, 1, 2], None), "{late:?}");
+        }
+        // What goes out somewhere after that is another.
+        let mut gatherer = Gatherer::default();
+        for (step, (place, link, sent)) in way.into_iter().chain([(7, 1, true)]).enumerate() {
+            gatherer.take(key, (place, step as u64), seen(link, sent), true);
+        }
+        assert_eq!([next(&mut gatherer), next(&mut gatherer)].map(|one| one.unwrap().events.len()), [4, 1]);
     }
 
     #[test]

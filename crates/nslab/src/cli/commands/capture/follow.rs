@@ -103,7 +103,9 @@ impl Follow {
         };
         if let Some(way) = self.open(key, &seen, is_whole) {
             way.last = way.last.max(raw.time);
-            way.seen.push(seen);
+            // The kernel's processors write for themselves, and any may be held up.
+            let after = way.seen.iter().rposition(|one| one.at.time_ns <= raw.time);
+            way.seen.insert(after.map_or(0, |at| at + 1), seen);
             return;
         }
         let mut text = String::new();
@@ -120,9 +122,12 @@ impl Follow {
                 (one.place, one.interface) == (seen.place, seen.interface)
                     && (one.kind == PacketKind::Outgoing) == (seen.kind == PacketKind::Outgoing)
             };
-            // What goes out without having come in begins there: the kernel says the same on several interfaces.
+            // What goes out after all that was seen, without having come in, begins there: the kernel says the same on several
+            // interfaces.
             let came_in = |one: &Seen| one.place == seen.place && one.kind != PacketKind::Outgoing;
-            let begins = is_whole && seen.kind == PacketKind::Outgoing && !way.seen.iter().any(came_in);
+            let begins = is_whole
+                && seen.kind == PacketKind::Outgoing
+                && way.seen.iter().all(|one| !came_in(one) && one.at.time_ns <= seen.at.time_ns);
             !begins && !way.seen.iter().any(is_same)
         };
         let number = numbers.iter().find(|&&number| is_new(&self.ways[number - self.gone]))?;
