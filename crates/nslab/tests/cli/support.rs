@@ -460,6 +460,7 @@ impl Running {
         let handle = Arc::new(pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap());
         let (deadline, dropped) = channel();
         let (one, pid) = (Arc::clone(&handle), child.id());
+        #[expect(clippy::print_stderr, reason = "a test's own words")]
         std::thread::spawn(move || {
             if dropped.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
                 eprintln!("killed after {} s: {command:?}", LONGEST.as_secs());
