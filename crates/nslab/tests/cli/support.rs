@@ -1,5 +1,7 @@
 //! A user's session: the program in a directory of its own, with labs that go away with the test.
 
+mod talking;
+
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -16,6 +18,8 @@ use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub(crate) use talking::Talking;
 
 /// Whom the tests become when root runs them and an ordinary user is wanted.
 const NOBODY: u32 = 65534;

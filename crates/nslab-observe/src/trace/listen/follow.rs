@@ -57,24 +57,26 @@ impl Follower {
         options_for(&self.place, self.ends_only)
     }
 
-    /// The rules, if they have changed; they are traced from here on. What cannot be read or set up stays as it was.
-    pub(super) fn changed(&mut self) -> Option<&Ruleset> {
-        if !self.changes.has_changed().unwrap_or(false) {
-            return None;
+    /// Its rules, as far as they are known.
+    pub(super) fn ruleset(&self) -> &Ruleset {
+        &self.place.ruleset
+    }
+
+    /// Reads the rules if they have changed; they are traced from here on. What cannot be read or set up stays as it was; the error is a
+    /// sentence's part.
+    pub(super) fn renew(&mut self) -> Result<(), String> {
+        if !self.changes.has_changed().map_err(|error| error.to_string())? {
+            return Ok(());
         }
         let read = || {
             let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| error.to_string())?;
             Ruleset::read_without_elements(&mut socket).map_err(|error| error.to_string())
         };
-        let ruleset = within(&self.place.namespace, read).ok()?;
+        let ruleset = within(&self.place.namespace, read)?;
         let known = self.options();
         self.place.ruleset = ruleset;
-        if self.options() != known {
-            // Of rules that cannot be traced packets tell nothing, as before.
-            let options = self.options();
-            let _ = self.tracer.renew_for(&self.place, &self.tuples, options);
-        }
-        Some(&self.place.ruleset)
+        let options = self.options();
+        if options == known { Ok(()) } else { self.tracer.renew_for(&self.place, &self.tuples, options) }
     }
 }
 

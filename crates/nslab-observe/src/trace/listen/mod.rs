@@ -11,7 +11,7 @@ mod print;
 mod spot;
 mod wanted;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -92,6 +92,27 @@ impl Packet {
     }
 }
 
+/// What came to be otherwise while a [`Listener`] listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// NAT came to a place: packets are followed through it from here on, of which there are [other ends](Listener::ends), or it is said
+    /// why not. Told once.
+    Nat {
+        /// The namespace, by its place.
+        place: usize,
+        /// The error is a sentence's part.
+        followed: Result<(), String>,
+    },
+    /// The rules of a place have changed and cannot be read, or not be traced: packets tell of those alone that were there before. Told
+    /// once of each place.
+    Unfollowed {
+        /// The namespace, by its place.
+        place: usize,
+        /// A sentence's part.
+        why: String,
+    },
+}
+
 /// Sees packets of others.
 pub struct Listener {
     capture: Capture,
@@ -99,8 +120,9 @@ pub struct Listener {
     options: Options,
     /// The packets of which rules are traced, or why none are.
     tuples: Result<Vec<TraceTuple>, String>,
-    /// NAT came there while this runs; packets are followed through it since then, or it is said why not.
-    news_of_nat: Option<(usize, Result<(), String>)>,
+    news: Vec<News>,
+    /// Places of whose rules it was told that they cannot be followed.
+    unfollowed: HashSet<usize>,
     /// By place.
     spots: Vec<Spot>,
     rulesets: Vec<Ruleset>,
@@ -132,7 +154,8 @@ impl Listener {
             capture,
             wanted: wanted.clone(),
             options: options.clone(),
-            news_of_nat: None,
+            news: Vec::new(),
+            unfollowed: HashSet::new(),
             spots: spots.collect(),
             tuples,
             rulesets: places.iter().map(|place| place.ruleset.clone()).collect(),
@@ -195,7 +218,8 @@ impl Listener {
             return;
         }
         self.wanted = self.wanted.clone().through_nat();
-        self.news_of_nat = Some((place, self.look_anew()));
+        let followed = self.look_anew();
+        self.news.push(News::Nat { place, followed });
     }
 
     /// Looks at what is wanted now.
@@ -221,10 +245,9 @@ impl Listener {
         self.trace_anew()
     }
 
-    /// Where NAT came while this runs: packets are followed through it from here on, of which there are [other ends](Self::ends), or
-    /// it is said why not. It is told once.
-    pub fn news_of_nat(&mut self) -> Option<(usize, Result<(), String>)> {
-        self.news_of_nat.take()
+    /// What came to be otherwise since this was last asked.
+    pub fn news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
     }
 
     /// The ends of packets of IP that matter: each is of one of these.
@@ -315,10 +338,7 @@ impl Listener {
             for passage in ended.drain(..) {
                 self.note(passage, (place, time), since);
             }
-            if let Some(ruleset) = self.spots[place].changed() {
-                self.rulesets[place].clone_from(ruleset);
-                self.mind_nat(place);
-            }
+            self.follow(place);
         }
         self.reads.push_back((instant, time));
         while let Some(&(_, read)) =
@@ -340,6 +360,21 @@ impl Listener {
             let is_wanted = spots[place].interfaces.is_empty() && is_taken(filter, dropped.packet);
             gatherer.take(Key::of(&print), (place, dropped.time), sight, is_wanted);
         });
+    }
+
+    /// Goes by the rules that a place has now.
+    fn follow(&mut self, place: usize) {
+        if let Err(why) = self.spots[place].renew()
+            && self.unfollowed.insert(place)
+        {
+            self.news.push(News::Unfollowed { place, why });
+        }
+        if let Some(ruleset) = self.spots[place].ruleset()
+            && ruleset.generation != self.rulesets[place].generation
+        {
+            self.rulesets[place].clone_from(ruleset);
+            self.mind_nat(place);
+        }
     }
 
     fn note(&mut self, passage: Passage, (place, time): (usize, u64), since: u64) {

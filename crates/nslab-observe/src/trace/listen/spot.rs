@@ -65,10 +65,18 @@ impl Spot {
         }
     }
 
-    /// Its rules, if they have changed.
-    pub(super) fn changed(&mut self) -> Option<&Ruleset> {
+    /// Follows its rules where they changed, if they are traced. The error is a sentence's part.
+    pub(super) fn renew(&mut self) -> Result<(), String> {
         match &mut self.rules {
-            Rules::Traced(follower) => follower.changed(),
+            Rules::Traced(follower) => follower.renew(),
+            Rules::Untraced(_) | Rules::Left => Ok(()),
+        }
+    }
+
+    /// Its rules, if they are followed.
+    pub(super) fn ruleset(&self) -> Option<&Ruleset> {
+        match &self.rules {
+            Rules::Traced(follower) => Some(follower.ruleset()),
             Rules::Untraced(_) | Rules::Left => None,
         }
     }

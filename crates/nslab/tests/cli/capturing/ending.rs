@@ -1,13 +1,13 @@
 //! However it ends: the file can be read, and nothing is left.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::{Capturing, count, packet_sockets, tool};
-use crate::support::{ROUTED, Run, Session, as_root, each_user};
+use crate::support::{ROUTED, Run, Session, Talking, as_root, each_user};
 
 each_user!(by_signals, a_reader_that_goes_away);
 as_root!(a_full_disk);
@@ -41,24 +41,19 @@ fn a_reader_that_goes_away(session: &Session) {
     let lab = session.up(ROUTED);
     let red = format!("{lab}/red");
     for arguments in [&["capture", "--lab", &lab, "-w", "-"][..], &["capture", "--lab", &lab]] {
-        let mut running = crate::support::Running::start(session.command(arguments));
-        let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains("ready: ") {
-            assert!(stderr.read_line(&mut said).unwrap() > 0, "it ended: {said}");
-        }
-        let mut stdout = running.child.stdout.take().unwrap();
+        let mut talking = Talking::ready(session.command(arguments));
+        let mut stdout = talking.running.child.stdout.take().unwrap();
         session.ok(["ping", &red, "blue", "-c1"]);
         stdout.read_exact(&mut [0]).unwrap();
         drop(stdout);
         // It finds out when it writes.
         let end = Instant::now() + Duration::from_secs(100);
-        while running.child.try_wait().unwrap().is_none() {
+        while talking.running.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < end);
             session.ok(["ping", &red, "blue", "-c1"]);
         }
-        assert_eq!(running.end().code(), Some(0));
-        stderr.read_to_string(&mut said).unwrap();
+        let (code, said) = talking.end();
+        assert_eq!(code, Some(0));
         assert!(said.contains(" captured\n") && !said.contains("nslab:"), "{said}");
     }
 }

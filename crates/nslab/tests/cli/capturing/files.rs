@@ -66,7 +66,7 @@ fn a_pipe(session: &Session) {
     let capturing = Capturing::start(command);
     session.ok(["ping", &red, "blue", "-c1"]);
     let start = Instant::now();
-    while !capturing.stdout.as_ref().unwrap().is_finished() {
+    while !capturing.stdout.is_finished() {
         assert!(start.elapsed() < Duration::from_secs(60));
         // So that it finds out that nobody reads.
         session.ok(["ping", &red, "blue", "-c1"]);
@@ -124,7 +124,7 @@ fn as_tcpdump_does(session: &Session) {
     let red = format!("{lab}/red");
     // What IPv6 says by itself may come when only one of them is ready.
     let ip4 = "not ip6";
-    let mut tcpdump = Tcpdump::start(session, &format!("{lab}-fw"), &["-i", "any", "-w", "theirs.pcap", ip4]);
+    let tcpdump = Tcpdump::start(session, &format!("{lab}-fw"), &["-i", "any", "-w", "theirs.pcap", ip4]);
     let capturing =
         Capturing::start(session.command(["capture", &format!("{lab}/fw"), "-w", "ours.pcapng", "-f", ip4]));
     session.ok(["ping", &red, "blue", "-c20", "-i0.001", "-s", "1400"]);

@@ -111,7 +111,7 @@ fn as_tcpdump_filters(session: &Session) {
     session.ok(["ping", &red, "fd00::2", "-c2", "-i0"]);
     let ended = SystemTime::now();
     let mut without = Vec::new();
-    for (filter, (ours, mut theirs)) in FILTERS.iter().zip(all) {
+    for (filter, (ours, theirs)) in FILTERS.iter().zip(all) {
         let captured = ours.signal(Signal::INT);
         assert_eq!(captured.code, Some(0), "{filter}: {captured:#?}");
         assert!(captured.stderr.contains("\n0 packets lost"), "{filter}: {captured:#?}");

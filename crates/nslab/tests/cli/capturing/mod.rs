@@ -6,21 +6,19 @@ mod filters;
 mod follow;
 mod live;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read as _;
 use std::path::Path;
-use std::process::{ChildStderr, Command};
+use std::process::Command;
 use std::thread::JoinHandle;
 
 use rustix::process::Signal;
 
-use crate::support::{Running, Session};
+use crate::support::{Session, Talking};
 
 /// A capture that is ready.
 struct Capturing {
-    running: Running,
-    stdout: Option<JoinHandle<Vec<u8>>>,
-    stderr: BufReader<ChildStderr>,
-    before: String,
+    talking: Talking,
+    stdout: JoinHandle<Vec<u8>>,
 }
 
 /// What it was in the end.
@@ -33,42 +31,29 @@ struct Captured {
 
 impl Capturing {
     fn start(command: Command) -> Self {
-        let mut running = Running::start(command);
-        let mut stdout = running.child.stdout.take().unwrap();
+        let mut talking = Talking::ready(command);
+        let mut stdout = talking.running.child.stdout.take().unwrap();
         let stdout = std::thread::spawn(move || {
             let mut bytes = Vec::new();
             stdout.read_to_end(&mut bytes).unwrap();
             bytes
         });
-        let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
-        let mut before = String::new();
-        while !before.contains("ready: ") {
-            let more = stderr.read_line(&mut before).unwrap();
-            assert!(more > 0, "it ended: {before}");
-        }
-        Self { running, stdout: Some(stdout), stderr, before }
+        Self { talking, stdout }
     }
 
     /// Waits until it says this on standard error.
     fn says(&mut self, text: &str) {
-        while !self.before.contains(text) {
-            let more = self.stderr.read_line(&mut self.before).unwrap();
-            assert!(more > 0, "it ended: {}", self.before);
-        }
+        self.talking.says(text);
     }
 
     fn signal(self, signal: Signal) -> Captured {
-        self.running.send(signal);
+        self.talking.send(signal);
         self.end()
     }
 
-    fn end(mut self) -> Captured {
-        let mut stderr = std::mem::take(&mut self.before);
-        self.stderr.read_to_string(&mut stderr).unwrap();
-        let code = self.running.end().code();
-        let stdout = self.stdout.take().unwrap().join().unwrap();
-        assert!(!stderr.contains("panicked at"), "{stderr}");
-        Captured { code, stdout, stderr }
+    fn end(self) -> Captured {
+        let (code, stderr) = self.talking.end();
+        Captured { code, stdout: self.stdout.join().unwrap(), stderr }
     }
 }
 
@@ -94,8 +79,7 @@ impl Captured {
 
 /// tcpdump at work in a namespace.
 struct Tcpdump {
-    running: Running,
-    stderr: BufReader<ChildStderr>,
+    talking: Talking,
 }
 
 impl Tcpdump {
@@ -117,20 +101,13 @@ impl Tcpdump {
                 "8192",
             ])
             .args(arguments);
-        let mut running = Running::start(command);
-        let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains("listening on") {
-            assert!(stderr.read_line(&mut said).unwrap() > 0, "it ended: {said}");
-        }
-        Self { running, stderr }
+        Self { talking: Talking::start(command, "listening on") }
     }
 
     /// Ends it; returns how many packets it captured.
-    fn end(&mut self) -> usize {
-        self.running.send(Signal::INT);
-        let mut said = String::new();
-        self.stderr.read_to_string(&mut said).unwrap();
+    fn end(self) -> usize {
+        self.talking.send(Signal::INT);
+        let (_, said) = self.talking.end();
         assert!(said.contains("\n0 packets dropped by kernel"), "{said}");
         let line =
             said.lines().find_map(|line| line.split_once(" packet").filter(|_| line.ends_with(" captured")));

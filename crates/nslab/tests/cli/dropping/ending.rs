@@ -1,26 +1,21 @@
 //! How it ends, and where it cannot begin.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::{ROUTED, can};
-use crate::support::{Run, Running, Session, as_root, as_root_alone, as_user};
+use crate::support::{Run, Session, Talking, as_root, as_root_alone, as_user};
 
 as_root_alone!(nothing_stays, while_a_program_runs, without_types);
 as_root!(what_cannot_be_seen);
 as_user!(without_privilege);
 
 /// Begins, and waits until it is ready.
-fn begin(session: &Session, arguments: &[&str]) -> (Running, BufReader<std::process::ChildStderr>) {
+fn begin(session: &Session, arguments: &[&str]) -> Talking {
     let mut command = session.command(["drops"]);
     command.args(arguments);
-    let mut running = Running::start(command);
-    let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
-    let mut line = String::new();
-    assert!(stderr.read_line(&mut line).unwrap() > 0 && line.starts_with("ready: "), "{line}");
-    (running, stderr)
+    Talking::ready(command)
 }
 
 /// The programs of BPF that processes below this one hold, by their numbers. What is asked for stands behind `nsenter`.
@@ -45,25 +40,15 @@ fn nothing_stays(session: &Session) {
     }
     let lab = session.up(ROUTED);
     for (signal, code) in [(Signal::INT, Some(0)), (Signal::TERM, Some(0)), (Signal::KILL, None)] {
-        let (mut running, mut stderr) = begin(session, &["--lab", &lab]);
+        let talking = begin(session, &["--lab", &lab]);
         // It may be the child of `nsenter`.
-        let programs = programs_of(running.child.id());
+        let programs = programs_of(talking.running.child.id());
         assert!(!programs.is_empty(), "no program is seen");
-        let children =
-            std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", running.child.id())).unwrap();
-        match children.split_whitespace().next() {
-            Some(child) => {
-                let pid = rustix::process::Pid::from_raw(child.parse().unwrap()).unwrap();
-                rustix::process::kill_process(pid, signal).unwrap();
-            }
-            None => running.send(signal),
-        }
-        let status = running.end();
+        talking.send(signal);
+        let (status, said) = talking.end();
         if code.is_some() {
-            let mut rest = String::new();
-            stderr.read_to_string(&mut rest).unwrap();
-            assert!(rest.contains(" dropped\n"), "{rest}");
-            assert_eq!(status.code(), code);
+            assert!(said.contains(" dropped\n"), "{said}");
+            assert_eq!(status, code);
         }
         // They are freed a moment later.
         let begun = Instant::now();
@@ -95,12 +80,11 @@ fn while_a_program_runs(session: &Session) {
     run.status(2).says("nobody");
     assert!(!session.directory().join("touched").exists());
     // With all that was named gone, it ends.
-    let (mut running, mut stderr) = begin(session, &[&format!("{lab}/a")]);
+    let talking = begin(session, &[&format!("{lab}/a")]);
     session.ok(["down", &lab]);
-    assert_eq!(running.end().code(), Some(0));
-    let mut rest = String::new();
-    stderr.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("nothing is left to watch\n"), "{rest}");
+    let (status, said) = talking.end();
+    assert_eq!(status, Some(0));
+    assert!(said.contains("nothing is left to watch\n"), "{said}");
 }
 
 /// A kernel that does not tell its types.

@@ -1,49 +1,41 @@
 //! Namespaces and interfaces that come and go, or are chosen.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{ChildStderr, ChildStdout};
+use std::io::{BufRead as _, BufReader};
+use std::process::ChildStdout;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::steps;
-use crate::support::{ROUTED, Run, Running, Session, each_user, each_user_alone};
+use crate::support::{ROUTED, Run, Session, Talking, each_user, each_user_alone};
 
 each_user!(nodes_join_and_go, nat_that_comes_is_followed, at_one_interface);
 each_user_alone!(any_namespace_joins);
 
 /// A trace that is ready.
 struct Listening {
-    running: Running,
+    talking: Talking,
     stdout: BufReader<ChildStdout>,
-    stderr: BufReader<ChildStderr>,
-    said: String,
 }
 
 impl Listening {
     fn start(session: &Session, words: &[&str]) -> Self {
         let mut command = session.command(["trace", "--json", "--listen"]);
         command.args(words);
-        let mut running = Running::start(command);
-        let stdout = BufReader::new(running.child.stdout.take().unwrap());
-        let stderr = BufReader::new(running.child.stderr.take().unwrap());
-        let mut listening = Self { running, stdout, stderr, said: String::new() };
-        listening.says("ready: ");
-        listening
+        let mut talking = Talking::ready(command);
+        let stdout = BufReader::new(talking.running.child.stdout.take().unwrap());
+        Self { talking, stdout }
     }
 
     /// Waits until it says this on standard error.
     fn says(&mut self, text: &str) {
-        while !self.said.contains(text) {
-            let more = self.stderr.read_line(&mut self.said).unwrap();
-            assert!(more > 0, "it ended: {}", self.said);
-        }
+        self.talking.says(text);
     }
 
     /// Waits for its next line.
     fn line(&mut self) -> Value {
         let mut line = String::new();
-        assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it ended: {}", self.said);
+        assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it ended: {}", self.talking.said());
         serde_json::from_str(&line).unwrap()
     }
 
@@ -51,9 +43,9 @@ impl Listening {
     fn end(mut self) -> String {
         let summary = self.line();
         assert_eq!((&summary["event"], summary["lost"].as_u64()), (&Value::from("summary"), Some(0)));
-        self.stderr.read_to_string(&mut self.said).unwrap();
-        assert_eq!(self.running.end().code(), Some(0), "{}", self.said);
-        self.said
+        let (code, said) = self.talking.end();
+        assert_eq!(code, Some(0), "{said}");
+        said
     }
 }
 
@@ -86,7 +78,7 @@ fn nodes_join_and_go(session: &Session) {
     for _ in 0..2 {
         is_as_predicted(&listening.line(), "delivered");
     }
-    listening.running.send(Signal::INT);
+    listening.talking.send(Signal::INT);
     listening.end();
     // With all of its namespaces gone, what was asked for by name ends.
     let listening = Listening::start(session, &["icmp", &format!("{lab}/red"), &format!("{lab}/fw:lan")]);
@@ -116,7 +108,7 @@ fn any_namespace_joins(session: &Session) {
     // Whose name is made use of again has another namespace.
     listening.says(&format!("note: {new} is gone\n"));
     session.assert_nothing_of(&lab);
-    listening.running.send(Signal::INT);
+    listening.talking.send(Signal::INT);
     listening.end();
 }
 
@@ -142,7 +134,7 @@ fn nat_that_comes_is_followed(session: &Session) {
         assert!(seen.contains(&step.to_owned()), "{step} of {packet:#}");
     }
     assert!(packet["steps"].to_string().contains("ip late out"), "{packet:#}");
-    listening.running.send(Signal::INT);
+    listening.talking.send(Signal::INT);
     listening.end();
     session.ok(["down", &lab]);
 }

@@ -2,12 +2,10 @@
 
 mod growing;
 
-use std::io::{BufRead as _, BufReader};
-
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{PAIR, Run, Running, Session, each_user, each_user_alone, keys};
+use crate::support::{PAIR, Run, Session, Talking, each_user, each_user_alone, keys};
 
 each_user_alone!(
     a_connection_through_nat,
@@ -284,18 +282,12 @@ fn nothing_is_left_of_one_that_is_killed(session: &Session) {
         return nslab_testing::skip("there is no nft");
     }
     for (signal, code) in [(Signal::KILL, None), (Signal::INT, Some(0)), (Signal::TERM, Some(0))] {
-        let mut running = Running::start(session.command(["trace", "--listen", "tcp", &red]));
-        let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.starts_with("ready: ") {
-            line.clear();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "it is never ready");
-        }
+        let talking = Talking::ready(session.command(["trace", "--listen", "tcp", &red]));
         // Others may trace in all namespaces.
-        let own = format!("nslab-trace-{}-", running.child.id());
+        let own = format!("nslab-trace-{}-", talking.running.child.id());
         assert!(tables().stdout.contains(&own));
-        running.send(signal);
-        assert_eq!(running.end().code(), code);
+        talking.send(signal);
+        assert_eq!(talking.end().0, code);
         let left = tables().stdout;
         assert!(!left.contains(&own), "after {signal:?}: {left}");
     }

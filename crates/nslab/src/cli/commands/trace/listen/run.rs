@@ -10,7 +10,7 @@ use nslab_decode::Style;
 use nslab_kernel::nftables::Table;
 use nslab_lab::interrupt::Caught;
 use nslab_observe::trace::DropSource;
-use nslab_observe::trace::listen::{Listener, Packet};
+use nslab_observe::trace::listen::{Listener, News, Packet};
 use nslab_predict::Network;
 
 use super::conversations::{Conversations, nothing};
@@ -205,19 +205,26 @@ impl<'a> Running<'a> {
             if nothing_left {
                 output.note("nothing is left to trace in");
             }
-            if let Some((place, follows)) = listener.news_of_nat() {
-                output.note(&format!(
-                    "note: {} has NAT now: {}",
-                    name(place),
-                    match follows {
-                        Ok(()) => "packets are followed through it from here on".to_owned(),
-                        Err(why) => format!("packets that it changes are not followed: {why}"),
+            for news in listener.news() {
+                let (place, words) = match news {
+                    News::Nat { place, followed: Ok(()) } => {
+                        if let Ok(drops) = drops
+                            && let Err(why) = drops.choose(&listener.ends())
+                        {
+                            output.note(&format!(
+                                "note: what is dropped of packets that NAT changes is not shown: {why}"
+                            ));
+                        }
+                        (place, "has NAT now: packets are followed through it from here on".to_owned())
                     }
-                ));
-                if let Ok(drops) = drops {
-                    // If it cannot be said in the kernel, all are told.
-                    let _ = drops.choose(&listener.ends());
-                }
+                    News::Nat { place, followed: Err(why) } => {
+                        (place, format!("has NAT now: packets that it changes are not followed: {why}"))
+                    }
+                    News::Unfollowed { place, why } => {
+                        (place, format!("has other rules now, which are not shown: {why}"))
+                    }
+                };
+                output.note(&format!("note: {} {words}", name(place)));
             }
             let mut none = ();
             let drops: &mut dyn DropSource = match drops {
