@@ -145,6 +145,8 @@ const COUNTING: Duration = Duration::from_millis(500);
 const SLACK: Duration = Duration::from_millis(10);
 /// What can delay a frame that is handed over alone between its stamp and the ring.
 const INSTANT: Duration = Duration::from_millis(3);
+/// What the kernel has counted and not yet written is waited for, at the end, so long: a processor that is held up writes it in time.
+const LATE: Duration = Duration::from_millis(250);
 /// So many readable descriptors are looked at in one round.
 const EVENTS: usize = 256;
 
@@ -351,8 +353,8 @@ impl Capture {
         for live in self.places.iter().filter_map(|one| one.live.as_ref()) {
             live.socket.stop()?;
         }
-        let end = Instant::now() + self.delay;
-        // What a processor is just about to write is there soon.
+        let end = Instant::now() + self.delay + LATE;
+        // What a processor is just about to count is there soon.
         let mut left = INSTANT;
         while !left.is_zero() {
             self.collect(left)?;
@@ -374,10 +376,11 @@ impl Capture {
         Ok(self.give(u64::MAX, each))
     }
 
-    /// Whether all that the kernel has counted until now was taken from the rings.
+    /// Whether all that the kernel has counted until now was taken from the rings that there still are.
     fn is_drained(&mut self) -> bool {
         self.count();
-        self.places.iter().zip(&self.counts).all(|(one, counts)| counts.seen - counts.lost <= one.taken)
+        let mut live = self.places.iter().zip(&self.counts).filter(|(one, _)| one.live.is_some());
+        live.all(|(one, counts)| counts.seen - counts.lost <= one.taken)
     }
 
     /// Asks the kernel what became of packets until now, which [`Self::counts`] tells then. That happens now and then by
