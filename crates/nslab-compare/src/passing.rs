@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use nslab_kernel::nftables::Hook;
 use nslab_observe::trace::listen::Packet;
 use nslab_observe::trace::{Event, Role, Seen, VisitEnd, What};
-use nslab_predict::{Action, Cause, Code, Hop};
+use nslab_predict::{Action, Cause, Code, Hop, reason};
 use nslab_snapshot::{Snapshot, Where};
 use nslab_view::TraceSight as Sight;
 
@@ -279,18 +279,10 @@ impl Around<'_> {
             state.is_some_and(|state| state.network.addresses.iter().any(|one| one.address.addr() == to));
         let is_dropped = seen.events.iter().any(|other| {
             other.place == event.place
-                && matches!(&other.what, What::Dropped { reason, .. } if is_before_arrival(reason))
+                && matches!(&other.what, What::Dropped { reason, .. } if reason::is_before_arrival(reason))
         });
         (is_for_many || own || to.is_loopback()) && !traced.contains(&namespace) && !is_dropped
     }
-}
-
-/// Whether the kernel drops a packet for such a reason before it has come through IP to what it is for. A copy for somebody else may
-/// be dropped for the first of those that are left out, and of the next two it is not known where.
-fn is_before_arrival(reason: &str) -> bool {
-    let unknown = ["OTHERHOST", "NOT_SPECIFIED", "dropped"];
-    let after = ["NO_SOCKET", "SOCKET_", "TCP_", "UDP_", "ICMP_", "UNHANDLED_PROTO", "PROTO_MEM"];
-    !unknown.contains(&reason) && !after.iter().any(|begin| reason.starts_with(begin))
 }
 
 /// Who was asked for in vain.

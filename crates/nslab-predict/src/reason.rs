@@ -87,9 +87,25 @@ pub fn is_of_segment(reason: &str) -> bool {
     matches!(reason, "NEIGH_FAILED" | "NEIGH_QUEUEFULL" | "NEIGH_DEAD")
 }
 
+/// Whether a packet that is dropped for such a reason has not come through IP to what it is for. Not so where that is not known: a copy
+/// for somebody else may be dropped as `OTHERHOST`, and anything anywhere as `NOT_SPECIFIED`, or without a reason (`dropped`).
+pub fn is_before_arrival(reason: &str) -> bool {
+    let unknown = ["OTHERHOST", "NOT_SPECIFIED", "dropped"];
+    let after = ["NO_SOCKET", "SOCKET_", "TCP_", "UDP_", "ICMP_", "UNHANDLED_PROTO", "PROTO_MEM"];
+    !unknown.contains(&reason) && !after.iter().any(|begin| reason.starts_with(begin))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_surely_dropped_on_the_way_did_not_arrive() {
+        assert!(is_before_arrival("NETFILTER_DROP") && is_before_arrival("IP_RPFILTER"));
+        for reason in ["NO_SOCKET", "TCP_CSUM", "NOT_SPECIFIED", "OTHERHOST", "dropped"] {
+            assert!(!is_before_arrival(reason), "{reason}");
+        }
+    }
 
     #[test]
     fn reasons_without_a_meaning_are_any() {
