@@ -8,7 +8,7 @@ use nslab_containers::Containers;
 use nslab_kernel::{Namespace, NamespaceId, mark};
 
 use crate::error::Result;
-use crate::holders::Holders;
+use crate::holders::{Holders, Memory};
 use crate::mounts::{self, Pin};
 use crate::{Name, read};
 
@@ -49,7 +49,7 @@ pub(crate) fn these(namespaces: Vec<(Name, Namespace)>) -> Result<All> {
 }
 
 /// Looks everywhere: at this thread, at all that is mounted, at processes and their threads, at what they have open.
-pub(crate) fn all() -> Result<All> {
+pub(crate) fn all(memory: &mut Memory) -> Result<All> {
     let own = Namespace::current()?;
     let own_id = own.id()?;
     let mut search = Search { device: own_id.device, found: BTreeMap::new() };
@@ -58,7 +58,7 @@ pub(crate) fn all() -> Result<All> {
         search.pinned(pin, Path::new("/"));
     }
     search.links_to_pins(&pins);
-    let mut holders = Holders::find()?;
+    let mut holders = Holders::find(memory)?;
     search.of_processes(&holders);
     let elsewhere = search.of_other_mount_namespaces(&holders);
     search.mounted_meanwhile(elsewhere);

@@ -27,9 +27,17 @@ pub(crate) struct Holders {
     pub(crate) by_socket: HashMap<NamespaceId, Namespace>,
 }
 
+/// Which namespaces sockets were found to be in, for whoever looks again and again: a socket stays where it is, and asking takes longer than
+/// to see that it is still there.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// By the socket's inode; none of those of who only looks, and of those that could not be asked for.
+    spaces: HashMap<u32, Option<NamespaceId>>,
+}
+
 impl Holders {
     /// Looks at all processes.
-    pub(crate) fn find() -> Result<Self> {
+    pub(crate) fn find(memory: &mut Memory) -> Result<Self> {
         let mut found = Self::default();
         for (pid, id) in processes::list(Depth::Threads, |_| true)? {
             found.inside.entry(id).or_default().push(pid);
@@ -38,13 +46,14 @@ impl Holders {
         pids.sort_unstable_by_key(|pid| pid.as_raw_nonzero());
         pids.dedup();
         for pid in pids {
-            found.look_at(pid);
+            found.look_at(pid, memory);
         }
+        memory.spaces.retain(|inode, _| found.sockets.contains_key(inode));
         Ok(found)
     }
 
     /// Goes through what a process has open. It may end meanwhile, or not be ours to look at.
-    fn look_at(&mut self, pid: Pid) {
+    fn look_at(&mut self, pid: Pid, memory: &mut Memory) {
         let directory = Path::new("/proc").join(pid.as_raw_nonzero().to_string()).join("fd");
         let (mut handle, mut command) = (None, None);
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -62,16 +71,31 @@ impl Holders {
                 let command = command.get_or_insert_with(|| command_of(pid));
                 self.sockets
                     .insert(inode, Process { pid: pid.as_raw_nonzero().get(), command: command.clone() });
+                match memory.spaces.get(&inode) {
+                    Some(None) => continue,
+                    Some(Some(id)) if self.is_found(*id) => continue,
+                    _ => {}
+                }
                 let handle =
                     handle.get_or_insert_with(|| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
                 let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
-                if let (Some(handle), Some(number)) = (handle, number)
-                    && let Some((id, namespace)) = namespace_of_socket(handle, number)
-                {
+                let space = handle
+                    .as_ref()
+                    .zip(number)
+                    .and_then(|(handle, number)| namespace_of_socket(handle, number));
+                memory.spaces.insert(inode, space.as_ref().map(|(id, _)| *id));
+                if let Some((id, namespace)) = space {
                     self.by_socket.entry(id).or_insert(namespace);
                 }
             }
         }
+    }
+
+    /// Whether there is a way to a namespace already.
+    fn is_found(&self, id: NamespaceId) -> bool {
+        self.inside.contains_key(&id)
+            || self.files.contains_key(&id.inode)
+            || self.by_socket.contains_key(&id)
     }
 
     /// The processes in a namespace, the first [`MOST_PROCESSES`] by name, and the numbers of the others.

@@ -29,7 +29,7 @@ pub use error::{Error, Result};
 pub use file::{FORMAT, LONGEST};
 pub use groups::Membership;
 pub use name::Name;
-pub use places::{Place, mounted, places};
+pub use places::{Place, Places, mounted, places};
 pub use settings::Settings;
 
 /// The networks of a host at one time.
@@ -231,7 +231,7 @@ impl Snapshot {
     /// they are read are not. A part of a namespace that could not be read leaves a [`Gap`] in [`State::gaps`] and is
     /// empty, or at its default, beside it: ask for the gap before you take that for what is there.
     pub fn take(options: Options) -> Result<Self> {
-        Self::begun(|| discover::all()?.read(options))
+        Self::begun(|| discover::all(&mut holders::Memory::default())?.read(options))
     }
 
     /// Reads these namespaces, by the names given, and no others; what lies in others is [`Where::Unseen`]. Which processes

@@ -11,6 +11,7 @@ use nslab_kernel::{Namespace, NamespaceId, mark, parallel};
 
 use crate::discover::{self, Found};
 use crate::error::Result;
+use crate::holders::Memory;
 use crate::{Name, mounts, read};
 
 /// A namespace that was found.
@@ -27,17 +28,30 @@ pub struct Place {
 /// Every network namespace of the host, found as [`Snapshot::take`](crate::Snapshot::take) does: the one that nslab was
 /// started in first, then in the order of their names.
 pub fn places() -> Result<Vec<Place>> {
-    let all = discover::all()?;
-    let aliases = parallel::map(&all.found, alias);
-    let mut places: Vec<Place> = Vec::with_capacity(aliases.len());
-    for (found, alias) in all.found.into_iter().zip(aliases) {
-        let mut names = found.names;
-        let (processes, _) = all.holders.processes(found.id);
-        read::name(&mut names, alias.as_deref(), &processes, found.id);
-        places.push(Place { id: found.id, names, namespace: found.handle });
+    Places::default().look()
+}
+
+/// Finds the namespaces of the host again and again, each time faster than [`places`].
+#[derive(Debug, Default)]
+pub struct Places {
+    memory: Memory,
+}
+
+impl Places {
+    /// Those that there are now; see [`places`].
+    pub fn look(&mut self) -> Result<Vec<Place>> {
+        let all = discover::all(&mut self.memory)?;
+        let aliases = parallel::map(&all.found, alias);
+        let mut places: Vec<Place> = Vec::with_capacity(aliases.len());
+        for (found, alias) in all.found.into_iter().zip(aliases) {
+            let mut names = found.names;
+            let (processes, _) = all.holders.processes(found.id);
+            read::name(&mut names, alias.as_deref(), &processes, found.id);
+            places.push(Place { id: found.id, names, namespace: found.handle });
+        }
+        places.sort_by(|one, other| (&one.names, one.id).cmp(&(&other.names, other.id)));
+        Ok(places)
     }
-    places.sort_by(|one, other| (&one.names, one.id).cmp(&(&other.names, other.id)));
-    Ok(places)
 }
 
 /// For each of these a file on which it is mounted, in whatever mount namespace a process is; by that process's root, so that it can be

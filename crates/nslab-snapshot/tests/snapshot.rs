@@ -16,7 +16,7 @@ use nslab_kernel::link::{LinkKind, Macvlan, MacvlanMode, NewLink, SetLink, VethP
 use nslab_kernel::netlink::{Protocol, Socket};
 use nslab_kernel::sysctl::Tree;
 use nslab_kernel::{Namespace, NamespaceId, mount};
-use nslab_snapshot::{Contents, Name, Options, Part, Settings, Snapshot, State, Where};
+use nslab_snapshot::{Contents, Name, Options, Part, Places, Settings, Snapshot, State, Where};
 use nslab_testing::{Nft, privileged, skip};
 use nslab_types::IfName;
 
@@ -348,6 +348,23 @@ fn others_who_only_look_keep_nothing_alive() {
         assert!(place(&take(), id).is_some(), "a socket in it is a use");
         fcntl_setfl(&socket, OFlags::APPEND).unwrap();
         assert!(is_forgotten());
+    });
+}
+
+#[test]
+fn who_looks_again_sees_what_a_socket_keeps_and_what_none_does() {
+    privileged(|| {
+        let space = Namespace::create().unwrap();
+        let (id, first, second) = (space.id().unwrap(), route(&space), route(&space));
+        drop(space);
+        let mut places = Places::default();
+        let mut is_there = || one_at_a_time(|| places.look().unwrap().iter().any(|place| place.id == id));
+        assert!((0..3).all(|_| is_there()));
+        drop(first);
+        assert!((0..3).all(|_| is_there()));
+        drop(second);
+        // Somebody else may look into it just now.
+        assert!((0..50).any(|_| !is_there()));
     });
 }
 

@@ -18,8 +18,10 @@ const SPARE: u64 = 128 * MIB;
 /// So much of it for each interface beyond what a host has.
 const EACH: u64 = 256 << 10;
 const FEW: usize = 8;
-/// The largest packet that segmentation offload makes (64 KiB, `GSO_LEGACY_MAX_SIZE`) fits a few times.
+/// The largest packet that segmentation offload makes (64 KiB, `GSO_LEGACY_MAX_SIZE`) fits a few times; and once, where there are few
+/// blocks: each counts when little passes, as it holds what comes within the ring's patience.
 const BLOCK: u64 = 256 << 10;
+const SMALL_BLOCK: u64 = 128 << 10;
 /// No block is smaller: several frames of usual length fit.
 const SMALLEST_BLOCK: u64 = 16 << 10;
 /// A ring has at least so many blocks: one is read while others are filled.
@@ -129,7 +131,7 @@ impl<'o> Sizes<'o> {
 
 /// The bytes of a block in a ring of `bytes`, for frames cut to `length`.
 fn block(bytes: u64, length: u32) -> u64 {
-    let least = (u64::from(length) * 4).next_power_of_two().clamp(SMALLEST_BLOCK, BLOCK);
+    let least = (u64::from(length) * 4).next_power_of_two().clamp(SMALLEST_BLOCK, SMALL_BLOCK);
     let wanted = (bytes / MANY_BLOCKS).max(1);
     (1 << wanted.ilog2()).clamp(least, BLOCK)
 }
@@ -158,7 +160,7 @@ mod tests {
         assert!(of(1, None) <= MOST && of(1, None) >= of(300, None));
         assert!(of(300, None) >= LEAST / 2 && of(100_000, None) >= BLOCK * BLOCKS);
         assert_eq!(of(7, Some(8 * MIB)), 8 * MIB);
-        assert_eq!(of(7, Some(1)), BLOCK * BLOCKS);
+        assert_eq!(of(7, Some(1)), SMALL_BLOCK * BLOCKS);
     }
 
     #[test]
@@ -188,7 +190,7 @@ mod tests {
         let options = Options::default();
         let sizes = Sizes::within(&options, 301, 16 << 30);
         let (host, switch) = (bytes(sizes.ring(2)), bytes(sizes.ring(301)));
-        assert_eq!((host, switch), (TOGETHER / 301 / BLOCK * BLOCK, MOST));
+        assert_eq!((host, switch), (TOGETHER / 301 / SMALL_BLOCK * SMALL_BLOCK, MOST));
         let switches: u64 = (0..300).map(|_| bytes(sizes.ring(1000))).sum();
         assert!(switches <= TOGETHER + SPARE, "{switches}");
         assert_eq!(bytes(sizes.ring(1000)), host, "nothing is spare any more");
@@ -211,7 +213,8 @@ mod tests {
         assert_eq!(size(32 * MIB, 96), (256 << 10, 128));
         // As many as there is room for, where frames are long.
         assert_eq!(size(MIB, 9000), (64 << 10, 16));
-        assert_eq!(size(MIB, Options::default().length), (256 << 10, 4));
+        assert_eq!(size(MIB, Options::default().length), (128 << 10, 8));
+        assert_eq!(size(32 * MIB, Options::default().length), (256 << 10, 128));
         assert_eq!(size(1, 96), (16 << 10, 4));
     }
 }

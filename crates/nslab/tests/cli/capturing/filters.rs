@@ -90,7 +90,9 @@ fn as_tcpdump_filters(session: &Session) {
     let (red, blue) = (format!("{lab}/red"), format!("{lab}/blue"));
     let start = |number: usize| {
         let (ours, theirs) = (format!("{number}.ours"), format!("{number}.theirs"));
-        let command = session.command(["capture", &blue, "-B", "1024", "-w", &ours, "-f", FILTERS[number]]);
+        // As much of each packet, and as many blocks, as tcpdump has.
+        let few = ["capture", &blue, "-B", "1024", "-s", "8192", "-w", &ours, "-f", FILTERS[number]];
+        let command = session.command(few);
         let arguments = ["-i", "eth0", "-w", &theirs, FILTERS[number]];
         (Capturing::start(command), Tcpdump::start(session, &format!("{lab}-blue"), &arguments))
     };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nslab_kernel::{Namespace, NamespaceId, mark};
 use nslab_observe::capture::{self, Event, Opened, Options, Watch};
+use nslab_snapshot::Places;
 
 use super::failed;
 use super::targets::{self, Anchor, Growth, Named, Naming};
@@ -62,28 +63,29 @@ impl Coming {
         let (shared, coming) = (Arc::clone(&known), Arc::clone(&found));
         // With the process that is in it, as another namespace may have got the number of one that is gone.
         let mut nameless: HashMap<(NamespaceId, String), Instant> = HashMap::new();
+        let mut places = Places::default();
         let discover = move || {
             let found = match &growth {
                 Growth::None => Ok(Vec::new()),
-                Growth::Host => targets::host(&HashSet::new()),
+                Growth::Host => targets::host(&mut places),
                 Growth::Lab(lab) => targets::nodes(&paths, lab),
             };
             // A node that is just being made has a file and no namespace yet: nothing is known of the others then, either.
-            let Ok(mut places) = found else { return Vec::new() };
+            let Ok(mut found) = found else { return Vec::new() };
             // Numbers of namespaces that are gone may come again.
-            let there: HashSet<NamespaceId> = places.iter().map(targets::Place::id).collect();
+            let there: HashSet<NamespaceId> = found.iter().map(targets::Place::id).collect();
             let mut known = locked(&shared);
             known.retain(|id| there.contains(id));
             nameless.retain(|(id, _), _| there.contains(id));
             // A name comes a little after the namespace, which is a process's until then.
-            places.retain(|place| {
+            found.retain(|place| {
                 let mut is_old = || {
                     let seen = nameless.entry((place.id(), place.name().to_owned()));
                     seen.or_insert_with(Instant::now).elapsed() >= NAMELESS
                 };
                 (place.is_named() || is_old()) && known.insert(place.id())
             });
-            let named = naming.all(places);
+            let named = naming.all(found);
             let mut coming = locked(&coming);
             named
                 .into_iter()

@@ -9,7 +9,7 @@ use nslab_kernel::processes::{self, Depth};
 use nslab_kernel::{Namespace, NamespaceId};
 use nslab_lab::{Paths, pins};
 use nslab_observe::capture::Source;
-use nslab_snapshot::Name;
+use nslab_snapshot::{Name, Places};
 use nslab_topology::model::Existing;
 use rustix::process::Pid;
 
@@ -184,7 +184,7 @@ pub(in crate::cli::commands) fn find(
     context: &Context,
 ) -> Result<(Vec<Place>, Growth), CliError> {
     if all {
-        return Ok((host(&HashSet::new())?, Growth::Host));
+        return Ok((host(&mut Places::default())?, Growth::Host));
     }
     if words.is_empty() {
         let lab = context.lab_name(lab)?;
@@ -217,13 +217,10 @@ pub(in crate::cli::commands) fn named(texts: &[String], context: &Context) -> Re
     Ok(found)
 }
 
-/// Those of the host that are not known yet.
-pub(in crate::cli::commands) fn host(known: &HashSet<NamespaceId>) -> Result<Vec<Place>, CliError> {
+/// Those of the host.
+pub(in crate::cli::commands) fn host(places: &mut Places) -> Result<Vec<Place>, CliError> {
     let mut found = Vec::new();
-    for place in nslab_snapshot::places()? {
-        if known.contains(&place.id) {
-            continue;
-        }
+    for place in places.look()? {
         // What cannot be entered cannot be captured in; `nslab scan` tells of it.
         let Ok(namespace) = place.namespace else { continue };
         let best = &place.names[0];
