@@ -20,7 +20,7 @@ const NAMELESS: Duration = Duration::from_secs(1);
 /// Looks for them.
 pub(in crate::cli::commands) struct Coming {
     watch: Watch,
-    /// Namespaces that are there already, or were found not to be meant.
+    /// Namespaces that were taken in, or are about to be.
     known: Arc<Mutex<HashSet<NamespaceId>>>,
     /// Of those that were found.
     found: Arc<Mutex<VecDeque<Found>>>,
@@ -72,10 +72,9 @@ impl Coming {
             };
             // A node that is just being made has a file and no namespace yet: nothing is known of the others then, either.
             let Ok(mut found) = found else { return Vec::new() };
-            // Numbers of namespaces that are gone may come again.
             let there: HashSet<NamespaceId> = found.iter().map(targets::Place::id).collect();
             let mut known = locked(&shared);
-            known.retain(|id| there.contains(id));
+            // Numbers of namespaces that are gone may come again; those that are known are held until they are forgotten.
             nameless.retain(|(id, _), _| there.contains(id));
             // A name comes a little after the namespace, which is a process's until then.
             found.retain(|place| {
@@ -117,7 +116,7 @@ impl Coming {
         })
     }
 
-    /// Forgets one that is gone, or could not be taken in: another may get its number.
+    /// Forgets one that is let go, or could not be taken in: another may get its number.
     pub(in crate::cli::commands) fn forget(&self, id: NamespaceId) {
         locked(&self.known).remove(&id);
     }
