@@ -52,6 +52,10 @@ pub fn causes(reason: &str, ipv6: bool) -> &'static [Code] {
             Code::FirewallDrop,
             Code::TcDrop,
             Code::MtuMismatch,
+            // Who is asked does not take the question from there (`arp_process`), or who asks does not take the answer.
+            Code::RpFilter,
+            Code::Martian,
+            Code::DuplicateAddress,
         ],
         "NEIGH_CREATEFAIL" => &[Code::NeighbourTableFull],
         "IP_INVALID_SOURCE"
@@ -112,6 +116,13 @@ mod tests {
         assert_eq!(causes("IP_RPFILTER", false), [Code::RpFilter]);
         assert_eq!((by_itself("PKT_TOO_BIG"), by_itself("IP_INADDRERRORS")), (Some(Code::MtuExceeded), None));
         assert!(causes("NOT_SPECIFIED", false).is_empty() && causes("REASON_4711", true).is_empty());
+    }
+
+    #[test]
+    fn who_is_asked_may_not_take_the_question() {
+        for code in [Code::RpFilter, Code::Martian, Code::NeighbourFailed] {
+            assert!(causes("NEIGH_FAILED", false).contains(&code), "{code}");
+        }
     }
 
     #[test]
