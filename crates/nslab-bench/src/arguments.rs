@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::floor::Tricks;
 use crate::shape::{FatTree, Shape};
 use crate::up::Plan;
-use crate::{barrier, capture, converge, firewall, growth, overhead, sandbox, see, start, up};
+use crate::{barrier, capture, converge, firewall, growth, joining, overhead, sandbox, see, start, up};
 
 /// Measures nslab beside the kernel's own floor and beside other tools
 #[derive(Debug, Parser)]
@@ -123,6 +123,12 @@ enum Command {
         #[arg(long, default_value_t = 3.0)]
         seconds: f64,
     },
+    /// A star built and taken away while all namespaces are captured in
+    Joining {
+        /// Of so many hosts
+        #[arg(long, default_value_t = 1000)]
+        n: usize,
+    },
     /// Traffic that nobody asked about, while nslab watches for other packets
     Overhead {
         /// For so many seconds each
@@ -185,6 +191,7 @@ impl Arguments {
             Command::Capture { n, pace, seconds } => {
                 capture::run(&n, &pace, seconds, runs.unwrap_or(3), &places, json)
             }
+            Command::Joining { n } => joining::run(runs.unwrap_or(5), n, &places, json),
             Command::Overhead { seconds } => overhead::run(seconds, runs.unwrap_or(7), &places, json),
             Command::LoadFirewall { rules, prefixes } => firewall::load(rules, prefixes),
             Command::Start => start::start(runs.unwrap_or(50), &places, json),

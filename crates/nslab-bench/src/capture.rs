@@ -1,10 +1,10 @@
 //! What is captured of a flood of packets, and what that costs: nslab, tcpdump and dumpcap in turns on the same traffic.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read as _};
+
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nslab_kernel::Namespace;
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::candidates::{self, Places, on_path};
 use crate::error::{Doing, Error, Result};
-use crate::process;
+use crate::process::{self, Talking};
 use crate::stats::{Samples, print_table, short};
 
 /// The lab that packets are captured in.
@@ -155,12 +155,6 @@ impl Candidate {
     }
 }
 
-/// A program at work.
-struct Running {
-    child: Child,
-    stderr: BufReader<ChildStderr>,
-}
-
 /// What came of one flood.
 #[derive(Debug, Default)]
 struct Flood {
@@ -271,22 +265,11 @@ fn one(
     let mut flood = Flood::default();
     let begun = Instant::now();
     let mut all = Vec::new();
-    for mut command in candidate.commands(way, places) {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().doing(|| format!("run {command:?}"))?;
-        let stderr = child.stderr.take().ok_or_else(|| Error::Usage("no standard error".to_owned()))?;
-        all.push(Running { child, stderr: BufReader::new(stderr) });
+    for command in candidate.commands(way, places) {
+        all.push(Talking::start(command)?);
     }
     for one in &mut all {
-        let mut said = String::new();
-        while !said.contains(candidate.ready()) {
-            let more =
-                one.stderr.read_line(&mut said).doing(|| format!("read what {} says", candidate.name()))?;
-            if more == 0 {
-                let status = one.child.wait().doing(|| "wait".to_owned())?;
-                return Err(process::failed(candidate.name().to_owned(), status, said.as_bytes()));
-            }
-        }
+        one.says(candidate.ready(), 1)?;
     }
     flood.start = begun.elapsed();
     let sending = Instant::now();
@@ -294,17 +277,12 @@ fn one(
     flood.sending = sending.elapsed();
     std::thread::sleep(SETTLE);
     for one in &all {
-        flood.cpu += processor_time(one.child.id());
+        flood.cpu += processor_time(one.id());
     }
     let ending = Instant::now();
-    for one in &all {
-        crate::sys::interrupt(one.child.id());
-    }
-    for one in &mut all {
-        let mut said = String::new();
-        one.stderr.read_to_string(&mut said).doing(|| format!("read what {} says", candidate.name()))?;
-        one.child.wait().doing(|| "wait".to_owned())?;
-        flood.captured += captured(&said);
+    all.iter().for_each(Talking::interrupt);
+    for one in all {
+        flood.captured += captured(&one.end()?);
     }
     flood.stop = ending.elapsed();
     for entry in std::fs::read_dir(&places.work).doing(|| "clean up".to_owned())?.flatten() {

@@ -15,6 +15,7 @@ pub mod error;
 pub mod firewall;
 pub mod floor;
 pub mod growth;
+pub mod joining;
 pub mod overhead;
 pub mod process;
 pub mod sandbox;

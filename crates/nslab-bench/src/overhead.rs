@@ -1,9 +1,9 @@
 //! What watching costs those that are not watched: the throughput of traffic while a filter looks for other packets.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nslab_kernel::Namespace;
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::candidates::{self, Places, on_path};
 use crate::error::{Doing, Error, Result};
-use crate::process;
+use crate::process::{self, Talking};
 use crate::stats::{print_table, short};
 
 /// The lab that traffic goes through: host, switch, router, host; and two hosts beside.
@@ -194,34 +194,18 @@ fn measure(length: Duration, runs: usize, places: &Places) -> Result<Vec<Outcome
 
 /// How much goes through while this watches.
 fn watched(watcher: Watcher, traffic: Traffic, length: Duration, places: &Places) -> Result<f64> {
-    let mut children = Vec::new();
+    let mut all = Vec::new();
     for command in watcher.commands(places) {
-        children.push(start(command, watcher)?);
+        let mut one = Talking::start(command)?;
+        one.says(watcher.ready(), 1)?;
+        all.push(one);
     }
     let figure = traffic.measure(length);
-    for mut child in children {
-        crate::sys::interrupt(child.id());
-        child.wait().doing(|| "wait".to_owned())?;
+    for one in all {
+        one.interrupt();
+        one.end()?;
     }
     figure
-}
-
-/// Starts a watcher, and waits until it watches.
-fn start(mut command: Command, watcher: Watcher) -> Result<Child> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().doing(|| format!("run {command:?}"))?;
-    let stderr = child.stderr.take().ok_or_else(|| Error::Usage("no standard error".to_owned()))?;
-    let mut stderr = BufReader::new(stderr);
-    let mut said = String::new();
-    while !said.contains(watcher.ready()) {
-        if stderr.read_line(&mut said).doing(|| format!("read what {} says", watcher.name()))? == 0 {
-            let status = child.wait().doing(|| "wait".to_owned())?;
-            return Err(process::failed(watcher.name().to_owned(), status, said.as_bytes()));
-        }
-    }
-    // What it says later must not fill the pipe.
-    std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-    Ok(child)
 }
 
 /// Does something in a node.
