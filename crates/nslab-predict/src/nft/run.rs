@@ -6,7 +6,7 @@ use super::bits::Term;
 use super::connection::Tracking;
 use super::context::Context;
 use super::header::Header;
-use super::outcome::{Part, Rejection, Step};
+use super::outcome::{Action, Part, Rejection, Step};
 use crate::Doubt;
 
 /// What later rules can tell of a packet. Two that are alike here go on alike.
@@ -145,7 +145,7 @@ pub(super) fn collapse<T: PartialEq>(before: &[Rc<Doubt>], runs: Vec<(Run, T)>) 
     merged
 }
 
-/// One trail of two: what only one of them has may have matched or not.
+/// One trail of two: what only one of them has may have matched or not. What ends the first stays last.
 fn join(trail: &mut Vec<Step>, other: &[Step]) {
     let same = trail.iter().zip(other).take_while(|(a, b)| a == b).count();
     if same == trail.len() && same == other.len() {
@@ -158,9 +158,17 @@ fn join(trail: &mut Vec<Step>, other: &[Step]) {
             step.matched = None;
         }
     }
+    let end = trail.pop_if(|step| trail_ends(step.action));
     for step in &other[same..] {
-        if !trail[same..].iter().any(|known| place(known) == place(step)) {
+        let is_known = |known: &Step| place(known) == place(step);
+        if !trail.iter().skip(same).chain(&end).any(is_known) {
             trail.push(Step { matched: None, ..*step });
         }
     }
+    trail.extend(end);
+}
+
+/// Whether nothing is met after what does this.
+fn trail_ends(action: Action) -> bool {
+    matches!(action, Action::Drop | Action::Reject | Action::Send)
 }

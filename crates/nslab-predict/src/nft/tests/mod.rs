@@ -276,6 +276,33 @@ fn an_accept_ends_its_chain_only() {
 }
 
 #[test]
+fn what_drops_is_told_whichever_table_is_first() {
+    // Of one priority: one lets all through, by a chain that it goes to, the other does not.
+    let mut open = Table::new(Family::Inet, "open");
+    let goto = Rule::new([Expr::Verdict(Verdict::Goto("other".into()))]);
+    let base = BaseChain::filter(Hook::Forward);
+    open.chains.push(Chain { rules: vec![goto], ..Chain::base("passes", base.clone()) });
+    open.chains.push(Chain::regular("other"));
+    let mut shut = Table::new(Family::Ip, "shut");
+    let mark = Rule::new([Expr::Immediate { destination: R, data: Data::from([1, 0, 0, 0]) }]);
+    shut.chains.push(Chain {
+        rules: vec![mark],
+        ..Chain::base("drops", BaseChain { policy: Policy::Drop, ..base })
+    });
+    for tables in [vec![open.clone(), shut.clone()], vec![shut, open]] {
+        let ruleset = Ruleset { generation: 1, tables };
+        let branches = at_forward(&ruleset, &udp(53));
+        let [branch] = &branches[..] else { panic!("{branches:?}") };
+        let step = branch.decided_by().unwrap();
+        assert_eq!(
+            (&branch.fate, step.chain(&ruleset).unwrap().name.as_str(), step.rule),
+            (&Fate::Dropped, "drops", None),
+            "{branch:?}"
+        );
+    }
+}
+
+#[test]
 fn sets_and_maps() {
     let mut set = Set::new("s", 0, 2);
     set.flags = SetFlags::MAP;
