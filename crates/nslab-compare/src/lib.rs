@@ -6,6 +6,8 @@
 
 mod counts;
 mod drops;
+#[cfg(test)]
+mod examples;
 mod passing;
 mod rules;
 mod story;

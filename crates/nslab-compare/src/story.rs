@@ -33,7 +33,7 @@ pub struct Story {
     /// The kernel did not send the ICMP error that was predicted, as it does with those that follow on others: whether it would have been
     /// as predicted is not known.
     pub is_error_withheld: bool,
-    /// Where it ended, if that is not where it was predicted to.
+    /// Where it ended, if that is not where it was predicted to, or it took another way.
     pub end: Option<End>,
     /// By what it was seen.
     pub evidence: BTreeSet<By>,
@@ -91,14 +91,14 @@ impl Story {
             ways.push((Role::Answer, facts.weave(Role::Answer, hops)));
         }
         let is_told = !matches!(trace.heard.first(), None | Some(Heard::Answer { .. }));
+        let error = prediction.error.as_deref().filter(|_| other.is_none());
         // Of a word that nobody counts on nothing was predicted.
         let is_given_up = verdict == Verdict::Dropped
-            && prediction.error.is_none()
+            && error.is_none()
             && (other.is_some() || is_told || facts.tells_of_neighbours());
-        let is_owed = prediction.error.is_some() && verdict != Verdict::Delivered && is_told;
+        let is_owed = error.is_some() && verdict != Verdict::Delivered && is_told;
         if !is_given_up && (has(Role::Error) || is_owed) {
-            let hops = prediction.error.as_deref().unwrap_or(none);
-            ways.push((Role::Error, facts.weave(Role::Error, hops)));
+            ways.push((Role::Error, facts.weave(Role::Error, error.unwrap_or(none))));
         }
         let is_error_withheld = facts.is_error_withheld(&ways[0].1);
         let differences =
@@ -106,9 +106,9 @@ impl Story {
         let mut steps = ways.iter().flat_map(|(_, steps)| steps);
         let is_partial =
             is_error_withheld || facts.is_lossy() && steps.any(|step| step.sight == Sight::Missing);
-        let end = (verdict != Verdict::Delivered
-            && (!differences.is_empty() || prediction.verdict == Verdict::Unknown))
-            .then(|| facts.end());
+        // Of another way it is foretold that it ends alike, but not by what.
+        let is_blamed = differences.is_empty() && other.is_none() && prediction.verdict != Verdict::Unknown;
+        let end = (verdict != Verdict::Delivered && !is_blamed).then(|| facts.end());
         let mut counts = Vec::new();
         if verdict != Verdict::Delivered {
             let blamed = prediction.cause.as_ref().filter(|_| end.is_none());

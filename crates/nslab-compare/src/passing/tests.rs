@@ -1,26 +1,9 @@
 //! What was lost on its way, and what has arrived.
 
 use nslab_decode::{Flow, Points};
-use nslab_kernel::NamespaceId;
-use nslab_kernel::packet::PacketKind;
-use nslab_observe::trace::Captured;
-use nslab_snapshot::{Contents, FORMAT, Machine, Name, Namespace};
 
 use super::*;
-
-/// A host of which nothing is known.
-fn host() -> Snapshot {
-    let host = Namespace {
-        id: NamespaceId { device: 1, inode: 1 },
-        names: vec![Name::Host],
-        processes: Vec::new(),
-        other_processes: Vec::new(),
-        process_count: 0,
-        contents: Contents::Unreadable { why: String::new() },
-    };
-    let machine = Machine { name: String::new(), kernel: String::new() };
-    Snapshot { format: FORMAT, taken_at: 0, machine, namespaces: vec![host] }
-}
+use crate::examples::{self, hop, host};
 
 #[test]
 fn what_may_be_lost_is_not_missing() {
@@ -28,13 +11,6 @@ fn what_may_be_lost_is_not_missing() {
     let (source, destination) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
     let flow = Flow { source, destination, protocol: 1, points: Points::Echo(1) };
     let packet = Packet { begin: 0, flow, headers: Vec::new(), events: Vec::new() };
-    let hop = |action| Hop {
-        namespace: 0,
-        link: Some(1),
-        action,
-        object: "eth0".to_owned(),
-        detail: String::new(),
-    };
     let told = |hops: &[Hop], has_missed, has_lost| {
         let only = Only::new();
         let around = Around { snapshot: &snapshot, places: &[0], only: &only, has_missed, has_lost };
@@ -43,7 +19,7 @@ fn what_may_be_lost_is_not_missing() {
         (tale.differences.len(), tale.is_partial, tale.agrees)
     };
     // At an interface, and without a step where it would be seen.
-    for hops in [&[hop(Action::Send), hop(Action::Deliver)][..], &[hop(Action::Deliver)]] {
+    for hops in [&[hop(1, Action::Send), hop(1, Action::Deliver)][..], &[hop(1, Action::Deliver)]] {
         assert_eq!(told(hops, false, false), (1, false, Some(false)), "{hops:?}");
         for (missed, lost) in [(true, false), (false, true)] {
             assert_eq!(told(hops, missed, lost), (0, true, None), "{hops:?}");
@@ -56,29 +32,7 @@ fn what_the_kernel_drops_before_it_arrives_has_not_arrived() {
     let snapshot = host();
     let ends = [[127, 0, 0, 1].into(), [127, 0, 0, 2].into()];
     let flow = Flow { source: ends[0], destination: ends[1], protocol: 17, points: Points::None };
-    let frame = Captured {
-        time: 0,
-        length: 0,
-        bytes: Vec::new(),
-        network: 0,
-        kind: PacketKind::Host,
-        hardware: 1,
-        protocol: 0x800,
-        vlan: None,
-        checksum_pending: false,
-    };
-    let seen = Seen {
-        role: Role::Request,
-        link: 1,
-        name: "lo".to_owned(),
-        sent: false,
-        for_others: false,
-        in_tunnel: false,
-        flow,
-        ttl: 64,
-        fragment: None,
-        frame,
-    };
+    let seen = examples::seen(Role::Request, flow, 1, false);
     let only = Only::new();
     let around =
         Around { snapshot: &snapshot, places: &[0], only: &only, has_missed: false, has_lost: false };
