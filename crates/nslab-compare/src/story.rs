@@ -87,18 +87,19 @@ impl Story {
         let none: &[Hop] = &[];
         // Of an answer that nobody owed there is nothing to say.
         if has(Role::Answer) || (prediction.answer.is_some() && arrived && !is_unanswered) {
-            let hops = prediction.answer.as_deref().unwrap_or(none);
-            ways.push((Role::Answer, facts.weave(Role::Answer, hops)));
+            let hops = prediction.answer.as_deref();
+            let steps = facts.weave(Role::Answer, hops.unwrap_or(none));
+            ways.push((Role::Answer, if hops.is_none() { untold(other, steps) } else { steps }));
         }
         let is_told = !matches!(trace.heard.first(), None | Some(Heard::Answer { .. }));
         let error = prediction.error.as_deref().filter(|_| other.is_none());
         // Of a word that nobody counts on nothing was predicted.
-        let is_given_up = verdict == Verdict::Dropped
-            && error.is_none()
-            && (other.is_some() || is_told || facts.tells_of_neighbours());
+        let is_given_up =
+            verdict == Verdict::Dropped && error.is_none() && (is_told || facts.tells_of_neighbours());
         let is_owed = error.is_some() && verdict != Verdict::Delivered && is_told;
         if !is_given_up && (has(Role::Error) || is_owed) {
-            ways.push((Role::Error, facts.weave(Role::Error, error.unwrap_or(none))));
+            let steps = facts.weave(Role::Error, error.unwrap_or(none));
+            ways.push((Role::Error, untold(other, steps)));
         }
         let is_error_withheld = facts.is_error_withheld(&ways[0].1);
         let differences =
@@ -133,6 +134,13 @@ impl Story {
             other,
         }
     }
+}
+
+/// Steps of what comes back of a packet that took another way than the one told of: nobody said that there would be none.
+fn untold(other: Option<usize>, mut steps: Vec<Step>) -> Vec<Step> {
+    let unforeseen = steps.iter_mut().filter(|step| other.is_some() && step.sight == Sight::Unforeseen);
+    unforeseen.for_each(|step| step.sight = Sight::Detail);
+    steps
 }
 
 impl Facts<'_> {

@@ -59,10 +59,12 @@ fn of_another_way_neither_the_cause_nor_the_error_is_foretold() {
     let event =
         |role, link, sent| Event { place: 0, at: None, what: What::Seen(seen(role, flow, link, sent)) };
     let of = |link| {
-        let events = vec![event(Role::Request, link, true), event(Role::Error, 3, false)];
+        let events = [(Role::Request, link, true), (Role::Answer, 2, false), (Role::Error, 3, false)];
+        let events = events.map(|(role, link, sent)| event(role, link, sent)).to_vec();
         story(&prediction, &Trace { events, ..Trace::default() })
     };
     let other = of(2);
+    assert_eq!(other.ways.len(), 3, "{other:?}");
     assert_eq!(
         (other.other, &other.differences[..], other.end.is_some()),
         (Some(0), &[][..], true),
@@ -70,5 +72,5 @@ fn of_another_way_neither_the_cause_nor_the_error_is_foretold() {
     );
     // Of the way that the prediction tells of it is.
     let own = of(1);
-    assert_eq!((own.other, own.differences.len()), (None, 1), "{own:?}");
+    assert_eq!((own.other, own.differences.len()), (None, 2), "{own:?}");
 }
