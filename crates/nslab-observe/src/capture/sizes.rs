@@ -11,7 +11,7 @@ use super::Options;
 const MIB: u64 = 1 << 20;
 /// All rings together, unless told otherwise; and each of them.
 const TOGETHER: u64 = 640 * MIB;
-const LEAST: u64 = 2 * MIB;
+const LEAST: u64 = MIB;
 const MOST: u64 = 32 * MIB;
 /// As much more is for those through which more goes than through others: namespaces with many interfaces.
 const SPARE: u64 = 128 * MIB;
@@ -158,7 +158,7 @@ mod tests {
     fn rings_are_smaller_where_there_are_many() {
         let of = |count, memory| bytes(Sizes::new(&Options { memory, ..Options::default() }, count).ring(2));
         assert!(of(1, None) <= MOST && of(1, None) >= of(300, None));
-        assert!(of(300, None) >= LEAST / 2 && of(100_000, None) >= BLOCK * BLOCKS);
+        assert!(of(300, None) >= LEAST / 2 && of(100_000, None) >= SMALL_BLOCK * BLOCKS);
         assert_eq!(of(7, Some(8 * MIB)), 8 * MIB);
         assert_eq!(of(7, Some(1)), SMALL_BLOCK * BLOCKS);
     }
