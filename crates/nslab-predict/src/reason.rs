@@ -20,6 +20,15 @@ pub fn causes(reason: &str, ipv6: bool) -> &'static [Code] {
             Code::NoRoute,
             Code::LinkDown,
         ],
+        // `ip6_pkt_prohibit`; of IPv4 that is another reason.
+        "IP_INNOROUTES" if ipv6 => &[
+            Code::NoRoute,
+            Code::RouteUnreachable,
+            Code::RouteProhibit,
+            Code::RouteThrow,
+            Code::ForwardingOff,
+            Code::LinkDown,
+        ],
         "IP_INNOROUTES" => {
             &[Code::NoRoute, Code::RouteUnreachable, Code::RouteThrow, Code::ForwardingOff, Code::LinkDown]
         }
@@ -123,6 +132,12 @@ mod tests {
         for code in [Code::RpFilter, Code::Martian, Code::NeighbourFailed] {
             assert!(causes("NEIGH_FAILED", false).contains(&code), "{code}");
         }
+    }
+
+    #[test]
+    fn a_route_that_prohibits_is_no_route_to_ipv6_alone() {
+        let may_be = |ipv6| causes("IP_INNOROUTES", ipv6).contains(&Code::RouteProhibit);
+        assert_eq!((may_be(false), may_be(true)), (false, true));
     }
 
     #[test]
