@@ -1,7 +1,6 @@
 //! What is captured of a flood of packets, and what that costs: nslab, tcpdump and dumpcap in turns on the same traffic.
 
 use std::fmt::Write as _;
-
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;

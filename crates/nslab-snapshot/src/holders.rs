@@ -31,7 +31,7 @@ pub(crate) struct Holders {
 /// to see that it is still there.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// By the socket's inode; none of those of who only looks, and of those that could not be asked for.
+    /// By the socket's inode; none of those of who only looks.
     spaces: HashMap<u32, Option<NamespaceId>>,
 }
 
@@ -79,13 +79,18 @@ impl Holders {
                 let handle =
                     handle.get_or_insert_with(|| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
                 let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
-                let space = handle
+                let asked = handle
                     .as_ref()
                     .zip(number)
-                    .and_then(|(handle, number)| namespace_of_socket(handle, number));
-                memory.spaces.insert(inode, space.as_ref().map(|(id, _)| *id));
-                if let Some((id, namespace)) = space {
-                    self.by_socket.entry(id).or_insert(namespace);
+                    .and_then(|(handle, number)| namespace_of_socket(handle, number, inode));
+                // One that could not be asked for, or is another by now, may be the next time.
+                match asked {
+                    None => {}
+                    Some(Whose::Looking) => drop(memory.spaces.insert(inode, None)),
+                    Some(Whose::Using(id, namespace)) => {
+                        memory.spaces.insert(inode, Some(id));
+                        self.by_socket.entry(id).or_insert(namespace);
+                    }
                 }
             }
         }
@@ -130,11 +135,22 @@ pub(crate) fn command_of(pid: Pid) -> String {
     std::fs::read(path).map(|text| String::from_utf8_lossy(&text).trim_end().to_owned()).unwrap_or_default()
 }
 
-/// The namespace of another process's socket.
-fn namespace_of_socket(process: &OwnedFd, number: i32) -> Option<(NamespaceId, Namespace)> {
+/// Whose a socket is.
+enum Whose {
+    /// Of who only looks.
+    Looking,
+    /// Of who uses the namespace that it is in.
+    Using(NamespaceId, Namespace),
+}
+
+/// Whose another process's socket of this inode is; none if it cannot be asked for.
+fn namespace_of_socket(process: &OwnedFd, number: i32, inode: u32) -> Option<Whose> {
     let socket = rustix::process::pidfd_getfd(process, number, PidfdGetfdFlags::empty()).ok()?;
-    if mark::is_set(&socket) {
+    if rustix::fs::fstat(&socket).ok()?.st_ino != u64::from(inode) {
         return None;
+    }
+    if mark::is_set(&socket) {
+        return Some(Whose::Looking);
     }
     // SAFETY: the ioctl takes no argument and gives a descriptor that is ours alone, or an error.
     let namespace = unsafe {
@@ -145,5 +161,5 @@ fn namespace_of_socket(process: &OwnedFd, number: i32) -> Option<(NamespaceId, N
         OwnedFd::from_raw_fd(fd)
     };
     let namespace = Namespace::from_fd(namespace).ok()?;
-    Some((namespace.id().ok()?, namespace))
+    Some(Whose::Using(namespace.id().ok()?, namespace))
 }
