@@ -265,7 +265,8 @@ nodes:
             .says("c: there is no user \"no-such-other\" on this machine");
     }
     session.assert_nothing_of(&lab);
-    // One that the node brings along is there, and one that is yet to be made may be named.
+    // One that the node brings along is there, and one that is yet to be made may be named. It gets its name
+    // when it is whole: a program that is still being written cannot be run (ETXTBSY).
     session.up("
 nodes:
   d:
@@ -274,7 +275,7 @@ nodes:
   e:
     env: {PATH: /opt/bin:/usr/bin:/bin}
     files: {/opt/bin/mine: {content: \"#!/bin/sh\\nexec sleep infinity\\n\", mode: 0755}}
-    run: [[mine, x], {command: 'cp /bin/sleep made && exec sleep infinity', ready: {command: 'test -x made'}}, [./made, infinity]]
+    run: [[mine, x], {command: 'cp /bin/sleep part && mv part made && exec sleep infinity', ready: {command: 'test -x made'}}, [./made, infinity]]
 ");
 }
 
