@@ -255,7 +255,7 @@ impl Walk<'_> {
         if run.namespace == self.sender && is_its {
             run.step(Action::Deliver, to.to_string(), "to the sender");
             let told = Told { from: run.packet.ip.source, what: refused.error };
-            let verdict = if refused.quiet { Verdict::Dropped } else { Verdict::Rejected };
+            let verdict = if refused.in_vain.is_some() { Verdict::Dropped } else { Verdict::Rejected };
             let cause = refused.cause.clone();
             return self.ends.push(run.end(verdict, Some(cause), Some(told)));
         }

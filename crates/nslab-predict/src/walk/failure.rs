@@ -7,6 +7,7 @@ use nslab_kernel::link::IfIndex;
 use super::Walk;
 use super::deliver::is_loopback;
 use super::run::{Phase, Refused, Run};
+use crate::l2::Port;
 use crate::{Action, Cause, Code, Doubt, Error, Evidence, Packet, Transport, Verdict};
 
 impl Cause {
@@ -91,15 +92,21 @@ impl Walk<'_> {
 
     /// It goes no further, and its sender is told by `error` if that gets there.
     pub(super) fn fail(&mut self, run: Run, cause: Cause, error: Option<Error>) {
-        self.stop(run, cause, error, false);
+        self.stop(run, cause, error, None);
     }
 
-    /// The same, but it is only in the end, after having asked in vain, that somebody tells the sender.
-    pub(super) fn fail_quietly(&mut self, run: Run, cause: Cause, error: Option<Error>) {
-        self.stop(run, cause, error, true);
+    /// The same, but it is only in the end, after having asked for a neighbour in vain, that somebody tells the sender.
+    pub(super) fn fail_in_vain(
+        &mut self,
+        run: Run,
+        cause: Cause,
+        error: Option<Error>,
+        neighbour: (Port, IpAddr),
+    ) {
+        self.stop(run, cause, error, Some(neighbour));
     }
 
-    fn stop(&mut self, mut run: Run, cause: Cause, error: Option<Error>, quiet: bool) {
+    fn stop(&mut self, mut run: Run, cause: Cause, error: Option<Error>, in_vain: Option<(Port, IpAddr)>) {
         let (cause, error) = match run.sourceless.take() {
             Some(own) if run.packet.ip.source.is_unspecified() && cause.code != Code::Unmodelled => {
                 (own, None)
@@ -112,7 +119,7 @@ impl Walk<'_> {
             Phase::Request => match error {
                 // Whether the sender hears of it would be one more way to follow.
                 Some(_) if self.is_spent() => self.unknown(run, cause.object, super::hooks::too_many()),
-                Some(error) if !is_error(&run.packet) => self.tell(run, cause, error, quiet),
+                Some(error) if !is_error(&run.packet) => self.tell(run, cause, error, in_vain),
                 _ => self.ends.push(run.end(Verdict::Dropped, Some(cause), None)),
             },
             Phase::Answer => {
@@ -130,7 +137,7 @@ impl Walk<'_> {
     }
 
     /// An error or a reset sets out for the sender.
-    fn tell(&mut self, run: Run, cause: Cause, error: Error, quiet: bool) {
+    fn tell(&mut self, run: Run, cause: Cause, error: Error, in_vain: Option<(Port, IpAddr)>) {
         if error == Error::Reset && run.by_bridge {
             // It goes straight out by the port, on the addresses of the old frame (`nf_send_reset`).
             let doubt = Doubt::new(
@@ -145,7 +152,7 @@ impl Walk<'_> {
             return;
         };
         let (quoted, attached) = (run.packet.clone(), super::tracking::attached(&run.tracking));
-        let refused = Box::new(Refused { cause, error, quoted, quiet });
+        let refused = Box::new(Refused { cause, error, quoted, in_vain });
         // To an address of one link it goes back by the interface by which the packet came (`icmp6_send`, `net/ipv6/icmp.c`;
         // `tcp_v6_send_response`, `net/ipv6/tcp_ipv6.c`); resets of rules do not look at that (`nf_send_reset6`).
         let of_link = matches!(packet.ip.destination, IpAddr::V6(to) if to.is_unicast_link_local());

@@ -9,7 +9,7 @@ use nslab_types::MacAddr;
 
 use super::Walk;
 use super::frames::circles;
-use super::run::Run;
+use super::run::{Phase, Run};
 use crate::l2::Port;
 use crate::neighbour::{self, Answer};
 use crate::{Action, Cause, Code, Doubt, Evidence, fib};
@@ -87,7 +87,7 @@ impl Walk<'_> {
         let Some(source) = asks_from(state, link, run.packet.ip.source, target) else {
             let text = format!("{name} has no address that it could ask for {target} from");
             let cause = Cause::new(Code::NoSourceAddress, at.namespace, name, text).at(at.link);
-            return self.no_neighbour(run, cause);
+            return self.no_neighbour(run, cause, (at, target));
         };
         let (snapshot, wiring) = (self.network.snapshot, &self.network.wiring);
         let resolution = neighbour::ask(snapshot, wiring, &mut run.learned, at, source, target);
@@ -109,7 +109,7 @@ impl Walk<'_> {
                 None => self.diagnose(at, source, target, is_gateway, &resolution.unanswered),
             };
             if let Some(cause) = cause {
-                return self.no_neighbour(run, cause);
+                return self.no_neighbour(run, cause, (at, target));
             }
             let what = format!("who answers for {target} where {name} leads, outside of what is seen");
             return self.unknown(run, name, Doubt::new(what, format!("ask: ping {target}")));
@@ -174,12 +174,24 @@ impl Walk<'_> {
             for doubt in &answer.doubts {
                 self.perhaps(&run, &who, doubt);
             }
+            if let Phase::Error(refused) = &run.phase
+                && refused.in_vain == Some((at, target))
+            {
+                // The entry throws away what its own reports have queued at it (`neigh_invalidate`).
+                let text = format!(
+                    "{target} answers this time, but an error that reports it as unreachable does not wait for that"
+                );
+                let cause =
+                    Cause::new(Code::NeighbourFailed, at.namespace, self.link_name(at), text).at(at.link);
+                self.drop(run, cause);
+                continue;
+            }
             self.frame(run, at, answer.mac, Some(answer.at));
         }
     }
 
     /// Nobody answers. A host that passes a packet on tells its sender in the end.
-    fn no_neighbour(&mut self, run: Run, cause: Cause) {
+    fn no_neighbour(&mut self, run: Run, cause: Cause, neighbour: (Port, IpAddr)) {
         if cause.code == Code::Unmodelled {
             let doubt = Doubt::new(cause.text, "send it and look");
             return self.unknown(run, cause.object, doubt);
@@ -187,7 +199,7 @@ impl Walk<'_> {
         let ipv6 = run.packet.is_ipv6();
         let error = if ipv6 { (1, 3) } else { (3, 1) };
         let error = (!run.made).then_some(crate::Error::Icmp { kind: error.0, code: error.1, mtu: None });
-        self.fail_quietly(run, cause, error);
+        self.fail_in_vain(run, cause, error, neighbour);
     }
 
     /// An interface that is up and has no carrier.

@@ -40,8 +40,8 @@ pub(super) struct Refused {
     pub(super) error: Error,
     /// The packet as the sender of the error saw it, then as the last namespace on the way translated it.
     pub(super) quoted: Packet,
-    /// It is told only after somebody has asked in vain.
-    pub(super) quiet: bool,
+    /// The neighbour that was asked for in vain before anybody tells, and by which interface; none if it is told at once.
+    pub(super) in_vain: Option<(Port, IpAddr)>,
 }
 
 /// One of the ways that a packet may take.

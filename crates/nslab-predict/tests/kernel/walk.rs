@@ -95,6 +95,33 @@ fn a_router_that_does_not_pass_on_and_a_host_that_knows_no_way_back() {
 }
 
 #[test]
+fn an_error_does_not_wait_for_the_neighbour_that_it_reports() {
+    privileged(|| {
+        // Bob sends what he does not know back by the router, and can ask for it only from his own address.
+        let text = format!(
+            "{ROUTED}
+    ann: route add fd09::/64 via fd00:1::1
+    rt: route add fd09::/64 via fd00:2::2
+    bob: route add default via fd00:2::1
+    bob: sysctl net.ipv6.conf.all.forwarding=1
+    bob: address flush dev rt scope link"
+        );
+        let Some(made) = Made::new(&text) else { return };
+        let prediction = made.ask("ann", echo("fd09::9"));
+        let cause = prediction.cause.as_ref().map(|cause| cause.code);
+        assert_eq!((prediction.verdict, cause), (Verdict::Dropped, Some(Code::NoSourceAddress)));
+        assert_eq!(prediction.told, None);
+        let error = prediction.error.unwrap();
+        assert_eq!(error.last().unwrap().action, Action::Stop, "{error:#?}");
+        // To others it tells.
+        let Some(made) = Made::new(&format!("{text}\nbob: route add fd09::/64 via fd00:2::7")) else {
+            return;
+        };
+        assert!(made.ask("ann", echo("fd09::9")).told.is_some());
+    });
+}
+
+#[test]
 fn too_big_for_a_link_on_the_way() {
     privileged(|| {
         let text = format!("{ROUTED}{BACK}\nrt: link set bob mtu 1300\nbob: link set rt mtu 1300");
