@@ -234,9 +234,9 @@ fn jobs(session: &Session) {
     assert_eq!(running.end().signal(), Some(9));
     wait_until("the program goes on", || sleepers(&time).is_empty());
     // The node's end is the program's.
-    let mut running =
-        Running::start(session.command(["exec", &a, "--", "sh", "-c", "trap '' TERM HUP; sleep 1000"]));
-    wait_until("it does not start", || sh(session, &a, "cat /proc/[0-9]*/comm").contains("sleep"));
+    let script = format!("trap '' TERM HUP; sleep {time}");
+    let mut running = Running::start(session.command(["exec", &a, "--", "sh", "-c", &script]));
+    wait_until("it does not start", || sleepers(&time).len() == 1);
     kill(first(session)[0], Signal::KILL);
     assert_eq!(running.end().signal(), Some(9));
 }
