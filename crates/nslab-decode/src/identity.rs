@@ -1,12 +1,15 @@
 //! By what one packet is known wherever it is seen.
 
+mod plain;
+
 use std::net::IpAddr;
 
 use serde::Serialize;
 
 use crate::data::Data;
+use crate::frame::{Frame, decode};
 use crate::layers::{
-    Arp, Decoded, Fragment, IcmpMessage, Icmpv6Message, Ipv4, Ipv6, Network, Quoted, Transport,
+    Arp, Decoded, Fragment, IcmpMessage, Icmpv6Message, Ipv4, Ipv6, Network, Quoted, Tcp, Transport,
 };
 
 /// So many bytes of what a packet carries are looked at: enough to tell packets apart, and few enough that it does not
@@ -104,6 +107,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// As [`Self::of`] what a frame is taken apart to, without doing so if it is plain: TCP or UDP right behind IP, in no pieces.
+    pub fn of_frame(frame: &Frame<'_>) -> Option<Self> {
+        plain::read(frame).or_else(|| Self::of(&decode(frame)))
+    }
+
     /// Of the outermost packet. Without for frames that carry neither IP nor ARP, or whose headers could not be read.
     pub fn of(decoded: &Decoded<'_>) -> Option<Self> {
         match &decoded.network {
@@ -216,12 +224,7 @@ impl Identity {
             Transport::Tcp(tcp) => {
                 points = Points::Ports { source: tcp.source_port, destination: tcp.destination_port };
                 sequence = tcp.sequence;
-                let mut hash = Mixer::default();
-                hash.add(u64::from(tcp.acknowledgement) << 16 | u64::from(tcp.flags.0));
-                hash.add(
-                    tcp.timestamps().map_or(0, |(value, echo)| u64::from(value) << 32 | u64::from(echo)),
-                );
-                hashed = (tcp.payload, hash.end());
+                hashed = (tcp.payload, said_by(tcp));
             }
             Transport::Udp(udp) => {
                 points = Points::Ports { source: udp.source_port, destination: udp.destination_port };
@@ -293,6 +296,14 @@ impl Identity {
             Quoted::Broken(_) => 0,
         }
     }
+}
+
+/// What tells a segment from another of the same bytes.
+fn said_by(tcp: &Tcp<'_>) -> u64 {
+    let mut hash = Mixer::default();
+    hash.add(u64::from(tcp.acknowledgement) << 16 | u64::from(tcp.flags.0));
+    hash.add(tcp.timestamps().map_or(0, |(value, echo)| u64::from(value) << 32 | u64::from(echo)));
+    hash.end()
 }
 
 /// The upper one first.

@@ -21,7 +21,7 @@ mod multicast;
 mod nd;
 mod sctp;
 mod stp;
-mod tcp;
+pub(crate) mod tcp;
 mod udp;
 mod vxlan;
 

@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::LazyLock;
 
-use nslab_decode::{Dump, Frame, Link, Ports, Printer, Style, decode_with};
+use nslab_decode::{Dump, Frame, Identity, Link, Ports, Printer, Style, decode, decode_with};
 use proptest::prelude::*;
 use support::corpus;
 use support::oracle::Packet;
@@ -25,6 +25,7 @@ fn tell(bytes: &[u8], length: usize) {
             assert!(line.len() < 64 * 1024 + bytes.len() * 200, "{} bytes of text", line.len());
         }
         assert!(serde_json::to_string(&decoded).is_ok());
+        assert_eq!(Identity::of_frame(&frame), Identity::of(&decode(&frame)));
     }
 }
 

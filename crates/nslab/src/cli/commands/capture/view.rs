@@ -71,7 +71,7 @@ impl<'a> View<'a> {
 
     /// By what it is known elsewhere.
     pub(in crate::cli::commands) fn identity(&self) -> Option<Identity> {
-        Identity::of(&self.decoded()?)
+        Identity::of_frame(self.frame.as_ref()?)
     }
 
     /// Its bytes as they stand in a file, in pieces.
