@@ -245,19 +245,27 @@ fn very_many_namespaces_are_opened_and_closed_side_by_side() {
             part.iter().map(|one| Source::all("one", one.duplicate().unwrap())).collect()
         };
         let options = Options { memory: Some(1 << 20), ..Options::default() };
-        // One after the other, as the kernel makes each wait.
-        let start = Instant::now();
-        drop(
-            all[..10]
-                .iter()
-                .map(|one| open(sources(std::slice::from_ref(one)), &options))
-                .collect::<Vec<_>>(),
-        );
-        let ten = start.elapsed();
-        let start = Instant::now();
-        let capture = Capture::open(sources(&all), options).unwrap();
-        drop(capture);
-        // Ten times as many would take ten times as long; a machine that is busy may lengthen either.
-        assert!(start.elapsed() < ten * 6, "{:?} for 100, {ten:?} for 10", start.elapsed());
+        let mut measured = Vec::new();
+        // A machine that is busy may lengthen either.
+        for _ in 0..5 {
+            // One after the other, as the kernel makes each wait.
+            let start = Instant::now();
+            drop(
+                all[..10]
+                    .iter()
+                    .map(|one| open(sources(std::slice::from_ref(one)), &options))
+                    .collect::<Vec<_>>(),
+            );
+            let ten = start.elapsed();
+            let start = Instant::now();
+            drop(Capture::open(sources(&all), options.clone()).unwrap());
+            // Ten times as many would take ten times as long.
+            let hundred = start.elapsed();
+            if hundred < ten * 6 {
+                return;
+            }
+            measured.push((ten, hundred));
+        }
+        panic!("ten and a hundred take {measured:?}");
     });
 }

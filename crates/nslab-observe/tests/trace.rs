@@ -187,7 +187,12 @@ fn nat_does_not_hide_it() {
             let udp = trace(
                 &all,
                 &udp,
-                &Options { limit: Duration::from_secs(10), ports: vec![5353], ..Options::default() },
+                &Options {
+                    limit: Duration::from_secs(10),
+                    quiet: Duration::from_secs(10),
+                    ports: vec![5353],
+                    ..Options::default()
+                },
             );
             assert_eq!(udp.heard, [Heard::Answer { from: from("10.0.9.9") }]);
             assert_eq!(sightings(&udp, Role::Request), THERE);

@@ -60,7 +60,8 @@ fn ip4(packet: Data<'_>) -> Option<Carried<'_>> {
     let u16 = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     let address = |at: usize| IpAddr::from([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let length = usize::from(u16(2));
-    let is_plain = header[0] == 0x45 && length >= header.len() && u16(6) & 0x3fff == 0;
+    let is_piece = u16(6) & 0x3fff != 0;
+    let is_plain = header[0] == 0x45 && length >= header.len() && !is_piece;
     is_plain.then(|| Carried {
         source: address(12),
         destination: address(16),

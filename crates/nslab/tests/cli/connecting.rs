@@ -40,8 +40,9 @@ print("ready", flush=True)
 sys.stdin.read()
 "#;
 
-fn connect(session: &Session, lab: &str, to: &str) -> (Run, Value) {
-    let run = session.run(["trace", "--json", &format!("{lab}/red"), to, "--connect"]);
+/// The other end, a program, has so many seconds to end the connection.
+fn connect(session: &Session, lab: &str, to: &str, wait: &str) -> (Run, Value) {
+    let run = session.run(["trace", "--json", &format!("{lab}/red"), to, "--connect", "-W", wait]);
     let report = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:#?}"));
     (run, report)
 }
@@ -76,7 +77,7 @@ fn each_end_of_a_connection_is_told(session: &Session) {
     let mut says = |expected: &str| assert_eq!(said.next().unwrap().unwrap(), expected);
     says("ready");
 
-    let (run, report) = connect(session, &lab, "10.0.0.2:81/tcp");
+    let (run, report) = connect(session, &lab, "10.0.0.2:81/tcp", "30");
     let connection = &report["connection"];
     assert_eq!(
         (run.code, report["verdict"].as_str(), report["agrees"].as_bool(), connection["end"].as_str()),
@@ -96,14 +97,14 @@ fn each_end_of_a_connection_is_told(session: &Session) {
     // The program saw an end of data, and no error.
     says("closed");
 
-    let (run, report) = connect(session, &lab, "10.0.0.2:82/tcp");
+    let (run, report) = connect(session, &lab, "10.0.0.2:82/tcp", "30");
     assert_eq!((run.code, report["connection"]["end"].as_str()), (Some(0), Some("in order")), "{report:#}");
     assert_eq!(report["connection"]["received"], 6);
     says("closed");
-    let (run, report) = connect(session, &lab, "10.0.0.2:83/tcp");
+    let (run, report) = connect(session, &lab, "10.0.0.2:83/tcp", "30");
     assert_eq!((run.code, report["connection"]["end"].as_str()), (Some(1), Some("reset")), "{report:#}");
     assert_eq!((report["verdict"].as_str(), report["agrees"].as_bool()), (Some("delivered"), Some(true)));
-    let (run, report) = connect(session, &lab, "10.0.0.2:84/tcp");
+    let (run, report) = connect(session, &lab, "10.0.0.2:84/tcp", "0.9");
     assert_eq!((run.code, report["connection"]["end"].as_str()), (Some(0), Some("half open")), "{report:#}");
     // Who makes a connection and resets it at once has answered all the same.
     let run = session.run(["trace", "--json", &red, "10.0.0.2:83/tcp"]).ok();
@@ -114,12 +115,12 @@ fn each_end_of_a_connection_is_told(session: &Session) {
         "{report:#}"
     );
     // To itself, by lo.
-    let run = session.run(["trace", "--json", &blue, "127.0.0.1:81/tcp", "--connect"]).ok();
+    let run = session.run(["trace", "--json", &blue, "127.0.0.1:81/tcp", "--connect", "-W", "30"]).ok();
     let report: Value = serde_json::from_str(&run).unwrap();
     assert_eq!(report["connection"]["end"].as_str(), Some("in order"), "{report:#}");
     says("closed");
     // Nobody listens.
-    let (run, report) = connect(session, &lab, "10.0.0.2:7/tcp");
+    let (run, report) = connect(session, &lab, "10.0.0.2:7/tcp", "0.9");
     assert_eq!((run.code, report["connection"].is_null()), (Some(1), true), "{report:#}");
     assert_eq!(
         (report["cause"]["code"].as_str(), report["agrees"].as_bool()),
@@ -132,7 +133,7 @@ fn each_end_of_a_connection_is_told(session: &Session) {
         "table inet t { chain in { type filter hook input priority 0; tcp flags & (syn | ack) == ack drop; }; }",
     );
     session.ok(["exec", &blue, "--", "nft", "-f", "narrow.nft"]);
-    let (run, report) = connect(session, &lab, "10.0.0.2:81/tcp");
+    let (run, report) = connect(session, &lab, "10.0.0.2:81/tcp", "0.9");
     assert_eq!((run.code, report["connection"]["end"].as_str()), (Some(1), Some("silent")), "{report:#}");
     let text = session.run(["trace", &red, "10.0.0.2:81/tcp", "--connect"]).status(1).stdout;
     assert!(text.contains("\nthe rest of the connection\n"), "{text}");

@@ -25,7 +25,7 @@ fn refused(session: &Session, file: &str, says: &str) {
         let run = session.run([command, file]).status(2).says(says);
         assert_eq!(run.stdout, "");
     }
-    assert!(before.elapsed() < Duration::from_secs(30), "{file} takes {:?}", before.elapsed());
+    assert!(before.elapsed() < Duration::from_secs(100), "{file} takes {:?}", before.elapsed());
     session.assert_no_holder();
 }
 
@@ -163,7 +163,7 @@ fn five_thousand_nodes(session: &Session) {
     assert_eq!(plan["namespaces"].as_array().unwrap().len(), 5000);
     assert!(session.ok(["plan", "--fresh", "many.yaml"]).contains("more like these"));
     // In a build without optimisation, on a busy machine.
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(100), "{:?}", began.elapsed());
     session.assert_no_holder();
 }
 

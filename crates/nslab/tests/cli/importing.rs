@@ -77,7 +77,7 @@ fn build(session: &Session, path: &str) {
         return nslab_testing::kernel_lacks(option.split(' ').next().unwrap());
     }
     run.status(0);
-    let run = session.run(["ping", "--lab", &lab, "-W0.3", "--json"]);
+    let run = session.run(["ping", "--lab", &lab, "-W3", "--json"]);
     let rows: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     let rows = rows.as_array().unwrap();
     let good = rows.iter().filter(|row| row["received"] == row["sent"]).count();

@@ -27,7 +27,7 @@ fn apart(session: &Session) -> Running {
 /// Waits until the process has become a program.
 fn wait_for(running: &Running, program: &str) {
     let comm = format!("/proc/{}/comm", running.child.id());
-    let came = (0..5000).any(|_| {
+    let came = (0..30_000).any(|_| {
         std::fs::read_to_string(&comm).is_ok_and(|name| name.trim() == program) || {
             std::thread::sleep(std::time::Duration::from_millis(2));
             false

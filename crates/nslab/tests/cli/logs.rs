@@ -159,7 +159,8 @@ links: [[red:eth0 10.0.0.1/24, blue:eth0 10.0.0.2/24]]
     // With the node goes what runs in it, and nothing else.
     let goes = programs("blue")[0].1.unwrap();
     session.ok(["node", "del", "blue", "--lab", &lab]);
-    assert!(!std::path::Path::new(&format!("/proc/{goes}")).exists());
+    // What has ended and is not reaped yet has no command line.
+    assert!(std::fs::read(format!("/proc/{goes}/cmdline")).unwrap_or_default().is_empty());
     assert_eq!((ended(), &programs("red")[1]), (true, &before[1]));
     session.ok(["up", &file]);
     let after = programs("red");

@@ -71,11 +71,11 @@ impl Asked {
     }
 }
 
-/// Whether a packet of this size gets through that nobody may cut, as ping(8) finds; none where that is not there.
-fn pings(session: &Session, from: &str, to: &str, size: u32) -> Option<bool> {
+/// Whether a packet of this size gets through in so many seconds that nobody may cut, as ping(8) finds; none where that is not there.
+fn pings(session: &Session, from: &str, to: &str, size: u32, wait: &str) -> Option<bool> {
     let headers = if to.contains(':') { 48 } else { 28 };
     let payload = (size - headers).to_string();
-    let words = ["exec", from, "--", "ping", "-M", "do", "-c", "1", "-W", "0.5", "-s", &payload, to];
+    let words = ["exec", from, "--", "ping", "-M", "do", "-c", "1", "-W", wait, "-s", &payload, to];
     match session.run(words).code {
         Some(0) => Some(true),
         Some(1) => Some(false),
@@ -88,8 +88,8 @@ fn pings(session: &Session, from: &str, to: &str, size: u32) -> Option<bool> {
 
 /// ping(8) finds the same largest packet.
 fn agrees_with_ping(session: &Session, from: &str, to: &str, mtu: u32) {
-    assert!(pings(session, from, to, mtu) != Some(false), "{mtu} bytes are lost");
-    assert!(pings(session, from, to, mtu + 1) != Some(true), "{} bytes get through", mtu + 1);
+    assert!(pings(session, from, to, mtu, "10") != Some(false), "{mtu} bytes are lost");
+    assert!(pings(session, from, to, mtu + 1, "0.5") != Some(true), "{} bytes get through", mtu + 1);
 }
 
 fn probe(report: &Value, size: u32) -> &Value {

@@ -98,8 +98,8 @@ nodes:
   a:
     private: [/run/shared, /tmp]
     run:
-      - {name: one, command: 'echo $PWD > /run/shared/one; exec sleep infinity', ready: {file: /run/shared/one}}
-      - {name: two, command: 'cat /run/shared/one; hostname changed; exec sleep infinity', ready: {command: 'test -e /run/shared/one'}}
+      - {name: one, command: 'echo $PWD > /tmp/one; mv /tmp/one /run/shared/one; exec sleep infinity', ready: {file: /run/shared/one}}
+      - {name: two, command: 'cat /run/shared/one; hostname changed; touch /tmp/two; exec sleep infinity', ready: {command: 'test -e /tmp/two'}}
   b: {private: [/run/shared]}
 ",
     );
@@ -338,9 +338,9 @@ nodes:
     private: [{path: /run/of-a, owner: nobody, mode: 0700}]
     files: {/run/of-a/f: {content: x, owner: 'nobody:0', mode: 0400}}
     run:
-      - {name: one, command: 'id -un; cat /run/of-a/f; echo; echo $HOME $USER; grep CapEff /proc/self/status; exec sleep infinity'}
-      - {name: two, command: 'id -u; exec sleep infinity', user: root}
-      - {name: three, command: 'id -u; id -g; id -G; exec sleep infinity', user: 12345}
+      - {name: one, command: 'id -un; cat /run/of-a/f; echo; echo $HOME $USER; grep CapEff /proc/self/status', ready: exit, timeout: 60s}
+      - {name: two, command: 'id -u', user: root, ready: exit, timeout: 60s}
+      - {name: three, command: 'id -u; id -g; id -G', user: 12345, ready: exit, timeout: 60s}
   b: {}
 ",
     );

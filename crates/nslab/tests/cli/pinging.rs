@@ -59,9 +59,9 @@ fn losses(session: &Session) {
         "{run:#?}"
     );
     session.ok(["link", "down", "green:eth0", "--lab", &lab]);
-    let run = session.run(["ping", "--lab", &lab, "-W0.2"]).status(1);
+    let run = session.run(["ping", "--lab", &lab, "-W1"]).status(1);
     assert!(run.stdout.contains("6 pairs: 2 answered, 4 not"), "{run:#?}");
-    let run = session.run(["ping", "--lab", &lab, "-W0.2", "--json"]).status(1);
+    let run = session.run(["ping", "--lab", &lab, "-W1", "--json"]).status(1);
     let rows: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     let lost = rows.as_array().unwrap().iter().filter(|row| row["received"] == 0).count();
     assert_eq!(lost, 4, "{rows}");
@@ -78,7 +78,7 @@ links:
   - [blue:eth0 10.0.1.1/24, fw:right 10.0.1.254/24, {mtu: 1400}]
 ");
     let red = format!("{lab}/red");
-    let ping = |more: &[&str]| session.run(["ping", &red, "blue", "-c1", "-W0.3"].iter().chain(more));
+    let ping = |more: &[&str]| session.run(["ping", &red, "blue", "-c1", "-W10"].iter().chain(more));
     ping(&["-s", "1472", "--df"]).status(1);
     ping(&["-s", "1372", "--df"]).status(0);
     ping(&["-s", "1472"]).status(0);

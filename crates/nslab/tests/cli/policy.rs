@@ -364,8 +364,9 @@ fn translation_of_every_kind(session: &Session) {
     if !has_python(session) {
         return;
     }
-    let who =
-        |ports: &str| format!("{{command: [python3, -c, {WHO:?}{ports}], name: who, ready: {{tcp: 7}}}}");
+    let who = |ports: &str| {
+        format!("{{command: [python3, -c, {WHO:?}{ports}], name: who, timeout: 100s, ready: {{tcp: 7}}}}")
+    };
     let lab = session.up(&format!(
         "routing: none\n\
          nodes:\n  \
@@ -432,7 +433,9 @@ fn hosts_have_firewalls(session: &Session) {
         return;
     }
     let who = |ports: &str, last: u16| {
-        format!("{{command: [python3, -c, {WHO:?}, {ports}], name: who, ready: {{tcp: {last}}}}}")
+        format!(
+            "{{command: [python3, -c, {WHO:?}, {ports}], name: who, timeout: 100s, ready: {{tcp: {last}}}}}"
+        )
     };
     let lab = session.up(&format!(
         "nodes:\n  \

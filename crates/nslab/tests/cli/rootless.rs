@@ -59,7 +59,7 @@ fn the_last_one_ends_the_holder(session: &Session) {
     assert!(!session.runtime().exists());
     // It has closed its connection when `down` returns, and has nothing to do but end; nobody can wait for what is not
     // one's child, so its end is looked for.
-    let gone = (0..1000).any(|_| {
+    let gone = (0..30_000).any(|_| {
         thread::yield_now();
         helpers(session).is_empty() || {
             thread::sleep(std::time::Duration::from_millis(2));

@@ -33,7 +33,7 @@ nodes:
     firewall: {default: drop, allow: [{from: client, to: outside, tcp: 80}, {icmp: echo-request}]}
     nat: [{masquerade: outside}]
   web:
-    run: [{command: "python3 -m http.server 80 --bind ::", ready: {tcp: 80}}]
+    run: [{command: "python3 -m http.server 80 --bind ::", ready: {tcp: 80}, timeout: 100s}]
     routes: ["fd00:1::/64 via fd00:2::1"]
   other: {}
 switches: {net: {}}
@@ -255,7 +255,9 @@ links:
 /// The router tells a sender of some packets without a route, and then of one each second.
 fn errors_that_are_not_sent(session: &Session, lab: &str) {
     let many = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); [s.sendto(b'', ('10.9.9.9', 9)) for _ in range(12)]";
-    // It may be that a second is over just then.
+    // What is left of the sender's share is by far too little for these, however long it takes (`inet_peer_xrlim_allow`).
+    session.ok(["exec", &format!("{lab}/r"), "--", "sysctl", "-qw", "net.ipv4.icmp_ratelimit=60000"]);
+    // It may be that something else keeps the processor just then.
     for _ in 0..10 {
         session.ok(["exec", &format!("{lab}/a"), "--", "python3", "-c", many]);
         let run = trace(session, &format!("{lab}/a 10.9.9.9 --strict"));
@@ -266,12 +268,14 @@ fn errors_that_are_not_sent(session: &Session, lab: &str) {
         if report["verdict"] == "dropped" {
             assert!(report["agrees"].is_null() && report["cause"]["predicted"] == true, "{report:#}");
             // Nothing is waited for that cannot come (`nslab_observe::trace::Options::quiet` is 250 ms).
-            assert!(report["took"].as_f64().unwrap() < 0.2, "{report:#}");
-            return;
+            if report["took"].as_f64().unwrap() < 0.2 {
+                return;
+            }
+            continue;
         }
         assert_eq!(report["verdict"], "rejected", "{report:#}");
     }
-    panic!("all errors were sent");
+    panic!("all errors were sent, or waited for");
 }
 
 /// Listens on a port, and has a filter of BPF throw away all that comes, which no snapshot tells of.

@@ -123,7 +123,7 @@ s=socket.create_server((\"::\", int(sys.argv[1])), family=socket.AF_INET6, duals
 while True:
     c,a=s.accept(); c.recv(1); c.sendall(a[0].removeprefix(\"::ffff:\").encode()); c.close()'
         call='import socket,sys,time
-for i in range(300):
+for i in range(1200):
     try:
         s=socket.create_connection((sys.argv[1],int(sys.argv[2])),1); s.sendall(b\"x\"); seen=s.recv(100).decode()
         if not seen: raise OSError(\"closed\")
@@ -265,7 +265,7 @@ fn imported_ports(session: &Session) {
     let script = "
         $NSLAB up ports.clab.yml -q
         call='import time,urllib.request
-for i in range(100):
+for i in range(600):
     try:
         print(urllib.request.urlopen(\"http://203.0.113.2:18080/\", timeout=5).status); break
     except OSError:

@@ -31,6 +31,8 @@ const RETRY: Duration = Duration::from_millis(10);
 const REPORT_EVERY: Duration = Duration::from_millis(5);
 /// How soon a wish to stop is noticed.
 const STOP_EVERY: Duration = Duration::from_millis(100);
+/// Where more comes in than is read at once, so much longer is waited for what may be among it.
+const BACKLOG: Duration = Duration::from_secs(1);
 pub(in crate::ping) struct Worker<'a> {
     job: &'a Job<'a>,
     id: u16,
@@ -126,17 +128,22 @@ impl<'a> Worker<'a> {
                 let Some(attempt) = self.ready.pop_front() else { break };
                 self.send(attempt, None)?;
             }
-            self.expire(Instant::now())?;
             if self.probes.is_empty() && !self.more_tiles {
                 break;
             }
-            self.wait(&mut ready)?;
+            let Some(looked) = self.wait(&mut ready)? else { continue };
+            let mut all = ready.len() < ready.capacity();
             for event in ready.drain(..) {
                 let epoll::Event { flags, data } = event;
-                self.receive(
+                all &= self.receive(
                     usize::try_from(data.u64()).unwrap_or(usize::MAX),
                     flags.contains(epoll::EventFlags::ERR),
                 )?;
+            }
+            // This may have been kept from the processor for long: what had come by then is read first.
+            let read = if all { Some(looked) } else { looked.checked_sub(BACKLOG) };
+            if let Some(read) = read {
+                self.expire(read)?;
             }
         }
         Ok(())
@@ -222,7 +229,8 @@ impl<'a> Worker<'a> {
         Ok(place)
     }
 
-    fn receive(&mut self, place: usize, errors: bool) -> Result<()> {
+    /// Returns whether all that had come was read.
+    fn receive(&mut self, place: usize, errors: bool) -> Result<bool> {
         if errors {
             self.ports[place].socket.drain_errors(&mut self.buffer);
         }
@@ -232,7 +240,7 @@ impl<'a> Worker<'a> {
             let (number, arrival) = match port.receive(&mut self.buffer, self.job.nonce) {
                 Incoming::Ours(number, arrival) => (number, arrival),
                 Incoming::Other => continue,
-                Incoming::End => break,
+                Incoming::End => return Ok(true),
             };
             let Some(sent) = port.sent(number) else { continue };
             let (attempt, before) = (sent.attempt, sent.state);
@@ -267,7 +275,7 @@ impl<'a> Worker<'a> {
             }
             self.finish_if_done(attempt.probe)?;
         }
-        Ok(())
+        Ok(false)
     }
 
     fn fail(&mut self, attempt: Attempt, cause: Cause) -> Result<()> {
@@ -296,8 +304,9 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Waits until something comes in or is due.
-    fn wait(&mut self, ready: &mut Vec<epoll::Event>) -> Result<()> {
+    /// Waits until something comes in or is due. What had come by the time that is returned is among what is ready; none if that was not
+    /// looked at.
+    fn wait(&mut self, ready: &mut Vec<epoll::Event>) -> Result<Option<Instant>> {
         let now = Instant::now();
         let can_send = self.open_requests < WINDOW && !self.ready.is_empty();
         let can_begin = self.ready.is_empty() && self.more_tiles && self.tiles_open() < OPEN_TILES;
@@ -329,9 +338,10 @@ impl<'a> Worker<'a> {
                 Err(errno) => return Err(errno).context(|| "wait for answers")?,
             }
         }
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(ready), Some(&now)) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
+        let (looked, at_once) = (Instant::now(), Timespec { tv_sec: 0, tv_nsec: 0 });
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(ready), Some(&at_once)) {
+            Ok(_) => Ok(Some(looked)),
+            Err(Errno::INTR) => Ok(None),
             Err(errno) => Err(errno).context(|| "wait for answers")?,
         }
     }

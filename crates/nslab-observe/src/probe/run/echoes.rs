@@ -57,14 +57,15 @@ impl Run<'_> {
         Ok(number)
     }
 
-    pub(super) fn take_echoes(&mut self, place: usize, errors: bool) {
+    /// Returns whether all that had come was read.
+    pub(super) fn take_echoes(&mut self, place: usize, errors: bool) -> bool {
         if errors {
             self.echoes[place].socket.drain_errors(&mut self.buffer);
         }
         // Bounded, so that a flood at one socket does not starve the others.
         for _ in 0..256 {
             let echoes = &self.echoes[place];
-            let Some(received) = echoes.socket.receive(&mut self.buffer) else { break };
+            let Some(received) = echoes.socket.receive(&mut self.buffer) else { return true };
             let message = match echoes.family {
                 Family::V4 => icmp::decode_v4(received.bytes).map(|(_, message)| message),
                 Family::V6 => icmp::decode_v6(received.bytes),
@@ -85,5 +86,6 @@ impl Run<'_> {
                 self.finish(number, answer, time);
             }
         }
+        false
     }
 }

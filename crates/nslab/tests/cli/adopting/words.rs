@@ -113,7 +113,9 @@ fn a_users_own_namespaces(session: &Session) {
     let (one, two) = pids.trim().split_once(' ').unwrap();
     let json = session.json(["export", &format!("pid:{one}"), &format!("pid:{two}")]);
     let alone = session.run(["export", &format!("pid:{one}")]);
-    session.ok(["exec", "host", "--", "sh", "-c", &format!("kill {one} {two}")]);
+    let gone = format!("! readlink /proc/{one}/ns/net && ! readlink /proc/{two}/ns/net");
+    let kill = format!("kill {one} {two}; until {{ {gone}; }} > /dev/null 2>&1; do :; done");
+    session.ok(["exec", "host", "--", "sh", "-c", &kill]);
     let found = serde_json::json!([
         {"node": format!("sleep-{one}"), "namespace": format!("pid {one} (sleep)")},
         {"node": format!("sleep-{two}"), "namespace": format!("pid {two} (sleep)")},

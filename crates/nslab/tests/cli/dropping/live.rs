@@ -111,7 +111,7 @@ fn names_follow(session: &Session) {
     let new = format!("{lab}/new");
     let program = session.program().display().to_string();
     let script = session.file("script.sh", format!(
-        "set -e\n{program} node add new --lab {lab}\n{program} exec {new} -- python3 send.py\nsleep 0.5\n{program} exec {new} -- python3 send.py\n"
+        "set -e\n{program} node add new --lab {lab}\n{program} exec {new} -- python3 send.py\nsleep 3\n{program} exec {new} -- python3 send.py\n"
     ));
     session.file("send.py", "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.sendto(b'x', ('127.0.0.1', 9))\n");
     for arguments in [&["--lab", &lab][..], &["-f", "udp and host 127.0.0.1"]] {

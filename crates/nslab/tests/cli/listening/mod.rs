@@ -28,7 +28,7 @@ nodes:
     forward: true
     firewall: {default: drop, allow: [{from: client, to: outside, tcp: 80}, {icmp: echo-request}]}
     nat: [{masquerade: outside}]
-  web: {run: [{command: "python3 -m http.server 80 --bind 0.0.0.0", ready: {tcp: 80}}]}
+  web: {run: [{command: "python3 -m http.server 80 --bind 0.0.0.0", ready: {tcp: 80}, timeout: 100s}]}
 switches: {net: {}}
 links:
   - [client:eth0 192.168.1.2/24, router:lan 192.168.1.1/24]
@@ -200,9 +200,9 @@ fn counts_text_and_file(session: &Session) {
         let mut command = session.command(["trace", "--listen", filter, &red]);
         command.arg(format!("{lab}/blue")).args(more).arg("--").arg(session.program());
         command.args(["-q", "exec", &red, "--", "ping", "-qc2", "-i0.2", "10.0.0.2"]);
-        Run::of(command).status(0)
+        Run::of(command)
     };
-    let run = ping("icmp[icmptype] = icmp-echo", &["--pcapng", "way.pcapng"]);
+    let run = ping("icmp[icmptype] = icmp-echo", &["--pcapng", "way.pcapng"]).status(0);
     assert!(run.stderr.contains(&format!("ready: tracing in 2 namespaces ({lab}/")), "{run:#?}");
     assert!(run.stderr.contains("2 packets traced, 0 not as predicted\n"), "{run:#?}");
     let said = &run.stdout;
@@ -211,6 +211,7 @@ fn counts_text_and_file(session: &Session) {
     assert_eq!(said.matches("\ndelivered\nas predicted\n").count(), 2, "{said}");
     let bytes = std::fs::read(session.directory().join("way.pcapng")).unwrap();
     assert_eq!(bytes[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
+    // It ends the program where that has not ended yet.
     let run = ping("icmp", &["-c", "1", "--quiet"]);
     assert_eq!(run.stdout.matches("\nas predicted\n").count(), 1, "{run:#?}");
     // Another program's status is its own.
