@@ -129,6 +129,21 @@ fn it_ends_when_all_is_answered() {
     });
 }
 
+/// However late that is: whoever waits may have been kept from the processor meanwhile.
+#[test]
+fn what_has_come_is_read_before_it_is_given_up() {
+    privileged(|| {
+        let all = pair();
+        assert_eq!(one(&all, "10.0.0.2", &PingOptions::default()).received(), 1);
+        let at_once = PingOptions { timeout: Duration::ZERO, ..PingOptions::default() };
+        // The answer comes while the request is being sent, unless the kernel puts that off.
+        let end = Instant::now() + Duration::from_secs(60);
+        while one(&all, "10.0.0.2", &at_once).received() == 0 {
+            assert!(Instant::now() < end, "it is never read");
+        }
+    });
+}
+
 #[test]
 fn any_size_is_answered() {
     privileged(|| {
