@@ -85,6 +85,16 @@ pub fn causes(reason: &str, ipv6: bool) -> &'static [Code] {
     }
 }
 
+/// The reason that a function which drops packets stands for, where the kernel gives none (before Linux 5.17): of those that drop for one
+/// alone, `nf_hook_slow` (`net/netfilter/core.c`), and `kfree_skb_list`, by which queues do (`__dev_xmit_skb`, `net/core/dev.c`).
+pub fn of_function(function: &str) -> Option<&'static str> {
+    match function {
+        "nf_hook_slow" => Some("NETFILTER_DROP"),
+        "kfree_skb_list" => Some("QDISC_DROP"),
+        _ => None,
+    }
+}
+
 /// The cause that a reason stands for if nothing else is known; none if that cannot be said.
 pub fn by_itself(reason: &str) -> Option<Code> {
     match reason {
@@ -125,6 +135,13 @@ mod tests {
         assert_eq!(causes("IP_RPFILTER", false), [Code::RpFilter]);
         assert_eq!((by_itself("PKT_TOO_BIG"), by_itself("IP_INADDRERRORS")), (Some(Code::MtuExceeded), None));
         assert!(causes("NOT_SPECIFIED", false).is_empty() && causes("REASON_4711", true).is_empty());
+    }
+
+    #[test]
+    fn functions_stand_for_what_only_they_do() {
+        assert_eq!(of_function("kfree_skb_list").and_then(by_itself), Some(Code::TcDrop));
+        assert_eq!(of_function("nf_hook_slow").and_then(by_itself), Some(Code::FirewallDrop));
+        assert_eq!(of_function("ip_error"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nslab_decode::{Decoded, Style};
 use nslab_filter::Filter;
+use nslab_predict::reason;
 use nslab_tracepoints::{Event, Record, Symbol, Tracepoints, What};
 
 use super::benign::Benign;
@@ -116,7 +117,9 @@ impl<'a> Drops<'a> {
         let benign = Benign::of(&event, decoded.as_ref(), reason.as_deref(), function);
         let mut cause = None;
         if benign.is_none() {
-            let asked = asked(&event, host, decoded.as_ref(), reason.as_ref());
+            // An older kernel gives none.
+            let meant = reason.as_deref().or_else(|| reason::of_function(function));
+            let asked = asked(&event, host, decoded.as_ref(), meant);
             cause = asked.as_ref().and_then(|asked| causes.find(asked));
             if cause.is_none() && asked.is_some() {
                 let kind = (event.namespace, event.link, event.came_by, hash(reason.as_deref(), function));
@@ -131,7 +134,7 @@ impl<'a> Drops<'a> {
                     self.barren.insert(kind, Instant::now());
                 }
             }
-            cause = cause.or_else(|| causes.by_reason(&event, reason.as_deref()));
+            cause = cause.or_else(|| causes.by_reason(&event, meant));
         }
         let namespace = host.name(event.namespace);
         let told = Told {
@@ -200,7 +203,7 @@ fn asked(
     event: &Event<'_>,
     host: &Host,
     decoded: Option<&Decoded<'_>>,
-    reason: Option<&String>,
+    reason: Option<&str>,
 ) -> Option<Asked> {
     let decoded = decoded?;
     Some(Asked {
@@ -208,7 +211,7 @@ fn asked(
         came_by: event.came_by,
         packet: packet::question(decoded, event.mark)?,
         macs: packet::macs(decoded),
-        reason: reason.cloned(),
+        reason: reason.map(str::to_owned),
     })
 }
 
