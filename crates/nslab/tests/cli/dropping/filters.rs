@@ -81,6 +81,11 @@ fn the_same_is_told_as_without_it(session: &Session) {
     if session.run(["exec", &format!("{lab}/r"), "--", "nft", drop]).code != Some(0) {
         return nslab_testing::skip("there is no nft");
     }
+    // Neighbours that ask again whether the other is still there do so whenever they like.
+    for (node, link) in [("a", "eth0"), ("r", "a"), ("r", "b"), ("b", "eth0")] {
+        let still = ["ipv4", "ipv6"].map(|ip| format!("net.{ip}.neigh.{link}.delay_first_probe_time=600"));
+        session.ok(["exec", &format!("{lab}/{node}"), "--", "sysctl", "-qw", &still[0], &still[1]]);
+    }
     session.file("send.py", SENDS);
     let program = session.program().display().to_string();
     // Each runs the next one, so that all see the same packets.
