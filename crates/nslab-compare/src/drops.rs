@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use nslab_kernel::NamespaceId;
 use nslab_observe::trace::{DropSource, Dropped};
+use nslab_predict::reason::of_function;
 use nslab_tracepoints::{Filter, Tracepoints, Tuple, Unavailable, What};
 
 /// Packets that the kernel throws away in namespaces that are watched.
@@ -79,9 +80,14 @@ impl DropSource for Drops {
         });
         for (time, namespace, packet, reason, location) in all {
             let Some(&namespace) = self.namespaces.get(&namespace) else { continue };
-            let reason = reason.map(|reason| self.points.names().reason(reason).into_owned());
-            let reason = reason.as_deref().unwrap_or("dropped");
-            each(Dropped { namespace, time, packet: &packet, reason, location: Some(location) });
+            let reason = if let Some(reason) = reason {
+                self.points.names().reason(reason)
+            } else {
+                // An older kernel gives none.
+                let function = self.points.symbol(location);
+                function.and_then(|one| of_function(&one.name)).unwrap_or("dropped").into()
+            };
+            each(Dropped { namespace, time, packet: &packet, reason: &reason, location: Some(location) });
         }
     }
 
