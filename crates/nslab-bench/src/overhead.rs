@@ -39,7 +39,7 @@ enum Watcher {
     Tcpdump,
 }
 
-const WATCHERS: [Watcher; 7] = [
+const WATCHERS: [Watcher; 8] = [
     Watcher::Nobody,
     Watcher::Nslab {
         name: "drops of a node on the way",
@@ -60,6 +60,11 @@ const WATCHERS: [Watcher; 7] = [
     Watcher::Nslab {
         name: "capture -f on the way",
         arguments: &["capture", "-f", OTHERS, "-w", "/dev/null"],
+        on_the_way: true,
+    },
+    Watcher::Nslab {
+        name: "capture -Q in -f on the way",
+        arguments: &["capture", "-Q", "in", "-f", OTHERS, "-w", "/dev/null"],
         on_the_way: true,
     },
     Watcher::Tcpdump,

@@ -11,7 +11,7 @@ mod socket;
 
 pub use frame::{Frame, Frames, PacketKind, Vlan, frame_at};
 pub use ring::{Block, Delivery, RingSize};
-pub use select::{Wanted, program};
+pub use select::{Direction, Wanted, program};
 pub use socket::{Counts, PacketSocket};
 
 pub use crate::qdisc::Instruction;

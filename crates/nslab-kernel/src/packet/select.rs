@@ -17,11 +17,25 @@ const ETHERNET: u32 = 14;
 /// So many instructions a program may have (`BPF_MAXINSNS`).
 const MOST: usize = 4096;
 
+/// Which way frames go that are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// Either.
+    #[default]
+    Both,
+    /// Those that come in.
+    In,
+    /// Those that go out.
+    Out,
+}
+
 /// What is wanted of a namespace's frames.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     /// On these interfaces; on all if there is none here.
     pub interfaces: Option<&'a [IfIndex]>,
+    /// Which way they go.
+    pub direction: Direction,
     /// What this program takes, which gives how many bytes; all if it is empty. It is one for frames of Ethernet; for
     /// interfaces of other types it is changed to fit.
     pub filter: &'a [Instruction],
@@ -39,12 +53,18 @@ pub fn program(wanted: &Wanted<'_>) -> Option<Vec<Instruction>> {
         Instruction::unless_equal(OUTGOING, 1),
         Instruction::give(0),
     ];
+    if wanted.direction != Direction::Both {
+        let test =
+            if wanted.direction == Direction::In { Instruction::unless_equal } else { Instruction::if_equal };
+        program.extend([Instruction::load_word(KIND), test(OUTGOING, 1), Instruction::give(0)]);
+    }
     if let Some(interfaces) = wanted.interfaces {
+        let first = program.len() + 1;
         program.push(Instruction::load_word(INTERFACE));
         // Each match jumps over one unconditional step, as conditional jumps reach no further than 255.
         for &interface in interfaces {
             let rest = u32::try_from(interfaces.len()).ok()?.checked_mul(2)?;
-            let done = u32::try_from(program.len() - 6).ok()?;
+            let done = u32::try_from(program.len() - first).ok()?;
             program.push(Instruction::unless_equal(interface, 1));
             program.push(Instruction::skip(rest - done - 1));
         }
@@ -105,7 +125,9 @@ mod tests {
 
     #[test]
     fn what_goes_out_by_loopback_is_left_out() {
-        let program = program(&Wanted { interfaces: None, filter: &[], length: 96 }).unwrap();
+        let program =
+            program(&Wanted { interfaces: None, direction: Direction::Both, filter: &[], length: 96 })
+                .unwrap();
         assert_eq!(run(&program, 772, 4, 1), 0);
         assert_eq!(run(&program, 772, 0, 1), 96);
         assert_eq!(run(&program, 1, 4, 2), 96);
@@ -125,7 +147,9 @@ mod tests {
             assert_eq!(without_header(same), same);
         }
         let filter = [Instruction::load_word(HARDWARE), Instruction::give(5)];
-        let program = program(&Wanted { interfaces: None, filter: &filter, length: 96 }).unwrap();
+        let program =
+            program(&Wanted { interfaces: None, direction: Direction::Both, filter: &filter, length: 96 })
+                .unwrap();
         for hardware in [1, 772, 65534] {
             assert_eq!(run(&program, hardware, 0, 1), 5);
         }
@@ -136,14 +160,24 @@ mod tests {
         for count in [0, 1, 2, 5, 300] {
             let interfaces: Vec<u32> = (0..count).map(|number| 10 + number).collect();
             let filter = [Instruction::give(7)];
-            let wanted = Wanted { interfaces: Some(&interfaces), filter: &filter, length: 96 };
-            let program = program(&wanted).unwrap();
-            for interface in [1, 9, 10, 11, 14, 15, 309, 310] {
-                let expected = if interfaces.contains(&interface) { 7 } else { 0 };
-                assert_eq!(run(&program, 1, 0, interface), expected, "{interface} of {count}");
+            for (direction, kinds) in
+                [(Direction::Both, [7, 7]), (Direction::In, [7, 0]), (Direction::Out, [0, 7])]
+            {
+                let wanted = Wanted { interfaces: Some(&interfaces), direction, filter: &filter, length: 96 };
+                let program = program(&wanted).unwrap();
+                for interface in [1, 9, 10, 11, 14, 15, 309, 310] {
+                    let is_one = u32::from(interfaces.contains(&interface));
+                    for (kind, expected) in [0, OUTGOING].into_iter().zip(kinds) {
+                        let given = run(&program, 1, kind, interface);
+                        assert_eq!(given, expected * is_one, "{interface} of {count}, {direction:?}");
+                    }
+                }
             }
         }
         let many: Vec<u32> = (0..3000).collect();
-        assert!(program(&Wanted { interfaces: Some(&many), filter: &[], length: 96 }).is_none());
+        assert!(
+            program(&Wanted { interfaces: Some(&many), direction: Direction::Both, filter: &[], length: 96 })
+                .is_none()
+        );
     }
 }

@@ -75,6 +75,13 @@ impl PacketSocket {
             .context(|| "attach a filter to a packet socket")
     }
 
+    /// From here on nothing is given that goes out (`PACKET_IGNORE_OUTGOING`, Linux 4.20): what a filter does not take costs a copy of its
+    /// head, and this nothing.
+    pub fn ignore_outgoing(&self) -> Result<()> {
+        set(self.fd.as_fd(), (libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING), &1_i32)
+            .context(|| "have a packet socket ignore what goes out")
+    }
+
     /// Begins: from here on it gives what passes any interface of the namespace, also those that come later.
     pub fn start(&self) -> Result<()> {
         // SAFETY: all of it are numbers, for which zero is a value.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use nslab_kernel::link::{DelLink, LinkEvent, LinkMonitor, SetLink};
 use nslab_kernel::packet::{
-    Counts, Delivery, HARDWARE_LOOPBACK, Instruction, PacketKind, PacketSocket, RingSize, Wanted, frame_at,
-    program,
+    Counts, Delivery, Direction, HARDWARE_LOOPBACK, Instruction, PacketKind, PacketSocket, RingSize, Wanted,
+    frame_at, program,
 };
 use nslab_testing::privileged;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,7 +18,8 @@ const SIZE: RingSize =
     RingSize { block: 1 << 17, blocks: 4, delivery: Delivery::Blocks { patience: Duration::from_millis(4) } };
 /// Three frames in a block, with some bytes to spare, twice.
 const ALONE: RingSize = RingSize { block: 4096, blocks: 2, delivery: Delivery::Frames { length: 1200 } };
-const WHOLE: Wanted<'_> = Wanted { interfaces: None, filter: &[], length: 262_144 };
+const WHOLE: Wanted<'_> =
+    Wanted { interfaces: None, direction: Direction::Both, filter: &[], length: 262_144 };
 
 /// A namespace whose loopback interface is up, and a socket that sends to itself there.
 fn lab() -> (Lab, UdpSocket) {

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use nslab_filter::Filter;
 use nslab_kernel::error::Context;
+pub use nslab_kernel::packet::Direction;
 use nslab_kernel::packet::{Frame, Instruction};
 use rustix::event::epoll;
 
@@ -65,6 +66,8 @@ impl Source {
 pub struct Options {
     /// What is wanted, as a program that the kernel runs ([`instructions`] of a filter); everything if it is empty.
     pub filter: Vec<Instruction>,
+    /// Which way packets go that are wanted.
+    pub direction: Direction,
     /// At most so many bytes of each packet.
     pub length: u32,
     /// Memory for each namespace, in bytes; by default it depends on how many there are.
@@ -86,7 +89,7 @@ pub const LONGEST: u32 = 262_144;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { filter: Vec::new(), length: LONGEST, memory: None, at_once: false }
+        Self { filter: Vec::new(), direction: Direction::Both, length: LONGEST, memory: None, at_once: false }
     }
 }
 

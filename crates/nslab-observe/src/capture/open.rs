@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nslab_kernel::link::{self, IfIndex, LinkEvent, LinkMonitor};
 use nslab_kernel::mark;
 use nslab_kernel::netlink::{Protocol, Socket};
-use nslab_kernel::packet::{Delivery, PacketSocket, Wanted, program};
+use nslab_kernel::packet::{Delivery, Direction, PacketSocket, Wanted, program};
 
 use super::interfaces::Interfaces;
 use super::sizes::{Room, Sizes};
@@ -111,7 +111,11 @@ impl Opened {
             let monitor = LinkMonitor::open()?;
             let interfaces = link::list(&mut links)?;
             let (size, room) = sizes.ring(interfaces.len());
-            let live = Live { socket: PacketSocket::open(size)?, monitor, links, _room: room };
+            let socket = PacketSocket::open(size)?;
+            if options.direction == Direction::In {
+                socket.ignore_outgoing()?;
+            }
+            let live = Live { socket, monitor, links, _room: room };
             // The namespace goes when others let it go.
             [live.socket.as_fd(), live.monitor(), live.links.as_fd()].into_iter().for_each(mark::set);
             Ok::<_, nslab_kernel::Error>((live, interfaces, size))
@@ -168,8 +172,12 @@ impl Opened {
     pub(super) fn set_filter(&self, options: &Options) -> Result<()> {
         let numbers: Option<Vec<IfIndex>> =
             self.wanted.as_ref().map(|wanted| wanted.iter().filter_map(|(_, index)| *index).collect());
-        let wanted =
-            Wanted { interfaces: numbers.as_deref(), filter: &options.filter, length: options.length };
+        let wanted = Wanted {
+            interfaces: numbers.as_deref(),
+            direction: options.direction,
+            filter: &options.filter,
+            length: options.length,
+        };
         let program = program(&wanted).ok_or(Error::FilterTooLong)?;
         if let Some(live) = &self.live {
             live.socket.filter(&program)?;

@@ -216,7 +216,8 @@ impl Prober {
     pub fn open(plan: Plan) -> Result<Self> {
         let Plan { places, source, destination, target, filter, patience } = plan;
         let namespace = places[source].namespace.duplicate()?;
-        let options = Options { filter, length: LENGTH, memory: Some(RING), at_once: true };
+        let options =
+            Options { filter, length: LENGTH, memory: Some(RING), at_once: true, ..Options::default() };
         let sender = namespace.run(|| Sender::open(target, Discover::Probe))??;
         let mut capture = Capture::open(places, options)?;
         capture.start()?;

@@ -161,6 +161,7 @@ impl<'p> Watch<'p> {
             length: probe.size.saturating_add(HEADERS).max(SHORT),
             memory: Some(MEMORY),
             at_once: true,
+            ..crate::capture::Options::default()
         };
         let patterns = probe.patterns(options);
         let begin = |number: usize| {

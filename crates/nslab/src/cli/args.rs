@@ -18,7 +18,7 @@ mod trace;
 use clap::{Parser, Subcommand};
 
 pub(super) use bench::{Bench, Way};
-pub(super) use capture::Capture;
+pub(super) use capture::{Capture, Direction};
 pub(super) use drops::Drops;
 pub(super) use edit::{AddrCommand, LinkCommand, NodeCommand, RouteCommand, SwitchCommand};
 pub(super) use explain::{Explain, Schema, SchemaOf};

@@ -142,6 +142,7 @@ impl Listener {
             length: options.length,
             memory: options.memory,
             at_once: true,
+            ..crate::capture::Options::default()
         };
         let tuples = wanted.tuples(options);
         let begin = |number: usize| match &tuples {

@@ -6,6 +6,17 @@ use clap::{ArgAction, Args, ValueHint};
 
 use crate::cli::target::{complete_labs, complete_nodes};
 
+/// Which way packets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Direction {
+    /// In.
+    In,
+    /// Out.
+    Out,
+    /// Either.
+    Inout,
+}
+
 /// `nslab capture`.
 #[derive(Debug, Args)]
 pub struct Capture {
@@ -22,6 +33,16 @@ pub struct Capture {
     /// Only packets for which this holds, as `tcp port 80 and host 10.0.0.2` (pcap-filter(7)); the kernel sorts them out
     #[arg(short, long, value_name = "EXPR")]
     pub filter: Option<String>,
+    /// Only packets that come in at an interface, or that go out, as tcpdump has it
+    #[arg(
+        short = 'Q',
+        long,
+        value_name = "WAY",
+        conflicts_with = "follow",
+        default_value = "inout",
+        hide_default_value = true
+    )]
+    pub direction: Direction,
     /// Write packets to a file, as pcapng; `-` is standard output
     #[arg(short = 'w', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub write: Option<PathBuf>,

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::Capturing;
+use super::{Captured, Capturing};
 use crate::support::{ROUTED, Session, as_root_alone, each_user};
 
 each_user!(
@@ -18,14 +18,19 @@ as_root_alone!(every_namespace_of_the_host);
 fn a_ping_through_a_router(session: &Session) {
     let lab = session.up(ROUTED);
     let red = format!("{lab}/red");
-    let ping = session.program();
-    let mut command = session.command(["capture", "--lab", &lab, "-f", "icmp", "-t", "--"]);
-    command.arg(ping).args(["ping", &red, "blue", "-c1"]);
-    let captured = Capturing::start(command).end();
+    let capture = |direction: &str| {
+        let mut command =
+            session.command(["capture", "--lab", &lab, "-f", "icmp", "-t", "-Q", direction, "--"]);
+        command.arg(session.program()).args(["ping", &red, "blue", "-c1"]);
+        Capturing::start(command).end()
+    };
+    let way = |captured: &Captured| -> Vec<String> {
+        let lines = captured.text().lines().filter(|line| line.contains(" IP "));
+        lines.map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect()
+    };
+    let captured = capture("inout");
     captured.whole(8);
     let lines: Vec<&str> = captured.text().lines().filter(|line| line.contains(" IP ")).collect();
-    let way: Vec<String> =
-        lines.iter().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect();
     let expected = [
         "red:eth0 Out",
         "fw:lan In",
@@ -36,7 +41,13 @@ fn a_ping_through_a_router(session: &Session) {
         "fw:lan Out",
         "red:eth0 In",
     ];
-    assert_eq!(way, expected, "{captured:#?}");
+    assert_eq!(way(&captured), expected, "{captured:#?}");
+    for (direction, word) in [("in", "In"), ("out", "Out")] {
+        let captured = capture(direction);
+        captured.whole(4);
+        let some: Vec<_> = expected.into_iter().filter(|place| place.ends_with(word)).collect();
+        assert_eq!(way(&captured), some, "{captured:#?}");
+    }
     assert!(lines[0].contains("IP 10.0.0.2 > 10.0.1.2: ICMP echo request, id "), "{captured:#?}");
     assert!(lines[7].contains("IP 10.0.1.2 > 10.0.0.2: ICMP echo reply, id "), "{captured:#?}");
     assert!(captured.stderr.contains("ready: capturing in 3 namespaces (blue, fw, red)"), "{captured:#?}");

@@ -16,13 +16,13 @@ pub(super) mod view;
 use std::process::ExitCode;
 
 use nslab_filter::{Filter, FilterError};
-use nslab_kernel::packet::Instruction;
+use nslab_kernel::packet::{Direction, Instruction};
 use nslab_observe::capture::{LONGEST, Options, instructions};
 
 pub(super) use json::Event;
 pub(super) use program::after;
 
-use crate::cli::args::Capture;
+use crate::cli::args::{self, Capture};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Kind, unknown};
 use crate::cli::output::Output;
@@ -55,6 +55,11 @@ fn options(args: &Capture, names: &FilterNames<'_>) -> Result<Options, CliError>
     let length = args.snaplen.filter(|&length| length > 0).unwrap_or(LONGEST);
     Ok(Options {
         filter: filter(args, length, names)?,
+        direction: match args.direction {
+            args::Direction::In => Direction::In,
+            args::Direction::Out => Direction::Out,
+            args::Direction::Inout => Direction::Both,
+        },
         length,
         memory: args.buffer.map(|kib| u64::from(kib) << 10),
         at_once: false,
