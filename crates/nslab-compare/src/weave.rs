@@ -213,14 +213,14 @@ impl<'a> Weaver<'a> {
         self.push(hop, if is_seen { Sight::Missing } else { Sight::Silent }, None, None);
     }
 
-    /// Other fragments of what was seen.
+    /// Other fragments of what was seen. If it goes round, those that come by later have another TTL.
     fn pieces(&mut self, of: usize) {
         let Some((namespace, first, _)) = self.seen(of) else { return };
         let Some(fragment) = first.fragment else { return };
         for number in 0..self.own.len() {
             if let Some((other, seen, _)) = self.seen(number)
                 && other == namespace
-                && (seen.link, seen.sent) == (first.link, first.sent)
+                && (seen.link, seen.sent, seen.ttl) == (first.link, first.sent, first.ttl)
                 && seen.fragment.is_some_and(|one| one.id == fragment.id)
             {
                 self.used[number] = true;

@@ -1,5 +1,6 @@
 //! Packets on their way, put together of what is seen of them.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 
 use nslab_decode::{Flow, Identity};
@@ -338,11 +339,20 @@ fn fits(way: &Way, (place, time): (usize, u64), sight: &Sight) -> bool {
             let begins = seen.sent
                 && sightings().next().is_some()
                 && sightings().all(|(other, before, _)| other != place && before < time);
-            !begins && !sightings().any(|(other, _, one)| other == place && same(one))
+            // What goes round comes by again, with a smaller TTL.
+            let is_round = |before: u64, one: &Seen| match one.ttl.cmp(&seen.ttl) {
+                Ordering::Greater => before < time,
+                Ordering::Less => before > time,
+                Ordering::Equal => false,
+            };
+            !begins
+                && !sightings()
+                    .any(|(other, before, one)| other == place && same(one) && !is_round(before, one))
         }
         Sight::Rules(passage, _) => !way.passages.iter().any(|(other, _, one)| {
-            let is_new =
-                (one.first, one.is_bridge, one.input) != (passage.first, passage.is_bridge, passage.input);
+            let is_new = (one.first, one.is_bridge, one.input)
+                != (passage.first, passage.is_bridge, passage.input)
+                || one.print.ttl > passage.print.ttl;
             // What is sent anew from here is another packet.
             *other == place && !is_new && matches!(one.first, Checkpoint::Reached(_) | Checkpoint::Arrived)
         }),
@@ -408,6 +418,38 @@ mod tests {
             gatherer.take(key, (place, step as u64), seen(link, sent), true);
         }
         assert_eq!([next(&mut gatherer), next(&mut gatherer)].map(|one| one.unwrap().events.len()), [4, 1]);
+    }
+
+    #[test]
+    fn what_goes_round_is_one_packet() {
+        let key = Key::of(&Print::of(&PACKET).unwrap());
+        let at = |link: u32, sent: bool, ttl: u8| {
+            let Sight::Seen(mut seen, identity) = seen(link, sent) else { unreachable!() };
+            seen.ttl = ttl;
+            Sight::Seen(seen, identity)
+        };
+        // From a host to two routers, each of which sends it to the other; some of it is told late.
+        let way = [(0, 1, true), (1, 1, false)].map(|(place, link, sent)| (place, link, sent, 64));
+        let round = (0..8_u8).flat_map(|hop| {
+            let (from, to) = if hop % 2 == 0 { (1, 2) } else { (2, 1) };
+            [(from, 2, true, 63 - hop), (to, 2, false, 63 - hop)]
+        });
+        let mut way: Vec<_> = way.into_iter().chain(round).enumerate().collect();
+        way.swap(5, 9);
+        let mut gatherer = Gatherer::default();
+        for &(time, (place, link, sent, ttl)) in &way {
+            gatherer.take(key, (place, time as u64), at(link, sent, ttl), true);
+        }
+        assert_eq!((next(&mut gatherer).unwrap().events.len(), next(&mut gatherer)), (way.len(), None));
+        // One that is sent again is another, with whatever TTL.
+        for again in [64, 70] {
+            for (time, ttl) in [(0, 64), (5, again)] {
+                gatherer.take(key, (0, time), at(1, true, ttl), true);
+                gatherer.take(key, (1, time + 1), at(1, false, ttl), true);
+            }
+            let told = [next(&mut gatherer), next(&mut gatherer)].map(|one| one.map(|one| one.events.len()));
+            assert_eq!(told, [Some(2), Some(2)], "{again}");
+        }
     }
 
     #[test]
