@@ -7,6 +7,7 @@
 //! [`ping`] sends ICMP echoes, one pair or a whole matrix at once, from inside any number of namespaces.
 
 pub mod capture;
+mod circle;
 mod error;
 pub mod pcapng;
 pub mod ping;
@@ -15,4 +16,5 @@ pub mod probe;
 mod sockopt;
 pub mod trace;
 
+pub use circle::comes_by_again;
 pub use error::{Error, Result};

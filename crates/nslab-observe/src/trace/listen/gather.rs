@@ -1,6 +1,5 @@
 //! Packets on their way, put together of what is seen of them.
 
-use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 
 use nslab_decode::{Flow, Identity};
@@ -14,6 +13,7 @@ use super::super::{Event, Neighbour, Role, Seen, Visit, What};
 use super::Packet;
 use super::passage::Passage;
 use super::print::Print;
+use crate::comes_by_again;
 
 /// So many packets are followed at a time.
 const MOST: usize = 20_000;
@@ -171,7 +171,12 @@ impl Gatherer {
         let is_piece = |way: &Way| {
             let cut = |what: &What| matches!(what, What::Seen(seen) if seen.fragment.is_some());
             way.timed.iter().any(|(.., what)| cut(what))
-                || matches!(sight, Sight::Seen(seen, _) if seen.fragment.is_some())
+                || way.passages.iter().any(|(.., passage)| passage.print.fragment.is_some())
+                || match sight {
+                    Sight::Seen(seen, _) => seen.fragment.is_some(),
+                    Sight::Rules(passage, _) => passage.print.fragment.is_some(),
+                    Sight::Dropped { .. } => false,
+                }
         };
         let way = number.checked_sub(gone).and_then(|at| ways.get(at))?;
         is_piece(way).then_some(number)
@@ -339,20 +344,14 @@ fn fits(way: &Way, (place, time): (usize, u64), sight: &Sight) -> bool {
             let begins = seen.sent
                 && sightings().next().is_some()
                 && sightings().all(|(other, before, _)| other != place && before < time);
-            // What goes round comes by again, with a smaller TTL.
-            let is_round = |before: u64, one: &Seen| match one.ttl.cmp(&seen.ttl) {
-                Ordering::Greater => before < time,
-                Ordering::Less => before > time,
-                Ordering::Equal => false,
-            };
             !begins
-                && !sightings()
-                    .any(|(other, before, one)| other == place && same(one) && !is_round(before, one))
+                && !sightings().any(|(other, before, one)| {
+                    other == place && same(one) && !comes_by_again((before, one.ttl), (time, seen.ttl))
+                })
         }
         Sight::Rules(passage, _) => !way.passages.iter().any(|(other, _, one)| {
-            let is_new = (one.first, one.is_bridge, one.input)
-                != (passage.first, passage.is_bridge, passage.input)
-                || one.print.ttl > passage.print.ttl;
+            let what = |one: &Passage| (one.first, one.is_bridge, one.input, one.print.fragment);
+            let is_new = what(one) != what(passage) || one.print.ttl > passage.print.ttl;
             // What is sent anew from here is another packet.
             *other == place && !is_new && matches!(one.first, Checkpoint::Reached(_) | Checkpoint::Arrived)
         }),
@@ -450,6 +449,24 @@ mod tests {
             let told = [next(&mut gatherer), next(&mut gatherer)].map(|one| one.map(|one| one.events.len()));
             assert_eq!(told, [Some(2), Some(2)], "{again}");
         }
+    }
+
+    #[test]
+    fn what_rules_tell_of_pieces_is_of_one_packet() {
+        let passage = |offset: u8, more: u8| {
+            let mut headers = PACKET.to_vec();
+            headers[6..8].copy_from_slice(&[more << 5, offset]);
+            let print = Print::of(&headers).unwrap();
+            let first = Checkpoint::Reached(Hook::Prerouting);
+            Passage { print, headers, first, is_bridge: false, input: Some(2), events: Vec::new() }
+        };
+        // Before anything is seen of it at interfaces.
+        let mut gatherer = Gatherer::default();
+        for (place, offset, more) in [(1, 0, 1), (1, 185, 0), (2, 0, 1), (2, 185, 0)] {
+            let passage = Box::new(passage(offset, more));
+            gatherer.take(Key::of(&passage.print), (place, SECOND), Sight::Rules(passage, SECOND), true);
+        }
+        assert!(next(&mut gatherer).is_some() && next(&mut gatherer).is_none());
     }
 
     #[test]

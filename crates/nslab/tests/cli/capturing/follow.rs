@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::Capturing;
-use crate::support::{ROUTED, Session, each_user, keys};
+use crate::support::{ROUTED, Run, Session, each_user, keys};
 
-each_user!(ways_through_a_router_with_nat, as_json, in_a_tunnel);
+each_user!(ways_through_a_router_with_nat, round_in_a_circle, as_json, in_a_tunnel);
 
 const NAT: &str = "
 addressing: {ipv6: none}
@@ -61,6 +61,46 @@ fn ways_through_a_router_with_nat(session: &Session) {
         captured.text().contains("red:eth0 → ?  IP 10.0.0.2 > 10.0.1.2: ICMP echo request"),
         "{captured:#?}"
     );
+}
+
+/// Each of two routers sends it to the other.
+fn round_in_a_circle(session: &Session) {
+    let lab = session.up("
+addressing: {ipv6: none}
+routing: none
+nodes:
+  a: {routes: [default via 10.0.3.1]}
+  r: {forward: true, routes: [default via 10.0.0.2]}
+  q: {forward: true, routes: [default via 10.0.0.1]}
+links:
+  - [a:eth0 10.0.3.3/24, r:a 10.0.3.1/24]
+  - [r:q 10.0.0.1/24, q:r 10.0.0.2/24]
+");
+    let a = format!("{lab}/a");
+    // Neighbours are known then.
+    session.run(["ping", &a, "10.9.9.9", "-c1", "-W0.1"]).status(1);
+    let sent = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(0, 2, 9); s.sendto(bytes(SIZE), ('10.9.9.9', 53))";
+    for (size, count) in [(30, 18), (2000, 36)] {
+        let mut command =
+            session.command(["capture", "--lab", &lab, "--follow", "-n", "-t", "-f", "udp", "--"]);
+        let sent = sent.replace("SIZE", &size.to_string());
+        command.arg(session.program()).args(["exec", &a, "--", "python3", "-c", &sent]);
+        let captured = Capturing::start(command).end();
+        captured.whole(count);
+        let way = "a:eth0 → r:a → r:q → q:r → q:r → r:q → … 12 more, round in a circle ✗  IP 10.0.3.3";
+        let lines: Vec<&str> = captured.text().lines().collect();
+        assert!(lines.iter().all(|line| line.starts_with(way)), "{captured:#?}");
+        assert_eq!(lines.len(), count / 18, "{captured:#?}");
+        // The same to whom a trace listens, as predicted.
+        let mut command = session.command(["trace", "--lab", &lab, "--listen", "udp", "--"]);
+        command.arg(session.program()).args(["exec", &a, "--", "python3", "-c", &sent]);
+        let run = Run::of(command).status(0).says("1 packet traced, 0 not as predicted");
+        assert!(run.stdout.contains("\ndropped: TTL_EXPIRED at "), "{run:#?}");
+        let to = format!("{lab}/a 10.9.9.9:53/udp --ttl 9 --size {}", size + 28);
+        let run = session.run(["trace"].into_iter().chain(to.split(' '))).status(1);
+        assert!(run.stdout.contains("TTL_EXPIRED at ") && !run.stdout.contains('✗'), "{run:#?}");
+    }
+    session.ok(["down", &lab]);
 }
 
 fn as_json(session: &Session) {

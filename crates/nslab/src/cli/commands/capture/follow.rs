@@ -6,9 +6,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use nslab_decode::{Flow, Identity, Points};
+use nslab_decode::{Flow, Identity, Network, Points};
 use nslab_kernel::packet::PacketKind;
 use nslab_observe::capture::Sighting;
+use nslab_observe::comes_by_again;
 
 use super::json::{self, At, Ends, Event, Hop};
 use super::text::Teller;
@@ -21,6 +22,8 @@ const QUIET: Duration = Duration::from_millis(250);
 const MOST: usize = 100_000;
 /// Addresses of a namespace are asked for anew after so long.
 const FRESH: Duration = Duration::from_secs(1);
+/// Among so many places it is looked for those where a packet was before.
+const LONG: usize = 64;
 
 /// Where a packet was seen, and as what.
 struct Seen {
@@ -29,6 +32,8 @@ struct Seen {
     interface: u32,
     kind: PacketKind,
     flow: Flow,
+    /// TTL or hop limit; 0 of what has none.
+    ttl: u8,
 }
 
 /// A packet on its way.
@@ -100,6 +105,11 @@ impl Follow {
             interface: raw.interface,
             kind: raw.kind,
             flow,
+            ttl: match decoded.as_ref().map(|decoded| &decoded.network) {
+                Some(Network::Ipv4(packet)) => packet.ttl,
+                Some(Network::Ipv6(packet)) => packet.hop_limit,
+                _ => 0,
+            },
         };
         if let Some(way) = self.open(key, &seen, is_whole) {
             way.last = way.last.max(raw.time);
@@ -121,6 +131,7 @@ impl Follow {
             let is_same = |one: &Seen| {
                 (one.place, one.interface) == (seen.place, seen.interface)
                     && (one.kind == PacketKind::Outgoing) == (seen.kind == PacketKind::Outgoing)
+                    && !comes_by_again((one.at.time_ns, one.ttl), (seen.at.time_ns, seen.ttl))
             };
             // What goes out after all that was seen, without having come in, begins there: the kernel says the same on several
             // interfaces.
@@ -179,7 +190,14 @@ impl Follow {
         }
         let first = hops.first().map_or(0, |hop| hop.at.time_ns);
         self.teller.time(first, text);
+        let mut again = 0;
         for (number, hop) in hops.iter().enumerate() {
+            // What goes round is told of once.
+            let is_same = |one: &Hop| one.at.is_at(&hop.at) && one.translated == hop.translated;
+            if hops[..number.min(LONG)].iter().any(is_same) {
+                again += 1;
+                continue;
+            }
             let arrow = if number == 0 { "" } else { " → " };
             // Writing to a String cannot fail, here and below.
             let _ = write!(text, "{arrow}{}:{}", hop.at.namespace, hop.at.interface);
@@ -191,6 +209,9 @@ impl Follow {
                     point(ends.destination, ends.destination_port)
                 );
             }
+        }
+        if again > 0 {
+            let _ = write!(text, " → … {again} more, round in a circle");
         }
         text.push_str(match end {
             End::Delivered => " ✓",

@@ -72,6 +72,14 @@ pub(in crate::cli::commands) struct At {
     pub(super) direction: &'static str,
 }
 
+impl At {
+    /// Whether it is the same place and direction.
+    pub(super) fn is_at(&self, other: &Self) -> bool {
+        (&self.namespace, &self.interface, self.direction)
+            == (&other.namespace, &other.interface, other.direction)
+    }
+}
+
 /// A place where a packet was seen on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(in crate::cli::commands) struct Hop {
