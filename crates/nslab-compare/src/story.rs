@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use nslab_decode::{Frame, Link, Transport, decode};
 use nslab_kernel::nftables::{Family, Hook};
 use nslab_observe::trace::{Captured, Heard, Kind, Probe, Role, Trace, VisitEnd, What};
-use nslab_predict::{Code, Evidence, Hop, Prediction, Verdict, reason};
+use nslab_predict::{Action, Code, Evidence, Hop, Prediction, Verdict, reason};
 use nslab_snapshot::Snapshot;
 use nslab_view::TraceSight as Sight;
 
@@ -288,6 +288,12 @@ impl Facts<'_> {
         predicted && self.trace.heard.is_empty() && errors.all(|seen| is_of_host(&seen.frame))
     }
 
+    /// Whether it is not known if the error gets to the sender: one way on which it does is told of, and no word foretold.
+    fn is_error_unsure(&self) -> bool {
+        let last = self.prediction.error.as_ref().and_then(|hops| hops.last());
+        self.prediction.told.is_none() && last.is_some_and(|hop| hop.action == Action::Deliver)
+    }
+
     fn differences(&self, verdict: Verdict, is_unanswered: bool, ways: &[(Role, Vec<Step>)]) -> Vec<String> {
         let predicted = self.prediction.verdict;
         if predicted == Verdict::Unknown {
@@ -299,7 +305,7 @@ impl Facts<'_> {
             all.push(format!("it was predicted to be {}, and was {}", word(predicted), word(verdict)));
         }
         for (role, steps) in ways {
-            if *role == Role::Answer && is_unanswered {
+            if *role == Role::Answer && is_unanswered || *role == Role::Error && self.is_error_unsure() {
                 continue;
             }
             let whose = match role {

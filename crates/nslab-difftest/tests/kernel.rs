@@ -122,10 +122,13 @@ fn traces_are_as_predicted() {
             report.by_step
         );
         eprintln!("{}", report.text());
-        // An error that waits for the neighbour that it reports is thrown away with it.
-        let (report, texts) = run_in(&session, 300_050, 1, |session, seed, report| {
-            session::network(session, seed, 20, Mode::Odd, report)
-        });
-        assert!(texts.is_empty() && report.cases > 15, "{}\n{}", texts.join("\n"), report.text());
+        // Networks in which it was wrong once: an error that waits for the neighbour that it reports is thrown away with it, pieces
+        // that go round in a circle, an error of which it is not known whether it gets to the sender.
+        for seed in [300_050, 500_000, 500_019] {
+            let (report, texts) = run_in(&session, seed, 1, |session, seed, report| {
+                session::network(session, seed, 20, Mode::Odd, report)
+            });
+            assert!(texts.is_empty() && report.cases > 15, "{}\n{}", texts.join("\n"), report.text());
+        }
     });
 }

@@ -12,6 +12,12 @@ pub(super) fn of(question: &Question, mut ends: Vec<End>) -> Prediction {
     if ends.is_empty() {
         return nothing(question);
     }
+    // Where it is not known whether the error gets to the sender, one on which it does.
+    let is_told = |end: &End| {
+        let known = &ends[place];
+        known.error.is_some() && known.told.is_none() && end.told.is_some() && end.request == known.request
+    };
+    let place = ends.iter().position(is_told).unwrap_or(place);
     // Where chance decides among several that are there by mistake, it matters also who gets it.
     let by_chance = ends.iter().any(|end| end.chance.is_some());
     let receiver = |end: &End| end.request.last().map(|hop| hop.namespace).filter(|_| by_chance);
