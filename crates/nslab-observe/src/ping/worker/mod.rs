@@ -33,6 +33,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(5);
 const STOP_EVERY: Duration = Duration::from_millis(100);
 /// Where more comes in than is read at once, so much longer is waited for what may be among it.
 const BACKLOG: Duration = Duration::from_secs(1);
+
 pub(in crate::ping) struct Worker<'a> {
     job: &'a Job<'a>,
     id: u16,
