@@ -15,9 +15,8 @@ use crate::plan::{Op, Plan};
 use crate::session::Open;
 use nslab_kernel::parallel;
 
-/// How long to wait for an address; it takes some hundred microseconds, unless the machine is very busy, or somebody keeps RTNL as long as
-/// it takes to take away a large network.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long to wait for an address; it takes some hundred microseconds unless the machine is very busy.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How many namespaces a thread is worth beginning for: a look takes microseconds.
 const LEAST: usize = 32;
 /// How long to leave the processor to the work queue between two looks.
