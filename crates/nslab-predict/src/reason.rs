@@ -86,12 +86,10 @@ pub fn causes(reason: &str, ipv6: bool) -> &'static [Code] {
 }
 
 /// The reason that a function which drops packets stands for, where the kernel gives none (before Linux 5.17): of those that drop for one
-/// alone: rules (`nf_hook_slow`, `net/netfilter/core.c`), queues (`__dev_xmit_skb`, `net/core/dev.c`, calls `kfree_skb_list`), and routing
-/// (`ip_error`, `net/ipv4/route.c`; `ip6_pkt_drop`, `net/ipv6/route.c`).
+/// alone: rules (`nf_hook_slow`, `net/netfilter/core.c`) and routing (`ip_error`, `net/ipv4/route.c`; `ip6_pkt_drop`, `net/ipv6/route.c`).
 pub fn of_function(function: &str) -> Option<&'static str> {
     match function {
         "nf_hook_slow" => Some("NETFILTER_DROP"),
-        "kfree_skb_list" => Some("QDISC_DROP"),
         "ip_error" => Some("IP_INADDRERRORS"),
         "ip6_pkt_drop" => Some("IP_INNOROUTES"),
         _ => None,
@@ -142,14 +140,14 @@ mod tests {
 
     #[test]
     fn functions_stand_for_what_only_they_do() {
-        assert_eq!(of_function("kfree_skb_list").and_then(by_itself), Some(Code::TcDrop));
         assert_eq!(of_function("nf_hook_slow").and_then(by_itself), Some(Code::FirewallDrop));
         for (function, ipv6) in [("ip_error", false), ("ip6_pkt_drop", true)] {
             assert!(
                 of_function(function).is_some_and(|reason| causes(reason, ipv6).contains(&Code::NoRoute))
             );
         }
-        assert_eq!(of_function("kfree_skb"), None);
+        // What came in pieces and was put together is freed so as well (`skb_release_data`).
+        assert_eq!(of_function("kfree_skb_list"), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
+use nslab_decode::Decoded;
 use nslab_predict::l2::Port;
 use nslab_predict::{
     Action, Arrival, Code, Evidence, Network, Packet, Prediction, Question, predict, predict_arrival, reason,
@@ -107,6 +108,17 @@ impl Host {
             nslab_view::link_name(&self.snapshot, place, link)
         };
         event.link_name.map(str::to_owned).or_else(|| by_number(event.link.or(event.came_by)?))
+    }
+
+    /// Whether it goes out at its interface, whose MAC it is from. Queues drop by a function (`__dev_xmit_skb`, `net/core/dev.c`) that
+    /// frees the pieces of what has arrived as well (`skb_release_data`, `net/core/skbuff.c`); those came from others.
+    pub(super) fn goes_out(&self, event: &Event<'_>, decoded: Option<&Decoded<'_>>) -> bool {
+        let own = || {
+            let state = self.snapshot.namespaces.get(self.place(event.namespace?)?)?.state()?;
+            state.link(event.link?)?.mac
+        };
+        let from = decoded.and_then(|decoded| decoded.ethernet).map(|ethernet| ethernet.source);
+        from.is_some() && from == own()
     }
 }
 

@@ -118,7 +118,11 @@ impl<'a> Drops<'a> {
         let mut cause = None;
         if benign.is_none() {
             // An older kernel gives none.
-            let meant = reason.as_deref().or_else(|| reason::of_function(function));
+            let is_queued = || function == "kfree_skb_list" && host.goes_out(&event, decoded.as_ref());
+            let meant = reason
+                .as_deref()
+                .or_else(|| reason::of_function(function))
+                .or_else(|| is_queued().then_some("QDISC_DROP"));
             let asked = asked(&event, host, decoded.as_ref(), meant);
             cause = asked.as_ref().and_then(|asked| causes.find(asked));
             if cause.is_none() && asked.is_some() {
